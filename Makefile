@@ -1,0 +1,61 @@
+# make help says what each target does.
+SHELL := /bin/sh
+VENV ?= .venv
+PY = $(VENV)/bin/python
+CORES ?= all
+SEEDS ?= 0
+MODELS ?=
+FORCE ?=
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+# The first Python on the PATH that is new and old enough; PYTHON=... chooses another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+ENGINE = $(PY) -m snakemake --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report paper holdout data lab test lint format clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo '  With report, paper, holdout: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)'
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the PATH; install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@echo "Installing requirements.txt into $(VENV) (a minute or two) ..."
+	@$(PY) -m pip install --quiet -r requirements.txt
+	@touch $@
+
+setup: $(VENV)/installed  ## the virtual environment, from requirements.txt
+
+report: $(VENV)/installed  ## all models on the embedded sample -> reports/sample/index.html
+	@$(ENGINE) suite=sample
+
+paper: data  ## all models on all 70,000 images, as in the paper -> reports/paper/index.html
+	@$(ENGINE) suite=paper
+
+holdout: data  ## the same, the test images untouched until the end -> reports/holdout/index.html
+	@$(ENGINE) suite=holdout
+
+data: $(VENV)/installed  ## find or fetch Fashion-MNIST, and verify it
+	@$(PY) -m fmnist_keras data
+
+lab: $(VENV)/installed  ## JupyterLab on the notebooks
+	@$(PY) -m jupyterlab --notebook-dir notebooks
+
+test: lint  ## lint, unit tests, nbval on the notebooks, a small end-to-end run
+	@$(PY) -m pytest
+
+lint: $(VENV)/installed  ## ruff: errors and format
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+
+format: $(VENV)/installed  ## ruff: format everything
+	@$(PY) -m ruff check --fix
+	@$(PY) -m ruff format
+
+clean:  ## remove what can be made again: caches, the sample suite, scratch runs
+	rm -rf .pytest_cache .ruff_cache .snakemake *.egg-info reports/sample reports/scratch reports/.engine
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

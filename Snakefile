@@ -1,0 +1,87 @@
+# The graph of a suite: params/*.yaml -> one job a model and seed -> the report.
+#
+# A run's result is its folder, reports/<suite>/<model>/seed_<k>/, which appears whole or not at all.
+# Snakemake deletes a rule's outputs before it runs the rule, so the folders are not its outputs: each has
+# a marker below reports/.engine/ instead, and fmnist_keras/plan.py lets a marker stand only while its folder
+# holds what the YAML files give now. So a fresh clone trains nothing that has landed, and an edited file
+# retrains its model and what starts from it.
+
+import os
+import sys
+
+sys.path.insert(0, workflow.basedir)
+os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PYTHONPATH", "")])
+
+from snakemake.exceptions import WorkflowError
+
+from fmnist_keras import params, plan, runs
+
+# One thread a run and as many runs at once as there are cores: faster than one run with all threads.
+for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+SUITE = str(config.get("suite", "sample"))
+REPORT = str(runs.reports_dir() / SUITE)
+ENGINE = runs.reports_dir() / ".engine" / SUITE
+
+
+workdir: str(ENGINE)
+
+
+try:
+    JOBS = plan.jobs(
+        SUITE,
+        names=str(config.get("models", "")).split(),
+        seeds=str(config.get("seeds", "0")).split(),
+        force=bool(config.get("force")),
+    )
+    if workflow.is_main_process:
+        plan.lock(ENGINE)
+        plan.mark(JOBS, ENGINE)
+        plan.describe(JOBS)
+except (params.ParamsError, runs.RunError) as error:
+    raise WorkflowError(str(error))
+
+if workflow.is_main_process and not os.path.exists(f"{REPORT}/index.html"):
+    (ENGINE / "report").unlink(missing_ok=True)
+
+
+def encoder(wildcards):
+    """The marker of the autoencoder that a classifier starts from."""
+    source = JOBS[wildcards.model, wildcards.seed].params.get("encoder_from")
+    return ancient(f"{source}/seed_{wildcards.seed}") if source else []
+
+
+rule all:
+    default_target: True
+    input:
+        "report",
+
+
+rule run:
+    input:
+        encoder,
+    output:
+        touch("{model}/seed_{seed}"),
+    wildcard_constraints:
+        model="[A-Za-z0-9_-]+",
+        seed="[0-9]+",
+    shell:
+        "{sys.executable} -m fmnist_keras run {wildcards.model} --suite {SUITE} --seed {wildcards.seed}"
+
+
+rule report:
+    input:
+        [f"{model}/seed_{seed}" for model, seed in JOBS],
+        f"{workflow.basedir}/notebooks/report.ipynb",
+    output:
+        touch("report"),
+    params:
+        runs=[f"{model}/seed_{seed}" for model, seed in JOBS],
+    shell:
+        "{sys.executable} -m fmnist_keras report {SUITE}"
+
+
+onerror:
+    # What did finish is still worth a report; it names what failed.
+    shell("{sys.executable} -m fmnist_keras report {SUITE} || true")

@@ -1,0 +1,43 @@
+"""Convolutional autoencoders and classifiers on Fashion-MNIST: the helper module behind the notebooks."""
+
+import contextlib
+import os
+import time
+from importlib import import_module
+
+IMPORTED = time.perf_counter()  # near enough to when a notebook began
+__version__ = "0.1.0"
+_MODULES = (
+    *("data", "evaluation", "models", "pages", "paper", "params", "plan"),
+    *("plots", "report", "runs", "stories", "training"),
+)
+
+
+def __getattr__(name):
+    """Import a module on first use, so that `import fmnist_keras` alone costs nothing."""
+    if name in _MODULES:
+        with _quiet():
+            return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *_MODULES]
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Silence what TensorFlow's C++ writes to stderr at its import, and a saved notebook would keep.
+
+    `TF_CPP_MIN_LOG_LEVEL` does not reach those lines: they come before its logging starts. Python's own
+    warnings and exceptions are not touched.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)

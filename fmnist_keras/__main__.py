@@ -1,0 +1,154 @@
+"""`python -m fmnist_keras`: what the Makefile and the Snakefile call.
+
+data                          find or fetch Fashion-MNIST and verify it
+run MODEL --suite S --seed K  one model: its notebook, its page, its folder
+report SUITE                  the report notebook of a suite, and its page
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from . import data, params, runs
+
+NOTEBOOKS = runs.ROOT / "notebooks"
+START_ATTEMPTS = 3  # a kernel that could not start, on a busy machine, is worth another try
+
+
+class JobFailed(RuntimeError):
+    """A notebook failed; the message says where and why, the failed notebook is kept."""
+
+
+def execute(notebook, output, values, label):
+    """Execute a notebook with papermill, its epoch lines printed under `label` as they come.
+
+    Args:
+        notebook: the notebook's `Path`.
+        output: where the executed notebook goes when, and only when, all cells have run.
+        values: dict of parameters.
+        label: what stands before each printed line.
+
+    Raises:
+        JobFailed: a cell failed or the kernel died; `*.failed.ipynb` stands beside `output`.
+    """
+    import logging
+
+    import nbformat
+    import papermill
+
+    class EpochLines(logging.Handler):
+        def emit(self, record):
+            for line in record.getMessage().splitlines():
+                if line.startswith("epoch "):
+                    print(f"{label}  {line}", flush=True)
+
+    logger = logging.getLogger("papermill")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [EpochLines()]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{os.getpid()}.{output.name}")
+    failed = output.with_name(f"{output.stem}.failed.ipynb")
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            papermill.execute_notebook(
+                *(str(notebook), str(partial), values),
+                cwd=str(runs.ROOT),
+                log_output=True,
+                progress_bar=False,
+            )
+            break
+        except BaseException as error:
+            began = partial.is_file() and any(
+                cell.get("execution_count") for cell in nbformat.read(partial, 4).cells
+            )
+            if isinstance(error, RuntimeError) and not began and attempt < START_ATTEMPTS:
+                print(f"{label}  the kernel did not start, trying again", flush=True)
+                continue
+            if partial.is_file():
+                partial.replace(failed)
+            if not isinstance(error, Exception):
+                raise
+            reason = getattr(error, "evalue", None) or " ".join(str(error).split())
+            raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
+    failed.unlink(missing_ok=True)
+    partial.replace(output)
+
+
+def run(model, suite, seed):
+    """Train and evaluate one model of a suite; its folder appears when everything in it is there."""
+    from . import pages
+
+    label = f"{suite} {model} seed {seed}"
+    kind, values = params.for_run(model, suite, seed)
+    final = runs.run_dir(suite, model, seed)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{final.name}.job-", dir=final.parent) as scratch:
+        made = Path(scratch) / final.name
+        notebook = Path(scratch) / f"{final.name}.ipynb"
+        print(f"{label}  starts", flush=True)
+        try:
+            execute(NOTEBOOKS / f"{kind}.ipynb", notebook, values | {"run_dir": str(made)}, label)
+        except JobFailed as error:
+            left = notebook.with_name(f"{final.name}.failed.ipynb")
+            kept = final.with_name(left.name)
+            if left.is_file():
+                shutil.move(left, kept)
+            raise JobFailed(str(error).replace(str(left), str(kept))) from error
+        pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
+        notebook.replace(made / "notebook.ipynb")
+        runs.publish(made, final)
+    final.with_name(f"{final.name}.failed.ipynb").unlink(missing_ok=True)
+    metrics = runs.read(final)
+    print(
+        f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {metrics['best_epoch']} of "
+        f"{metrics['epochs_run']}, val loss {metrics['val']['loss']:.4f}",
+        flush=True,
+    )
+
+
+def suite_report(suite):
+    """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`."""
+    from . import pages
+
+    folder = runs.reports_dir() / suite
+    with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
+        notebook = Path(scratch) / "report.ipynb"
+        execute(NOTEBOOKS / "report.ipynb", notebook, {"suite": suite}, f"{suite} report")
+        pages.page(notebook, Path(scratch) / "index.html", f"Suite {suite}")
+        notebook.replace(folder / "report.ipynb")
+        (Path(scratch) / "index.html").replace(folder / "index.html")
+    print(f"{suite} report  {os.path.relpath(folder / 'index.html')}", flush=True)
+
+
+def main(arguments=None):
+    """Parse the command line and do what it says; errors are one sentence and exit status 1."""
+    parser = argparse.ArgumentParser(prog="python -m fmnist_keras", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("data", help="find or fetch Fashion-MNIST and verify it")
+    one = commands.add_parser("run", help="train and evaluate one model of a suite")
+    one.add_argument("model")
+    one.add_argument("--suite", default="sample")
+    one.add_argument("--seed", type=int, default=0)
+    whole = commands.add_parser("report", help="make the report of a suite")
+    whole.add_argument("suite")
+    given = parser.parse_args(arguments)
+    try:
+        if given.command == "data":
+            source, arrays = data.find("full")
+            print(f"Fashion-MNIST from {source}")
+            for name, array in arrays.items():
+                print(f"  {name}  {array.shape}  SHA-256 {data.SHA256['full'][name][:16]}…  verified")
+        elif given.command == "run":
+            run(given.model, given.suite, given.seed)
+        else:
+            suite_report(given.suite)
+    except (data.DataError, params.ParamsError, runs.RunError, JobFailed) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Numbers from arrays, in NumPy: errors, maps, confusion counts, intervals. No model is needed."""
+
+import numpy as np
+
+
+def pixel_errors(images, reconstructions):
+    """Mean squared error of each pixel over all images.
+
+    Args:
+        images: `(n, 28, 28, 1)` float32 in [0, 1].
+        reconstructions: the same shape and range.
+
+    Returns:
+        `(28, 28)` float64.
+    """
+    return np.mean((images - reconstructions)[..., 0] ** 2, axis=0, dtype="float64")
+
+
+def image_errors(images, reconstructions):
+    """Mean squared error of each image over its pixels: `(n,)` float64. Arguments as `pixel_errors`."""
+    return np.mean((images - reconstructions) ** 2, axis=(1, 2, 3), dtype="float64")
+
+
+def stripe_mask():
+    """`(28, 28)` bool: rows and columns 25 to 27, which see a bias alone under `output_padding`."""
+    mask = np.zeros((28, 28), bool)
+    mask[25:] = mask[:, 25:] = True
+    return mask
+
+
+def constant_floor(images, mask):
+    """The least mean squared error left when the pixels of `mask` are the same in every output.
+
+    It is the pixels' own variance over `images` `(n, 28, 28, 1)`, spread over all 784 pixels.
+    """
+    variances = np.var(images[..., 0], axis=0, dtype="float64")
+    return float(np.sum(variances[mask]) / mask.size)
+
+
+def cross_entropy(logits, labels):
+    """Mean cross entropy in nats of logits `(n, 10)` against labels `(n,)`."""
+    logits = np.asarray(logits, "float64")
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(-np.mean(log_probabilities[np.arange(len(labels)), labels]))
+
+
+def confusion_counts(labels, predictions, num_classes=10):
+    """How often each class (row) was taken for each class (column): `(10, 10)` int64."""
+    pairs = np.asarray(labels, "int64") * num_classes + np.asarray(predictions, "int64")
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def normalised_rows(counts):
+    """Shares of each row of counts `(k, k)`; a row without any count is all 0."""
+    counts = np.asarray(counts, "float64")
+    totals = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+
+
+def class_scores(counts):
+    """Precision, recall and F1 of each class, from confusion counts `(k, k)`.
+
+    Returns:
+        dict of "precision", "recall", "f1" to `(k,)` float64 in [0, 1]; 0 where undefined.
+    """
+    counts = np.asarray(counts, "float64")
+    hits = np.diag(counts)
+    precision = np.diag(normalised_rows(counts.T))
+    recall = np.diag(normalised_rows(counts))
+    total = counts.sum(axis=0) + counts.sum(axis=1)
+    f1 = np.divide(2 * hits, total, out=np.zeros_like(hits), where=total > 0)
+    return {"precision": precision, "recall": recall, "f1": f1}
+
+
+def proportion_interval(hits, total):
+    """Wilson's 95 % interval of a proportion: two floats in [0, 1]."""
+    z = 1.959964  # the normal distribution's 97.5 % quantile
+    centre = (hits + z**2 / 2) / (total + z**2)
+    half = z / (total + z**2) * np.sqrt(hits * (total - hits) / total + z**2 / 4)
+    return float(max(0, centre - half)), float(min(1, centre + half))
+
+
+def calibration(probabilities, labels, bins=15):
+    """How far stated probabilities can be trusted, after Guo et al., "On Calibration", ICML 2017.
+
+    Args:
+        probabilities: `(n, 10)` in [0, 1], rows sum to 1.
+        labels: `(n,)` integers.
+        bins: how many equal bins of the predicted class's probability.
+
+    Returns:
+        dict: "count", "confidence", "accuracy", a list of `bins` values each (0 in an empty bin), and
+        "ece", the expected calibration error in [0, 1].
+    """
+    confidence = probabilities.max(axis=1).astype("float64")
+    correct = probabilities.argmax(axis=1) == labels
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(which, minlength=bins)
+    share = np.maximum(count, 1)
+    mean_confidence = np.bincount(which, confidence, bins) / share
+    accuracy = np.bincount(which, correct, bins) / share
+    ece = float(np.sum(count * np.abs(mean_confidence - accuracy)) / len(labels))
+    return {
+        "count": count.tolist(),
+        "confidence": mean_confidence.tolist(),
+        "accuracy": accuracy.tolist(),
+        "ece": ece,
+    }
+
+
+def principal_components(codes):
+    """The first two principal components of codes `(n, d)`.
+
+    Returns:
+        points `(n, 2)`, and the share of the codes' variance that they hold, in [0, 1].
+    """
+    from sklearn.decomposition import PCA
+
+    pca = PCA(n_components=2, random_state=0)
+    return pca.fit_transform(codes), float(pca.explained_variance_ratio_.sum())

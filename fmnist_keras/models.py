@@ -1,0 +1,121 @@
+"""The paper's networks as visible layer lists (paper.md, sections II and III).
+
+Every builder returns a `keras.Sequential`. Images are `(n, 28, 28, 1)` float32 in [0, 1].
+"""
+
+import keras
+from keras import layers
+
+IMAGE_SHAPE = (28, 28, 1)
+NUM_CLASSES = 10
+
+# kernel_size and output_padding of the two transposed convolutions, both with stride 2, that take
+# 5 -> 13 -> 28. Cuadro I says only that model 4 lost its output_padding and gained kernel_size.
+UPSAMPLING = {
+    "output_padding": ((4, 1), (3, 1)),
+    "kernel_size": ((5, None), (4, None)),
+}
+
+
+def encoder(latent_dim, dropout):
+    """Encoder of section II: images to codes.
+
+    Args:
+        latent_dim: n of cuadro I, the length of a code.
+        dropout: p of cuadro I, the probability of dropping a unit, in [0, 1).
+
+    Returns:
+        `keras.Sequential` from `(n, 28, 28, 1)` to `(n, latent_dim)` float32, each value >= 0.
+    """
+    return keras.Sequential(
+        [
+            keras.Input(IMAGE_SHAPE),
+            layers.Conv2D(16, 3, padding="valid"),  # 28x28 -> 26x26
+            layers.ReLU(),
+            layers.Dropout(dropout),
+            layers.MaxPooling2D(2),  # 26x26 -> 13x13
+            layers.Conv2D(32, 3, padding="valid"),  # 13x13 -> 11x11
+            layers.ReLU(),
+            layers.Dropout(dropout),
+            layers.MaxPooling2D(2),  # 11x11 -> 5x5
+            layers.Flatten(),
+            layers.Dense(latent_dim),
+            layers.ReLU(),
+            layers.Dropout(dropout),
+        ],
+        name="encoder",
+    )
+
+
+def decoder(latent_dim, dropout, upsampling):
+    """Decoder of section II: codes to images. The paper's "35 * 5 * 5" is a misprint for 32 * 5 * 5.
+
+    Args:
+        latent_dim: n of cuadro I, the length of a code.
+        dropout: p of cuadro I, the probability of dropping a unit, in [0, 1).
+        upsampling: "output_padding" (models 1-3) or "kernel_size" (model 4). With "output_padding"
+            the last rows and columns see a bias alone: the paper's stripes.
+
+    Returns:
+        `keras.Sequential` from `(n, latent_dim)` to `(n, 28, 28, 1)` float32 in [0, 1].
+
+    Raises:
+        KeyError: `upsampling` is neither of the two.
+    """
+    (kernel_1, padding_1), (kernel_2, padding_2) = UPSAMPLING[upsampling]
+    return keras.Sequential(
+        [
+            keras.Input((latent_dim,)),
+            layers.Dense(32 * 5 * 5),
+            layers.ReLU(),
+            layers.Dropout(dropout),
+            layers.Reshape((5, 5, 32)),
+            layers.Conv2DTranspose(  # 5x5 -> 13x13
+                16, kernel_1, strides=2, padding="valid", output_padding=padding_1
+            ),
+            layers.ReLU(),
+            layers.Dropout(dropout),
+            layers.Conv2DTranspose(  # 13x13 -> 28x28
+                1, kernel_2, strides=2, padding="valid", output_padding=padding_2
+            ),
+            layers.Activation("sigmoid"),
+        ],
+        name="decoder",
+    )
+
+
+def autoencoder(encoder, decoder):
+    """Encoder, then decoder: `(n, 28, 28, 1)` to `(n, 28, 28, 1)`, both float32 in [0, 1].
+
+    The two are shared, not copied: training the autoencoder trains them.
+    """
+    return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, decoder], name="autoencoder")
+
+
+def classifier(encoder, final_activation, train_encoder=True):
+    """Classifier of section III (figure 1 and cuadro II): the encoder and one dense layer.
+
+    Args:
+        encoder: the encoder to start from. It is shared, not copied, so give a classifier its own.
+        final_activation: "relu" (models 5-7) or None (model 8). No softmax: the loss has it.
+        train_encoder: False freezes the encoder's weights (model 8). Its dropout stays active in
+            `fit`, as it did in the original.
+
+    Returns:
+        `keras.Sequential` from `(n, 28, 28, 1)` float32 in [0, 1] to logits `(n, 10)` float32.
+    """
+    encoder.trainable = train_encoder
+    head = [layers.Dense(NUM_CLASSES, name="head")]
+    if final_activation is not None:
+        head.append(layers.Activation(final_activation, name=f"final_{final_activation}"))
+    return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, *head], name="classifier")
+
+
+def feature_maps(encoder, images):
+    """What the encoder's two convolutions, after their ReLU, make of images `(n, 28, 28, 1)`.
+
+    Returns:
+        Two float32 arrays, `(n, 26, 26, 16)` and `(n, 11, 11, 32)`, each value >= 0.
+    """
+    outputs = [layer.output for layer in encoder.layers if isinstance(layer, layers.ReLU)][:2]
+    return keras.Model(encoder.inputs, outputs).predict(images, verbose=0)

@@ -1,0 +1,31 @@
+"""A notebook -> one page of HTML that stands alone."""
+
+import re
+from pathlib import Path
+
+TEMPLATE = Path(__file__).parent / "template"
+
+
+def page(notebook, path, title, home=None):
+    """Convert an executed notebook to a self-contained HTML page that asks no host for anything.
+
+    Args:
+        notebook: the executed notebook's `Path`.
+        path: the page's `Path`.
+        title: the page's title.
+        home: a relative link back to the front page, or None on the front page itself.
+    """
+    import nbformat
+    from nbconvert import HTMLExporter
+
+    content = nbformat.read(notebook, 4)
+    prose = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
+    exporter = HTMLExporter(template_name="template", extra_template_basedirs=[str(TEMPLATE.parent)])
+    resources = {
+        "metadata": {"name": title},
+        "title": title,
+        "home": home,
+        "contents": re.findall(r"^## (.+)$", prose, flags=re.MULTILINE),
+    }
+    body, _ = exporter.from_notebook_node(content, resources)
+    path.write_text(body, encoding="utf-8")

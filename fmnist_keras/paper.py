@@ -1,0 +1,42 @@
+"""What the paper reports, in numbers, and nothing of ours (paper.md; L. Ochotorena, 2023)."""
+
+# Cuadros I and II. Where the paper says nothing (an early stopper's patience, say) nothing stands here.
+HYPERPARAMETERS = {
+    "model_1": dict(latent_dim=64, dropout=0.2, batch_size=100, optimizer="adam", learning_rate=0.001),
+    "model_2": dict(latent_dim=256, dropout=0.3, batch_size=1000, optimizer="adam", learning_rate=0.001),
+    "model_3": dict(latent_dim=64, dropout=0.3, batch_size=1000, optimizer="sgd", learning_rate=0.01),
+    "model_4": dict(latent_dim=128, dropout=0.3, batch_size=1000, optimizer="adam", learning_rate=0.001),
+    "model_5": dict(latent_dim=64, dropout=0.2, batch_size=100, optimizer="adam", learning_rate=0.001)
+    | dict(encoder_from="model_1", final_activation="relu"),
+    "model_6": dict(latent_dim=256, dropout=0.3, batch_size=1000, optimizer="adam", learning_rate=0.001)
+    | dict(encoder_from="model_2", final_activation="relu"),
+    "model_7": dict(latent_dim=128, dropout=0.3, batch_size=100, optimizer="adam", learning_rate=0.001)
+    | dict(encoder_from="model_4", final_activation="relu"),
+    "model_8": dict(latent_dim=128, dropout=0.3, batch_size=1000, optimizer="adam", learning_rate=0.001)
+    | dict(encoder_from="model_4", final_activation=None),
+}
+
+# The paper's word for each row of cuadros I and II.
+ROWS = {
+    "latent_dim": "n",
+    "dropout": "p",
+    "batch_size": "batch size",
+    "optimizer": "optimizador",
+    "learning_rate": "learning rate",
+    "encoder_from": "encoder",
+    "final_activation": "final act func",
+}
+
+# Cuadro III: cross entropy in nats, accuracy in [0, 1], at the best epoch.
+RESULTS = {
+    "model_5": {"train loss": 0.236, "val loss": 0.283, "train accuracy": 0.918, "val accuracy": 0.900},
+    "model_6": {"train loss": 0.242, "val loss": 0.290, "train accuracy": 0.931, "val accuracy": 0.904},
+    "model_7": {"train loss": 0.237, "val loss": 0.285, "train accuracy": 0.925, "val accuracy": 0.902},
+    "model_8": {"train loss": 0.641, "val loss": 0.657, "train accuracy": 0.806, "val accuracy": 0.793},
+}
+
+# Section III: epochs run and the best epoch. Of the autoencoders section II says only "the last".
+EPOCHS = {"model_5": (38, 15), "model_6": (40, 40), "model_7": (38, 19), "model_8": (40, 40)}
+
+# How far one of our numbers may lie from cuadro III before the report marks it.
+TOLERANCE = {"loss": 0.03, "accuracy": 0.01}

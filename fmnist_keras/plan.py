@@ -1,0 +1,125 @@
+"""Which runs a suite needs, and which of them stand: judged by what the files say, not by their dates."""
+
+import fcntl
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from . import params, runs
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a suite.
+
+    Attributes:
+        kind: "autoencoder" or "classifier".
+        params: dict of the run's parameters, see `params.for_run`.
+        current: True where the run's folder already holds what these parameters give.
+    """
+
+    kind: str
+    params: dict
+    current: bool
+
+
+def jobs(suite, names=(), seeds=(0,), force=False):
+    """The runs of a suite, autoencoders first.
+
+    A run is current when its `metrics.json` was made with the parameters that the YAML files give now
+    and, for a classifier, from the encoder that stands in its autoencoder's folder.
+
+    Args:
+        suite: the name of a file in `params/suites`.
+        names: models to run; none means all. The autoencoders that they start from join them.
+        seeds: whole numbers, or text of such.
+        force: take no run for current.
+
+    Returns:
+        dict of (model, seed as text) to `Job`.
+
+    Raises:
+        params.ParamsError: a model, a suite or a seed that there is not, or a params file that is wrong.
+    """
+    found = params.models()
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        raise params.ParamsError(f"MODELS: {unknown[0]!r} is not allowed; allowed: {', '.join(found)}")
+    bad = [seed for seed in seeds if not str(seed).isdecimal()]
+    if bad or not seeds:
+        raise params.ParamsError(f"SEEDS: {(bad or [''])[0]!r} is not allowed; allowed: whole numbers from 0")
+    wanted = set(names or found)
+    wanted |= {found[name][1].get("encoder_from") for name in wanted} - {None}
+    order = sorted(found, key=lambda name: found[name][0] == "classifier")
+    plan = {}
+    for seed in dict.fromkeys(str(int(seed)) for seed in seeds):
+        for name in (name for name in order if name in wanted):
+            kind, values = params.for_run(name, suite, int(seed), found)
+            source = plan.get((values.get("encoder_from"), seed))
+            plan[name, seed] = Job(kind, values, not force and _is_current(values, source))
+        for job in [job for job in plan.values() if not job.current and job.params.get("encoder_from")]:
+            _need_encoder(plan, job.params["encoder_from"], seed)
+    return plan
+
+
+def _is_current(values, source):
+    """Does the folder hold these parameters' result, from the encoder that `source`, a `Job`, left?"""
+    metrics = runs.read(runs.run_dir(values["suite"], values["model"], values["seed"]))
+    if metrics is None or _given(metrics["params"]) != _given(values):
+        return False
+    if source is None:
+        return True
+    encoder = runs.read(runs.run_dir(values["suite"], source.params["model"], values["seed"]))
+    return source.current and metrics.get("started_from_sha256") == encoder["encoder_sha256"]
+
+
+def _given(values):
+    # A notebook's parameters hold also the fields that a YAML file may leave out: all None or False.
+    return {name: value for name, value in values.items() if value is not None and value is not False}
+
+
+def _need_encoder(plan, name, seed):
+    """Where an encoder that is needed has gone (weights are not in git), its autoencoder runs again."""
+    job = plan[name, seed]
+    if (runs.run_dir(job.params["suite"], name, seed) / "encoder.keras").is_file():
+        return
+    for key, other in plan.items():
+        if key == (name, seed) or (key[1] == seed and other.params.get("encoder_from") == name):
+            plan[key] = replace(other, current=False)
+
+
+def mark(plan, folder):
+    """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other."""
+    for (model, seed), job in plan.items():
+        marker = Path(folder, model, f"seed_{seed}")
+        if not job.current:
+            marker.unlink(missing_ok=True)
+        elif not marker.exists():
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+
+
+def lock(folder):
+    """Hold a suite for this process; the lock goes with the process, however it ends.
+
+    Raises:
+        runs.RunError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(handle, 20).decode() or "unknown"
+        raise runs.RunError(f"suite {folder.name} is already running, as process {holder}") from None
+    os.ftruncate(handle, 0)
+    os.write(handle, str(os.getpid()).encode())
+    os.set_inheritable(handle, False)
+
+
+def describe(plan):
+    """One line: how many runs stand and how many are to do."""
+    todo = [f"{model} seed {seed}" for (model, seed), job in plan.items() if not job.current]
+    text = f"{len(plan) - len(todo)} of {len(plan)} runs are up to date"
+    print(text + (f"; to run: {', '.join(todo)}" if todo else ""), file=sys.stderr, flush=True)

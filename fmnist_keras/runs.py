@@ -1,0 +1,239 @@
+"""A run's folder, `reports/<suite>/<model>/seed_<k>/`: written whole or not at all, and read back."""
+
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from . import IMPORTED
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA_VERSION = 1
+
+
+class RunError(RuntimeError):
+    """A run's folder is missing something, or does not hold what it should."""
+
+
+def reports_dir():
+    """The folder of all suites: `REPORTS_DIR` where it is set, else `reports/` of the repository."""
+    return Path(os.environ.get("REPORTS_DIR") or ROOT / "reports").resolve()
+
+
+def run_dir(suite, model, seed):
+    """The folder of one run."""
+    return reports_dir() / suite / model / f"seed_{seed}"
+
+
+def start(params):
+    """Make a hidden folder to write a run into; `finish` puts it in place of an earlier one.
+
+    Args:
+        params: the run's parameters; `run_dir`, where it is set, says where the run belongs.
+
+    Returns:
+        The folder's `Path`.
+    """
+    final = Path(params["run_dir"] or run_dir(params["suite"], params["model"], params["seed"]))
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{final.name}.partial-", dir=final.parent))
+    (partial / "figures").mkdir()
+    (partial / "final").write_text(str(final.absolute()))
+    return partial
+
+
+def save_figure(folder, name, figure):
+    """Write `figures/<name>.png`, with the alt text inside as its description; see `as_image`."""
+    return as_image(figure, folder / "figures" / f"{name}.png")
+
+
+def as_image(figure, path=None):
+    """A figure as an `IPython.display.Image` whose alt text is the figure's label; closes the figure.
+
+    Args:
+        figure: a `matplotlib.figure.Figure`.
+        path: where the PNG is written too, or None.
+    """
+    import matplotlib.pyplot as plt
+    from IPython.display import Image
+
+    alt = figure.get_label()
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=120, bbox_inches="tight", metadata={"Description": alt})
+    plt.close(figure)
+    if path is not None:
+        path.write_bytes(png.getvalue())
+    return Image(data=png.getvalue(), alt=alt, width=int(figure.get_figwidth() * 80))
+
+
+def finish(folder, kind, params, model, history, dataset, figures):
+    """Complete a run's folder, `metrics.json` last, and put it in place in one step.
+
+    Args:
+        folder: what `start` returned.
+        kind: "autoencoder" or "classifier".
+        params: dict of the run's parameters.
+        model: the restored `keras.Sequential`; its first layer is the encoder.
+        history: `training.History`.
+        dataset: `data.Dataset`.
+        figures: dict that joins `metrics.json` as it is: "train", "val", "confusion" and so on.
+
+    Returns:
+        The run's final `Path`.
+    """
+    import keras
+    import pandas as pd
+
+    seconds = {"fit": history.seconds, "total": time.perf_counter() - IMPORTED}
+    epochs = pd.DataFrame(history.epochs, index=range(1, len(history.epochs["loss"]) + 1))
+    columns = [c for c in ("loss", "val_loss", "accuracy", "val_accuracy") if c in epochs]
+    epochs[columns].to_csv(folder / "history.csv", index_label="epoch")
+    model.save(folder / "model.keras")
+    if kind == "autoencoder":
+        model.layers[0].save(folder / "encoder.keras")
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    metrics = {
+        "schema_version": SCHEMA_VERSION,
+        "model": params["model"],
+        "kind": kind,
+        "suite": params["suite"],
+        "seed": params["seed"],
+        "params": {name: value for name, value in params.items() if name != "run_dir"},
+        "epochs_run": len(epochs),
+        "best_epoch": history.best_epoch,
+        "stopped_early": history.stopped_early,
+        "images": {"train": len(dataset.x_train), "val": len(dataset.x_val)},
+        **figures,
+        "encoder_sha256": weights_sha256(model.layers[0]),
+        "parameters": {"total": model.count_params(), "trainable": trainable},
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "data_sha256": dataset.sha256,
+        "versions": versions(),
+        "backend": keras.backend.backend(),
+        "device": device(),
+    }
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    final = Path((folder / "final").read_text())
+    (folder / "final").unlink()
+    publish(folder, final)
+    return final
+
+
+def publish(folder, final):
+    """Put a complete folder in the place of `final`; what was there goes only after it has moved."""
+    old = final.with_name(f".{final.name}.old")
+    if old.exists():
+        shutil.rmtree(old)
+    if final.exists():
+        final.rename(old)
+    folder.chmod(0o755)  # mkdtemp's folders are private
+    folder.rename(final)
+    for leftover in (old, *final.parent.glob(f".{final.name}.partial-*")):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def read(folder):
+    """The metrics of a run, or None where the folder holds no whole result of this project.
+
+    Args:
+        folder: the run's `Path`.
+
+    Returns:
+        dict, see DESIGN section 5, with "folder" added; or None.
+    """
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():  # killed between the two renames of `publish`
+        old.rename(folder)
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text())
+        if metrics["schema_version"] == SCHEMA_VERSION and metrics["model"] == folder.parent.name:
+            return metrics | {"folder": folder}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def read_suite(suite):
+    """All whole runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
+    from .params import natural
+
+    folders = (reports_dir() / suite).glob("*/seed_*")
+    found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))
+    return [metrics for metrics in found if metrics]
+
+
+def read_history(folder):
+    """The `history.csv` of a run: a `pandas.DataFrame` indexed by epoch, from 1."""
+    import pandas as pd
+
+    return pd.read_csv(folder / "history.csv", index_col="epoch")
+
+
+def load_encoder(params):
+    """The encoder that a classifier starts from: its own copy, as the autoencoder's run left it.
+
+    Args:
+        params: the classifier's parameters; `encoder_from` None gives one with random weights.
+
+    Returns:
+        `keras.Sequential`, see `models.encoder`; its dropout is the classifier's.
+
+    Raises:
+        RunError: the autoencoder's run is not there, or is not the one expected.
+    """
+    import keras
+
+    from . import models
+
+    encoder = models.encoder(params["latent_dim"], params["dropout"])
+    if params["encoder_from"] is None:
+        return encoder
+    path = run_dir(params["suite"], params["encoder_from"], params["seed"]) / "encoder.keras"
+    if not path.is_file():
+        raise RunError(
+            f"{path} is missing: run the autoencoder first, with "
+            f"`papermill notebooks/autoencoder.ipynb OUT.ipynb -f params/{params['encoder_from']}.yaml "
+            f"-p suite {params['suite']} -p seed {params['seed']}`"
+        )
+    encoder.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+    return encoder
+
+
+def weights_sha256(model):
+    """SHA-256 of a model's weights, in their order, as little-endian float32."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def versions():
+    """Versions of Python, the platform and the libraries that a number can depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in ("keras", "tensorflow", "jax", "torch", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def device():
+    """The processor or the accelerator that the backend trains on, in words."""
+    import keras
+
+    accelerators = [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
+    if accelerators:
+        return ", ".join(accelerators)
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"CPU: {names[0] if names else platform.processor()}, {os.cpu_count()} cores"

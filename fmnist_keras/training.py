@@ -1,0 +1,159 @@
+"""Seeds, optimizers, callbacks and `fit`: what every training run here has in common."""
+
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+EVALUATION_BATCH = 1000  # images at once outside `fit`; it changes no number, only the speed
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss became infinite or not a number: the run has no result."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What `fit` went through.
+
+    Attributes:
+        epochs: dict of "loss", "val_loss" (and "accuracy", "val_accuracy") to a list, an epoch each.
+            "loss" is what `fit` averaged while weights moved and dropout was on.
+        best_epoch: the epoch, counted from 1, whose weights were restored.
+        stopped_early: True where patience ran out before the epochs did.
+        seconds: wall time of `fit`.
+    """
+
+    epochs: dict
+    best_epoch: int
+    stopped_early: bool
+    seconds: float
+
+
+class EpochLine(keras.callbacks.Callback):
+    """Prints one line an epoch, in place of the progress bar that floods a saved notebook.
+
+    Args:
+        monitor: the quantity whose best value so far is shown.
+        every: print each `every`-th epoch, the first and the last.
+    """
+
+    def __init__(self, monitor="val_loss", every=1):
+        super().__init__()
+        self.monitor = monitor
+        self.every = every
+        self.best = float("inf")
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Print the line; Keras gives the epoch from 0 and its figures."""
+        logs = logs or {}
+        self.best = min(self.best, logs.get(self.monitor, float("inf")))
+        epoch, epochs = epoch + 1, self.params["epochs"]
+        if epoch in (1, epochs) or epoch % self.every == 0:
+            order = ("loss", "val_loss", "accuracy", "val_accuracy")
+            figures = "  ".join(f"{name} {logs[name]:.4f}" for name in order if name in logs)
+            print(f"epoch {epoch}/{epochs}  {figures}  best {self.best:.4f}", flush=True)
+
+
+def seed_everything(seed, deterministic=False):
+    """Seed Python, NumPy and the backend; on request, also ask the backend for deterministic ops."""
+    keras.utils.set_random_seed(seed)
+    if deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def optimizer(params):
+    """The optimizer of cuadros I and II, from a run's parameters."""
+    if params["optimizer"] == "adam":
+        return keras.optimizers.Adam(params["learning_rate"], epsilon=params["epsilon"])
+    return keras.optimizers.SGD(params["learning_rate"])  # no momentum, as in the paper
+
+
+def compile(model, params):
+    """Compile an autoencoder (mean squared error per pixel) or a classifier (cross entropy from logits).
+
+    XLA stays off under TensorFlow: on a CPU it made an epoch of model 1 some 20 times slower.
+    """
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    if "upsampling" in params:
+        model.compile(optimizer(params), loss="mean_squared_error", jit_compile=jit)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer(params), loss=loss, metrics=["accuracy"], jit_compile=jit)
+
+
+def callbacks(params):
+    """Early stopping that restores the best weights, a stop on NaN, and a line an epoch."""
+    return [
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.EarlyStopping(
+            monitor="val_loss",
+            patience=params["patience"],
+            min_delta=params["min_delta"],
+            restore_best_weights=True,  # also when the epochs run out
+        ),
+        EpochLine(),
+    ]
+
+
+def fit(model, x_train, targets, validation_data, params):
+    """Train with early stopping; the weights of the best epoch are in `model` afterwards.
+
+    Args:
+        model: a compiled `keras.Sequential`.
+        x_train: `(n, 28, 28, 1)` float32 in [0, 1].
+        targets: `x_train` again for an autoencoder, labels `(n,)` for a classifier.
+        validation_data: the pair of inputs and targets to validate on.
+        params: dict of the run's parameters.
+
+    Returns:
+        A `History`.
+
+    Raises:
+        TrainingDiverged: a loss was NaN or infinite; it names the epoch and the learning rate.
+    """
+    stop = callbacks(params)
+    early_stopping = stop[1]
+    start = time.perf_counter()
+    history = model.fit(
+        x_train,
+        targets,
+        validation_data=validation_data,
+        validation_batch_size=EVALUATION_BATCH,
+        batch_size=params["batch_size"],
+        epochs=params["epochs"],
+        callbacks=stop,
+        verbose=0,
+    ).history
+    seconds = time.perf_counter() - start
+    for name in ("loss", "val_loss"):
+        bad = np.flatnonzero(~np.isfinite(history.get(name, [np.nan])))
+        if len(bad):
+            raise TrainingDiverged(
+                f"training diverged: {name} was not finite in epoch {bad[0] + 1} with {params['optimizer']} "
+                f"and learning_rate {params['learning_rate']}; lower the learning_rate"
+            )
+    return History(
+        epochs={name: [float(value) for value in values] for name, values in history.items()},
+        best_epoch=early_stopping.best_epoch + 1,
+        stopped_early=early_stopping.stopped_epoch > 0,
+        seconds=seconds,
+    )
+
+
+def measure(model, images, targets):
+    """Loss (and accuracy) in eval mode: dropout off, weights still.
+
+    Args:
+        model: a compiled `keras.Sequential`.
+        images: `(n, 28, 28, 1)` float32 in [0, 1].
+        targets: images or labels, as in `fit`.
+
+    Returns:
+        dict: "loss" (mean squared error per pixel on [0, 1], or nats), and "accuracy" in [0, 1].
+    """
+    figures = model.evaluate(images, targets, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
+    return {name: float(value) for name, value in figures.items()}
