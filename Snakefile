@@ -21,7 +21,6 @@ for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREAD
     os.environ.setdefault(name, "1")
 
 SUITE = str(config.get("suite", "sample"))
-REPORT = str(runs.reports_dir() / SUITE)
 ENGINE = runs.reports_dir() / ".engine" / SUITE
 
 
@@ -37,14 +36,10 @@ try:
     )
     if workflow.is_main_process:
         plan.lock(ENGINE)
-        plan.mark(JOBS, ENGINE)
+        plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / "index.html")
         plan.describe(JOBS)
 except (params.ParamsError, runs.RunError) as error:
     raise WorkflowError(str(error))
-
-if workflow.is_main_process and not os.path.exists(f"{REPORT}/index.html"):
-    (ENGINE / "report").unlink(missing_ok=True)
-
 
 def encoder(wildcards):
     """The marker of the autoencoder that a classifier starts from."""
@@ -67,7 +62,7 @@ rule run:
         model="[A-Za-z0-9_-]+",
         seed="[0-9]+",
     shell:
-        "{sys.executable} -m fmnist_keras run {wildcards.model} --suite {SUITE} --seed {wildcards.seed}"
+        "{sys.executable:q} -m fmnist_keras run {wildcards.model} --suite {SUITE} --seed {wildcards.seed}"
 
 
 rule report:
@@ -79,9 +74,9 @@ rule report:
     params:
         runs=[f"{model}/seed_{seed}" for model, seed in JOBS],
     shell:
-        "{sys.executable} -m fmnist_keras report {SUITE}"
+        "{sys.executable:q} -m fmnist_keras report {SUITE}"
 
 
 onerror:
     # What did finish is still worth a report; it names what failed.
-    shell("{sys.executable} -m fmnist_keras report {SUITE} || true")
+    shell("{sys.executable:q} -m fmnist_keras report {SUITE} || true")

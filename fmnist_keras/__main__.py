@@ -6,6 +6,8 @@ report SUITE                  the report notebook of a suite, and its page
 """
 
 import argparse
+import contextlib
+import logging
 import os
 import shutil
 import sys
@@ -34,32 +36,22 @@ def execute(notebook, output, values, label):
     Raises:
         JobFailed: a cell failed or the kernel died; `*.failed.ipynb` stands beside `output`.
     """
-    import logging
-
     import nbformat
     import papermill
 
-    class EpochLines(logging.Handler):
-        def emit(self, record):
-            for line in record.getMessage().splitlines():
-                if line.startswith("epoch "):
-                    print(f"{label}  {line}", flush=True)
-
-    logger = logging.getLogger("papermill")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.handlers = [EpochLines()]
+    _log_epochs(label)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     failed = output.with_name(f"{output.stem}.failed.ipynb")
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            papermill.execute_notebook(
-                *(str(notebook), str(partial), values),
-                cwd=str(runs.ROOT),
-                log_output=True,
-                progress_bar=False,
-            )
+            with tempfile.TemporaryFile("w+") as log, _stderr_into(log):
+                papermill.execute_notebook(
+                    *(str(notebook), str(partial), values),
+                    cwd=str(runs.ROOT),
+                    log_output=True,
+                    progress_bar=False,
+                )
             break
         except BaseException as error:
             began = partial.is_file() and any(
@@ -74,8 +66,39 @@ def execute(notebook, output, values, label):
                 raise
             reason = getattr(error, "evalue", None) or " ".join(str(error).split())
             raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
+    executed = nbformat.read(partial, 4)
+    for path in ("input_path", "output_path"):  # of this machine, and of no use on another
+        executed.metadata.papermill.pop(path, None)
+    nbformat.write(executed, partial)
     failed.unlink(missing_ok=True)
     partial.replace(output)
+
+
+def _log_epochs(label):
+    """Let papermill's log of the cells' output print its epoch lines, and nothing else."""
+
+    class EpochLines(logging.Handler):
+        def emit(self, record):
+            for line in record.getMessage().splitlines():
+                if line.startswith("epoch "):
+                    print(f"{label}  {line}", flush=True)
+
+    logger = logging.getLogger("papermill")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [EpochLines()]
+
+
+@contextlib.contextmanager
+def _stderr_into(file):
+    """Keep what a kernel writes to its stderr outside of any cell off the terminal."""
+    saved = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def run(model, suite, seed):
@@ -91,7 +114,12 @@ def run(model, suite, seed):
         notebook = Path(scratch) / f"{final.name}.ipynb"
         print(f"{label}  starts", flush=True)
         try:
-            execute(NOTEBOOKS / f"{kind}.ipynb", notebook, values | {"run_dir": str(made)}, label)
+            execute(
+                NOTEBOOKS / f"{kind}.ipynb",
+                notebook,
+                values | {"run_dir": os.path.relpath(made, runs.reports_dir())},
+                label,
+            )
         except JobFailed as error:
             left = notebook.with_name(f"{final.name}.failed.ipynb")
             kept = final.with_name(left.name)

@@ -21,20 +21,41 @@ def image_errors(images, reconstructions):
     return np.mean((images - reconstructions) ** 2, axis=(1, 2, 3), dtype="float64")
 
 
-def stripe_mask():
-    """`(28, 28)` bool: rows and columns 25 to 27, which see a bias alone under `output_padding`."""
-    mask = np.zeros((28, 28), bool)
-    mask[25:] = mask[:, 25:] = True
-    return mask
+def stripe_groups():
+    """Which pixels are the same in every image that a decoder with `output_padding` puts out.
 
+    The last row and column of each transposed convolution see its bias alone. In the output that makes rows
+    and columns 25 to 27 constant; and there a pixel's value hangs only on which taps of the last kernel, of
+    size 3 and stride 2, reach it, so that the 159 pixels share 13 values.
 
-def constant_floor(images, mask):
-    """The least mean squared error left when the pixels of `mask` are the same in every output.
-
-    It is the pixels' own variance over `images` `(n, 28, 28, 1)`, spread over all 784 pixels.
+    Returns:
+        `(28, 28)` int64: the number of the value that a pixel shares, from 0; -1 where it is free.
     """
-    variances = np.var(images[..., 0], axis=0, dtype="float64")
-    return float(np.sum(variances[mask]) / mask.size)
+    taps = ["0", *["1", "02"] * 12, "1", "2", ""]  # the taps that reach row or column 0 to 27
+    names = np.array([[f"{row}|{column}" if row and column else "" for column in taps] for row in taps])
+    groups = np.unique(names, return_inverse=True)[1].reshape(names.shape)
+    groups[:25, :25] = -1
+    return np.unique(groups, return_inverse=True)[1].reshape(names.shape) - 1
+
+
+def stripe_mask():
+    """`(28, 28)` bool: rows and columns 25 to 27, see `stripe_groups`."""
+    return stripe_groups() >= 0
+
+
+def constant_floor(images, groups):
+    """The least mean squared error left when the pixels of a group all have one value, in every output.
+
+    Args:
+        images: `(n, 28, 28, 1)` float32 in [0, 1].
+        groups: `(28, 28)` integers as `stripe_groups` gives them; -1 for a pixel that is free.
+
+    Returns:
+        The groups' variances over `images`, spread over all pixels: a float. 0 where every pixel is free.
+    """
+    pixels = images[..., 0].astype("float64")
+    members = (groups == number for number in range(groups.max() + 1))
+    return float(sum(pixels[:, mask].var() * mask.sum() for mask in members) / groups.size)
 
 
 def cross_entropy(logits, labels):
@@ -49,6 +70,13 @@ def confusion_counts(labels, predictions, num_classes=10):
     """How often each class (row) was taken for each class (column): `(10, 10)` int64."""
     pairs = np.asarray(labels, "int64") * num_classes + np.asarray(predictions, "int64")
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def most_confused(counts, k):
+    """The `k` largest cells off the diagonal of counts `(10, 10)`: a list of (true class, taken for)."""
+    off = np.where(np.eye(len(counts), dtype=bool), -1, counts)
+    largest = np.argsort(-off, axis=None, kind="stable")[:k]
+    return [(int(true), int(taken)) for true, taken in zip(*np.unravel_index(largest, off.shape))]
 
 
 def normalised_rows(counts):

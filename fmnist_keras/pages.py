@@ -17,10 +17,12 @@ def page(notebook, path, title, home=None):
     """
     import nbformat
     from nbconvert import HTMLExporter
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
     content = nbformat.read(notebook, 4)
     prose = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
     exporter = HTMLExporter(template_name="template", extra_template_basedirs=[str(TEMPLATE.parent)])
+    exporter.register_preprocessor(CoalesceStreamsPreprocessor, enabled=True)  # epoch lines in one block
     resources = {
         "metadata": {"name": title},
         "title": title,

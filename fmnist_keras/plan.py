@@ -89,8 +89,13 @@ def _need_encoder(plan, name, seed):
             plan[key] = replace(other, current=False)
 
 
-def mark(plan, folder):
-    """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other."""
+def mark(plan, folder, page):
+    """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other.
+
+    The marker `report` goes when there is a run to do, or when the report's `page` is not there.
+    """
+    if not (all(job.current for job in plan.values()) and page.exists()):
+        Path(folder, "report").unlink(missing_ok=True)
     for (model, seed), job in plan.items():
         marker = Path(folder, model, f"seed_{seed}")
         if not job.current:

@@ -82,17 +82,19 @@ def image_rows(rows, alt, titles=None):
     """Rows of images, e.g. originals over reconstructions.
 
     Args:
-        rows: dict of a row's name to images `(k, 28, 28, 1)`, the same k for every row.
+        rows: dict of a row's name to images `(k, 28, 28, 1)`; a row may have fewer than the first.
         alt: the alt text.
         titles: k texts above the columns.
     """
-    count = len(next(iter(rows.values())))
+    count = max(1, *(len(images) for images in rows.values()), 0)
     size = (0.85 * count + 1.1, 0.95 * len(rows) + (0.3 if titles is not None else 0.05))
     figure, axes = _figure(alt, len(rows), count, size, squeeze=False)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
     for row, (name, images) in zip(axes, rows.items()):
         for axis, image in zip(row, images):
             axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=1)
-            axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     for axis, title in zip(axes[0], titles if titles is not None else ()):
         axis.set_title(title, fontsize=8)
@@ -206,7 +208,9 @@ def latent_space(points, labels, variance):
         labels: `(n,)` integers.
         variance: the share of the codes' variance that the two hold, in [0, 1].
     """
-    alt = f"{len(points)} codes by class on their first two principal components, {variance:.0%} of the variance."
+    alt = (
+        f"{len(points)} codes by class on their first two principal components ({variance:.0%} of variance)."
+    )
     figure, axes = _figure(alt, size=(7.4, 4.8))
     tab10 = sns.color_palette("tab10")
     for label, name in enumerate(CLASS_NAMES):
@@ -242,3 +246,16 @@ def feature_maps(*stages, columns=16):
     for axis, tile in zip(axes.flat, tiles):
         axis.imshow(tile, cmap="viridis", vmin=0, vmax=1)
     return figure
+
+
+def confused(rows, counts):
+    """Images of one class that were taken for another.
+
+    Args:
+        rows: dict of (true class, taken for) to images `(k, 28, 28, 1)`.
+        counts: `(10, 10)`, how often each class was taken for each.
+    """
+    pairs = {(t, p): f"{CLASS_NAMES[t]}, taken for {CLASS_NAMES[p]}: {counts[t][p]}" for t, p in rows}
+    alt = f"Images of the commonest mistakes. {'; '.join(pairs.values())}."
+    named = {pairs[pair].replace(", ", ",\n"): images for pair, images in rows.items()}
+    return image_rows(named, alt)

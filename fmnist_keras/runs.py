@@ -37,12 +37,14 @@ def start(params):
     """Make a hidden folder to write a run into; `finish` puts it in place of an earlier one.
 
     Args:
-        params: the run's parameters; `run_dir`, where it is set, says where the run belongs.
+        params: the run's parameters; `run_dir`, where it is set, says where the run belongs, absolute or
+            below `reports_dir()`.
 
     Returns:
         The folder's `Path`.
     """
-    final = Path(params["run_dir"] or run_dir(params["suite"], params["model"], params["seed"]))
+    usual = run_dir(params["suite"], params["model"], params["seed"])
+    final = reports_dir() / params["run_dir"] if params["run_dir"] else usual
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{final.name}.partial-", dir=final.parent))
     (partial / "figures").mkdir()

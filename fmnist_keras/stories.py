@@ -25,9 +25,12 @@ def banner(suite, data, protocol, limit=None):
 
 
 def heading(params):
-    """Which run this is, and the banner where one is due. Markdown."""
-    text = f"Run: model **{params['model']}**, suite **{params['suite']}**, seed **{params['seed']}**."
-    return text + "\n\n" + banner(*(params[name] for name in ("suite", "data", "protocol", "limit")))
+    """Which run this is, with its parameters, and the banner where one is due. Markdown."""
+    named = ("model", "suite", "seed", "run_dir")
+    rest = [f"{k} {v}" for k, v in params.items() if k not in named and v is not None and v is not False]
+    text = f"Model **{params['model']}**, suite **{params['suite']}**, seed **{params['seed']}**: "
+    lines = [banner(*(params[name] for name in ("suite", "data", "protocol", "limit")))]
+    return "\n\n".join(filter(None, [text + ", ".join(rest) + ".", *lines]))
 
 
 def training(params, history, train, val):
@@ -65,7 +68,7 @@ def stripes(figures, mse):
     if figures["constant_pixels"]:
         text += (
             f" No training can bring this model below **{figures['floor']:.4f}**: that is how much the "
-            f"validation images differ in the {figures['constant_pixels']} pixels that it cannot change, "
+            f"validation images differ in the {figures['constant_pixels']} pixels it cannot adapt to them, "
             f"{figures['floor'] / mse:.0%} of its error."
         )
     return text

@@ -21,7 +21,7 @@ class History:
         epochs: dict of "loss", "val_loss" (and "accuracy", "val_accuracy") to a list, an epoch each.
             "loss" is what `fit` averaged while weights moved and dropout was on.
         best_epoch: the epoch, counted from 1, whose weights were restored.
-        stopped_early: True where patience ran out before the epochs did.
+        stopped_early: True where fewer epochs ran than there might have.
         seconds: wall time of `fit`.
     """
 
@@ -116,7 +116,7 @@ def fit(model, x_train, targets, validation_data, params):
         TrainingDiverged: a loss was NaN or infinite; it names the epoch and the learning rate.
     """
     stop = callbacks(params)
-    early_stopping = stop[1]
+    (early_stopping,) = (c for c in stop if isinstance(c, keras.callbacks.EarlyStopping))
     start = time.perf_counter()
     history = model.fit(
         x_train,
@@ -139,7 +139,7 @@ def fit(model, x_train, targets, validation_data, params):
     return History(
         epochs={name: [float(value) for value in values] for name, values in history.items()},
         best_epoch=early_stopping.best_epoch + 1,
-        stopped_early=early_stopping.stopped_epoch > 0,
+        stopped_early=len(history["loss"]) < params["epochs"],
         seconds=seconds,
     )
 

@@ -1,0 +1,155 @@
+import gzip
+import shutil
+
+import numpy as np
+import pytest
+
+from fmnist_keras import data
+
+
+def test_sample_is_the_start_of_the_real_files(sample):
+    assert (sample.x_train.shape, sample.x_train.dtype) == ((6000, 28, 28), np.uint8)
+    assert (sample.x_val.shape, sample.y_val.shape) == ((1000, 28, 28), (1000,))
+    assert sample.x_test is None
+    assert sample.y_train[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]  # as printed in many tutorials
+    assert set(sample.y_val) == set(range(10))
+    assert sample.sha256 == data.SHA256["sample"]
+
+
+def test_the_sample_readme_prints_the_class_counts(sample):
+    readme = (data.SAMPLE_DIR / "README.md").read_text()
+    for label, name in enumerate(data.CLASS_NAMES):
+        train, test = np.sum(sample.y_train == label), np.sum(sample.y_val == label)
+        assert f"| {label} | {name} | {train} | {test} |" in readme
+
+
+def test_to_float_scales_and_adds_the_channel(sample):
+    images = data.to_float(sample.x_train[:100])
+    assert (images.shape, images.dtype) == ((100, 28, 28, 1), np.float32)
+    assert images.min() == 0
+    assert images.max() == 1
+    np.testing.assert_array_equal(np.round(images[..., 0] * 255), sample.x_train[:100])
+
+
+def test_holdout_keeps_the_test_images_apart_and_every_class_in_proportion():
+    split = data.load("sample", "holdout")
+    assert (len(split.x_train), len(split.x_val), len(split.x_test)) == (5500, 500, 1000)
+    everything = np.concatenate([split.x_train, split.x_val]).reshape(6000, -1)
+    original = data.load("sample").x_train.reshape(6000, -1)
+    assert sorted(map(bytes, everything)) == sorted(map(bytes, original))  # each image once, none lost
+    counts = np.bincount(split.y_val) / np.bincount(np.concatenate([split.y_train, split.y_val]))
+    assert np.abs(counts - 1 / 12).max() < 0.002
+    again = data.load("sample", "holdout")
+    np.testing.assert_array_equal(split.x_val, again.x_val)
+
+
+def test_limit_keeps_the_first_images_of_each_part(sample):
+    few = data.load("sample", limit=20)
+    np.testing.assert_array_equal(few.x_train, sample.x_train[:20])
+    np.testing.assert_array_equal(few.y_val, sample.y_val[:20])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the sample's files, to damage."""
+    for name in data.FILES:
+        shutil.copy(data.SAMPLE_DIR / f"{name}.gz", tmp_path)
+    return tmp_path
+
+
+def expect(folder, name, *words):
+    with pytest.raises(data.DataError) as error:
+        data.read_folder(folder, data.SHA256["sample"])
+    for word in (str(folder), name, *words):
+        assert word in str(error.value)
+
+
+def test_uncompressed_files_do_as_well(folder, sample):
+    path = folder / f"{data.FILES[0]}.gz"
+    path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+    path.unlink()
+    arrays = data.read_folder(folder, data.SHA256["sample"])
+    np.testing.assert_array_equal(arrays[data.FILES[0]], sample.x_train)
+
+
+def test_a_flipped_bit_is_named_with_the_hash_it_should_have(folder):
+    name = data.FILES[1]
+    content = bytearray(gzip.decompress((folder / f"{name}.gz").read_bytes()))
+    content[100] ^= 1
+    (folder / f"{name}.gz").write_bytes(gzip.compress(bytes(content)))
+    expect(folder, name, data.SHA256["sample"][name])
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"<html>Not found</html>", lambda b: b""]
+)
+def test_a_truncated_a_foreign_and_an_empty_file_are_named(folder, damage):
+    name = data.FILES[2]
+    path = folder / f"{name}.gz"
+    path.write_bytes(damage(path.read_bytes()))
+    expect(folder, name, data.SHA256["sample"][name])
+
+
+def test_swapped_files_are_refused(folder):
+    images, test_images = folder / f"{data.FILES[0]}.gz", folder / f"{data.FILES[2]}.gz"
+    images.rename(folder / "aside")
+    test_images.rename(images)
+    (folder / "aside").rename(test_images)
+    expect(folder, data.FILES[0])
+
+
+def test_a_missing_file_is_named(folder):
+    (folder / f"{data.FILES[3]}.gz").unlink()
+    expect(folder, data.FILES[3], "missing")
+
+
+def test_a_chosen_folder_is_used_or_refused_never_replaced(folder, monkeypatch):
+    monkeypatch.setenv("FMNIST_DATA_DIR", str(folder))
+    with pytest.raises(data.DataError, match="not c59f468a"):  # the sample is not the full data set
+        data.load("full")
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """No source has the data: nothing installed, an empty cache, no network."""
+
+    def refuse(*args, **kwargs):
+        raise OSError("no network in this test")
+
+    monkeypatch.delenv("FMNIST_DATA_DIR", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(data, "DISTRIBUTION_DIR", tmp_path / "nothing")
+    monkeypatch.setattr(data, "_download_with_keras", refuse)
+    monkeypatch.setattr(data, "_download_with_apt", refuse)
+    return tmp_path
+
+
+def test_when_all_sources_fail_one_error_names_them_and_the_mend(nowhere):
+    with pytest.raises(data.DataError) as error:
+        data.load("full")
+    message = str(error.value)
+    places = ["FMNIST_DATA_DIR", str(nowhere / "nothing"), str(data.cache_dir()), "Keras' download"]
+    for place in (*places, "apt-get download", "apt-get install dataset-fashion-mnist", "no network"):
+        assert place in message
+    assert data.load("sample").x_train.shape == (6000, 28, 28)
+
+
+def test_a_bad_file_in_the_cache_is_fetched_again_once(nowhere, monkeypatch):
+    # The sample stands in for the full data set, so that no network and no package is needed.
+    monkeypatch.setitem(data.SHA256, "full", data.SHA256["sample"])
+    cache = data.cache_dir()
+    cache.mkdir(parents=True)
+    for name in data.FILES:
+        (cache / f"{name}.gz").write_bytes(b"<html>captive portal</html>")
+    fetched = []
+
+    def download():
+        fetched.append(1)
+        return data._into_cache(data.SAMPLE_DIR)
+
+    monkeypatch.setattr(data, "_download_with_keras", download)
+    source, arrays = data.find("full")
+    assert "Keras' download" in source
+    assert arrays[data.FILES[0]].shape == (6000, 28, 28)
+    assert data.find("full")[0].startswith("the Keras cache")
+    assert len(fetched) == 1

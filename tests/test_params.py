@@ -1,0 +1,151 @@
+import pytest
+import yaml
+
+from fmnist_keras import paper, params
+
+GOOD = (params.PARAMS_DIR / "model_1.yaml").read_text()
+CLASSIFIER = (params.PARAMS_DIR / "model_5.yaml").read_text()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A params folder that holds the paper's eight files; `folder("model_9", text)` adds one."""
+    for path in params.PARAMS_DIR.glob("*.yaml"):
+        (tmp_path / path.name).write_text(path.read_text())
+
+    def add(name, text):
+        (tmp_path / f"{name}.yaml").write_text(text)
+        return tmp_path
+
+    return add
+
+
+def changed(text, **changes):
+    values = yaml.safe_load(text) | {"model": "model_9"} | changes
+    return yaml.safe_dump({name: value for name, value in values.items() if value != "DROP"})
+
+
+def test_the_eight_files_are_cuadros_1_and_2():
+    found = params.models()
+    assert list(found) == [f"model_{i}" for i in range(1, 9)]
+    for name, theirs in paper.HYPERPARAMETERS.items():
+        kind, ours = found[name]
+        assert {field: ours[field] for field in theirs} == theirs
+        assert kind == ("classifier" if "encoder_from" in theirs else "autoencoder")
+        assert ours.get("epsilon") == (1e-8 if theirs["optimizer"] == "adam" else None)
+    assert [v["upsampling"] for _, v in list(found.values())[:4]] == ["output_padding"] * 3 + ["kernel_size"]
+    assert [v["train_encoder"] for _, v in list(found.values())[4:]] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "words"),
+    [
+        (GOOD, {"latent_dim": 0}, ["latent_dim", "0", "from 1 to 4096"]),
+        (GOOD, {"latent_dim": 64.5}, ["latent_dim", "64.5", "whole number"]),
+        (GOOD, {"latent_dim": True}, ["latent_dim", "True", "whole number"]),
+        (GOOD, {"latent_dim": "64"}, ["latent_dim", "'64'", "whole number"]),
+        (GOOD, {"dropout": 1.0}, ["dropout", "1.0", "below 1"]),
+        (GOOD, {"dropout": -0.1}, ["dropout", "-0.1", "from 0"]),
+        (GOOD, {"dropout": float("nan")}, ["dropout", "nan", "from 0"]),
+        (GOOD, {"learning_rate": float("inf")}, ["learning_rate", "inf", "above 0"]),
+        (GOOD, {"learning_rate": 0}, ["learning_rate", "0", "above 0"]),
+        (GOOD, {"batch_size": None}, ["batch_size", "None", "whole number"]),
+        (GOOD, {"batch_size": [100]}, ["batch_size", "[100]", "whole number"]),
+        (GOOD, {"epochs": 0}, ["epochs", "0", "from 1"]),
+        (GOOD, {"patience": -1}, ["patience", "-1", "from 1"]),
+        (GOOD, {"min_delta": -1.0}, ["min_delta", "-1.0", "from 0"]),
+        (GOOD, {"seed": -1}, ["seed", "-1", "from 0"]),
+        (GOOD, {"optimizer": "rmsprop"}, ["optimizer", "rmsprop", "adam or sgd"]),
+        (GOOD, {"data": "half"}, ["data", "half", "sample or full"]),
+        (GOOD, {"protocol": "mine"}, ["protocol", "mine", "paper or holdout"]),
+        (GOOD, {"upsampling": "nearest"}, ["upsampling", "nearest", "output_padding or kernel_size"]),
+        (GOOD, {"epsilon": "1e-8"}, ["epsilon", "'1e-8'", "write 1.0e-8"]),
+        (GOOD, {"optimizer": "sgd"}, ["epsilon", "1e-08", "with sgd null"]),
+        (GOOD, {"learning_rat": 0.1}, ["learning_rat", "did you mean learning_rate?"]),
+        (GOOD, {"frobnicate": 1}, ["frobnicate", "unknown", "latent_dim"]),
+        (GOOD, {"latent_dim": "DROP"}, ["latent_dim", "missing", "whole number"]),
+        (GOOD, {"upsampling": "DROP"}, ["upsampling", "encoder_from", "neither"]),
+        (GOOD, {"encoder_from": "model_1"}, ["upsampling", "encoder_from", "both"]),
+        (GOOD, {"model": "model_8000"}, ["model", "model_8000", "model_9"]),
+        (GOOD, {"model": "../model_9"}, ["model", "../model_9", "letters"]),
+        (CLASSIFIER, {"encoder_from": "model_11"}, ["encoder_from", "model_11", "did you mean model_1?"]),
+        (CLASSIFIER, {"encoder_from": "model_6"}, ["encoder_from", "model_6", "no autoencoder"]),
+        (CLASSIFIER, {"encoder_from": "model_9"}, ["encoder_from", "model_9", "no autoencoder"]),
+        (CLASSIFIER, {"encoder_from": "model_2"}, ["latent_dim", "64", "256", "model_2"]),
+        (CLASSIFIER, {"train_encoder": "yes"}, ["train_encoder", "'yes'", "true or false"]),
+        (CLASSIFIER, {"final_activation": "softmax"}, ["final_activation", "softmax", "relu or null"]),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_field_value_and_what_is_allowed(folder, text, changes, words):
+    with pytest.raises(params.ParamsError) as error:
+        params.models(folder("model_9", changed(text, **changes)))
+    message = str(error.value)
+    assert "\n" not in message
+    assert "model_9.yaml" in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", ["None"]),
+        (b"- a list\n", ["a list"]),
+        (b"model:\tmodel_9\n\tlatent_dim: 3\n", ["cannot be read"]),
+        (b"model: m\xff\n", ["cannot be read"]),
+        (b"model: {\n", ["cannot be read"]),
+        (b"model: !!python/object:os.system {}\n", ["cannot be read"]),
+        (GOOD.encode() + b"dropout: 0.3\n", ["dropout", "twice"]),
+        (b"# " + b"x" * 10_000_000, ["larger than"]),
+    ],
+)
+def test_a_file_that_is_no_params_file_is_named(folder, content, words):
+    path = folder("model_9", "")
+    (path / "model_9.yaml").write_bytes(content)
+    with pytest.raises(params.ParamsError) as error:
+        params.models(path)
+    assert "\n" not in str(error.value)
+    for word in ("model_9.yaml", *words):
+        assert word in str(error.value)
+
+
+def test_a_ninth_model_is_one_file(folder):
+    text = changed((params.PARAMS_DIR / "model_3.yaml").read_text(), optimizer="adam")
+    kind, values = params.models(folder("model_9", text))["model_9"]
+    assert kind == "autoencoder"
+    assert values["epsilon"] == 1e-8  # the paper's, also where the file leaves it out
+
+
+def test_natural_order():
+    assert sorted(["model_10", "b", "model_2", "7"], key=params.natural) == ["7", "b", "model_2", "model_10"]
+
+
+def test_a_run_is_the_model_s_file_then_the_suite_s():
+    _, full = params.for_run("model_2", "paper", 3)
+    _, small = params.for_run("model_2", "sample", 0)
+    assert (full["data"], full["epochs"], full["seed"], full["suite"]) == ("full", 40, 3, "paper")
+    assert (small["data"], small["latent_dim"], small["suite"]) == ("sample", 256, "sample")
+    with pytest.raises(params.ParamsError, match="did you mean sample"):
+        params.for_run("model_2", "sampel", 0)
+    with pytest.raises(params.ParamsError, match="did you mean model_2"):
+        params.for_run("modle_2", "sample", 0)
+
+
+def namespace(text, injected=""):
+    names = params.fields("autoencoder")
+    values = dict.fromkeys(names) | {"suite": "scratch", "deterministic": False} | yaml.safe_load(text)
+    exec(injected, values)
+    return values | {"In": ["", "model = 1", injected], "x_train": object(), "epochs_of_mine": 3}
+
+
+def test_a_notebook_s_own_names_are_not_taken_for_parameters():
+    checked = params.from_notebook(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"), "autoencoder")
+    assert checked["latent_dim"] == 32
+    assert "x_train" not in checked
+
+
+def test_a_name_that_papermill_sets_and_no_notebook_knows_is_an_error():
+    with pytest.raises(
+        params.ParamsError, match="latentdim: 32 is an unknown field; did you mean latent_dim"
+    ):
+        params.from_notebook(namespace(GOOD, "# Parameters\nlatentdim = 32\n"), "autoencoder")

@@ -1,0 +1,68 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmnist_keras import evaluation, plots, runs
+
+HISTORY = {"loss": [0.5, 0.3, 0.31], "val_loss": [0.4, 0.25, 0.29]}
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def figures(images, labels):
+    counts = evaluation.confusion_counts(labels, np.roll(labels, 1))
+    calibration = evaluation.calibration(np.eye(10)[labels], labels)
+    return {
+        "curves": plots.curves(HISTORY, "loss", "mean squared error", 2),
+        "compare": plots.compare_curves({"model_1": [HISTORY]}, "val_loss", "error", "Errors"),
+        "reconstructions": plots.reconstructions(images[:10], images[1:11], labels[:10]),
+        "error_map": plots.error_map(np.ones((28, 28)), evaluation.stripe_mask()),
+        "gallery": plots.gallery(images[:11], labels[:11], np.roll(labels, 1)[:11]),
+        "confusion": plots.confusion_matrix(evaluation.normalised_rows(counts)),
+        "reliability": plots.reliability(calibration),
+        "latent_space": plots.latent_space(np.ones((256, 2)), labels, 0.5),
+        "interpolation": plots.interpolation(images[:10], "Sandal", "Bag"),
+        "feature_maps": plots.feature_maps(np.ones((26, 26, 16)), np.zeros((11, 11, 32))),
+        "confused": plots.confused({(6, 0): images[:3], (2, 4): images[:0]}, counts),
+    }
+
+
+def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(images, sample, tmp_path):
+    (tmp_path / "figures").mkdir()
+    for name, figure in figures(images, sample.y_val[:256].astype(int)).items():
+        alt = figure.get_label()
+        assert len(alt) > 20, name
+        assert alt.endswith("."), name
+        shown = runs.save_figure(tmp_path, name, figure)
+        assert shown.alt == alt
+        with Image.open(tmp_path / "figures" / f"{name}.png") as image:
+            assert image.text["Description"] == alt  # the report takes it from there
+    assert plt.get_fignums() == []
+
+
+def test_alt_texts_say_their_own_numbers(images, sample):
+    made = figures(images, sample.y_val[:256].astype(int))
+    assert "from 0.4000 to 0.2900; best epoch 2 with 0.2500" in made["curves"].get_label()
+    assert "model_1 0.2900" in made["compare"].get_label()
+    assert "32 maps of 11x11; 32 of them are 0 everywhere" in made["feature_maps"].get_label()
+    assert "expected calibration error 0.0000" in made["reliability"].get_label()
+    assert "Shirt, taken for T-shirt/top" in made["confused"].get_label()
+
+
+def test_the_gallery_marks_what_is_wrong(images):
+    labels, predictions = np.array([0, 1, 2]), np.array([0, 1, 4])
+    figure = plots.gallery(images[:3], labels, predictions)
+    assert "1 predictions are wrong: Pullover taken for Coat" in figure.get_label()
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+    assert titles == ["T-shirt/top", "Trouser", "✗ Coat"]
+    assert [axes.get_ylabel() for axes in figure.axes[:3]] == ["T-shirt/top", "Trouser", "Pullover"]
+
+
+def test_a_model_keeps_its_colour():
+    assert plots.colour("model_3") == plots.colour("model_3")
+    assert len({plots.colour(f"model_{i}") for i in range(1, 9)}) == 8

@@ -1,0 +1,136 @@
+import json
+
+import pytest
+
+from fmnist_keras import paper, report, runs, stories
+
+
+def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
+    confusion = [[diagonal if row == column else 0 for column in range(10)] for row in range(10)]
+    params = {"data": "full", "protocol": "paper", "limit": None, "train_encoder": True}
+    params |= paper.HYPERPARAMETERS.get(model, paper.HYPERPARAMETERS["model_5"])
+    return {
+        "schema_version": 1,
+        "model": model,
+        "kind": "classifier",
+        "seed": seed,
+        "params": params,
+        "train": {"loss": loss, "accuracy": accuracy},
+        "val": {"loss": loss, "accuracy": accuracy},
+        "confusion": confusion,
+        "epochs_run": 20 + seed,
+        "best_epoch": 15,
+        "stopped_early": True,
+        "parameters": {"total": 56714, "trainable": 56714},
+        "images": {"train": 60000, "val": 10000},
+        "seconds": {"fit": 10.0, "total": 12.0},
+        "device": "CPU",
+        "backend": "tensorflow",
+        "versions": {"keras": "3"},
+    }
+
+
+def save(reports, m):
+    folder = reports / "paper" / m["model"] / f"seed_{m['seed']}"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(m))
+    (folder / "history.csv").write_text("epoch,loss,val_loss\n1,0.5,0.4\n")
+
+
+def test_cuadro_3_shows_the_paper_s_number_ours_and_the_difference():
+    table = report.cuadro_3({"model_5": [metrics("model_5", loss=0.29, accuracy=0.905)]})
+    cell = table.loc["val loss", "model_5"]
+    assert cell == "paper 0.283<br>ours <b>0.290</b><br>+0.007"
+    assert table.loc["val accuracy", "model_5"] == "paper 90.0 %<br>ours <b>90.5 %</b><br>+0.5 pp"
+
+
+def test_a_large_difference_is_marked_and_listed():
+    grouped = {"model_5": [metrics("model_5", loss=0.35, accuracy=0.88)]}
+    assert "<mark>+0.067</mark>" in report.cuadro_3(grouped).loc["val loss", "model_5"]
+    rows = [(model, row) for model, row, _, _ in report.far_off(grouped)]
+    assert ("model_5", "val accuracy") in rows
+    assert ("model_5", "train loss") in rows
+    near = {"model_5": [metrics("model_5", loss=0.26, accuracy=0.909)]}
+    assert report.far_off(near) == []
+
+
+def test_several_seeds_become_a_mean_and_a_standard_deviation():
+    grouped = {"model_5": [metrics("model_5", seed, loss=loss) for seed, loss in enumerate((0.28, 0.30))]}
+    assert "ours <b>0.290 ± 0.014</b>" in report.cuadro_3(grouped).loc["val loss", "model_5"]
+    assert report.epochs(grouped).loc["model_5", "epochs run"] == "20, 21"
+
+
+def test_a_ninth_model_stands_in_every_table_without_a_paper_s_number():
+    grouped = {"model_9": [metrics("model_9")]}
+    assert report.cuadro_3(grouped).loc["val loss", "model_9"] == "<b>0.300</b>"
+    assert report.epochs(grouped).loc["model_9", "best epoch, paper"] == report.MISSING
+    assert "model_9" in report.hyperparameters(grouped)
+    assert "model_9" in report.recalls(grouped)
+
+
+def test_runs_are_read_from_their_folders_and_grouped(reports):
+    for model, seed in (("model_6", 0), ("model_5", 1), ("model_5", 0)):
+        save(reports, metrics(model, seed))
+    grouped = report.by_model("paper", "classifier")
+    assert {model: [m["seed"] for m in seeds] for model, seeds in grouped.items()} == {
+        "model_5": [0, 1],
+        "model_6": [0],
+    }
+    assert report.by_model("paper", "autoencoder") == {}
+    assert len(report.histories(grouped)["model_5"]) == 2
+    assert "model_5/seed_1/notebook.html" in report.every_run(grouped, "paper").to_html(escape=False)
+    assert report.environments(grouped)["runs"][0].count("seed") == 3
+
+
+def test_the_opening_names_what_is_missing_and_what_failed(reports):
+    assert "holds no runs yet" in report.opening("paper", {})
+    save(reports, metrics("model_5"))
+    (reports / "paper" / "model_6").mkdir()
+    (reports / "paper" / "model_6" / "seed_0.failed.ipynb").touch()
+    text = report.opening("paper", report.by_model("paper", "classifier"))
+    assert "60,000 training and 10,000 validation" in text
+    assert "Failed:** model_6, seed_0" in text
+    assert "model_1, model_2" in text
+
+
+def test_every_suite_but_the_paper_s_carries_a_banner():
+    assert stories.banner("paper", "full", "paper") == ""
+    for arguments in (
+        ("sample", "sample", "paper"),
+        ("holdout", "full", "holdout"),
+        ("paper", "full", "paper", 50),
+    ):
+        assert "not the paper's runs" in stories.banner(*arguments)
+
+
+def test_a_dead_class_is_warned_of():
+    m = metrics("model_5")
+    assert "recognises images of every class" in report.dead_classes({"model_5": [m]})
+    m["confusion"][6] = [100, *[0] * 9]
+    assert "**model_5**, seed 0: Shirt" in report.dead_classes({"model_5": [m]})
+    assert "never recognised: Shirt" in stories.classes(m["confusion"])
+
+
+@pytest.mark.parametrize("name", sorted(paper.RESULTS))
+def test_the_paper_s_numbers_are_cuadro_3_s(name):
+    # As DESIGN, section 3, has them: train error, valid error, train accuracy, valid accuracy.
+    table = {
+        "model_5": (0.236, 0.283, 0.918, 0.900),
+        "model_6": (0.242, 0.290, 0.931, 0.904),
+        "model_7": (0.237, 0.285, 0.925, 0.902),
+        "model_8": (0.641, 0.657, 0.806, 0.793),
+    }
+    assert tuple(paper.RESULTS[name].values()) == table[name]
+
+
+def test_landed_runs_are_the_paper_s_in_full():
+    """What stands in reports/paper was made from all images with the parameters of params/*.yaml."""
+    from fmnist_keras import data, params, plan
+
+    landed = [m for m in runs.read_suite("paper")]
+    for m in landed:
+        _, values = params.for_run(m["model"], "paper", m["seed"])
+        assert plan._given(m["params"]) == plan._given(values)
+        assert m["images"] == {"train": 60_000, "val": 10_000}
+        assert m["data_sha256"] == data.SHA256["full"]
+    assert {m["model"] for m in landed if m["seed"] == 0} == {f"model_{i}" for i in range(1, 9)}

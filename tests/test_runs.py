@@ -1,0 +1,92 @@
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from fmnist_keras import models, runs, training
+
+HISTORY = training.History({"loss": [0.3, 0.2], "val_loss": [0.4, 0.35]}, 2, False, 1.5)
+
+
+def write(params, sample, mark="0.35", kind="autoencoder"):
+    model = models.autoencoder(models.encoder(64, 0.2), models.decoder(64, 0.2, "output_padding"))
+    folder = runs.start(params)
+    figures = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}}
+    return runs.finish(folder, kind, params, model, HISTORY, sample, figures), model
+
+
+def test_a_run_s_folder_holds_what_design_section_5_says(tiny, reports, sample):
+    folder, model = write(tiny("model_1", seed=3), sample)
+    assert folder == reports / "test" / "model_1" / "seed_3"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["schema_version"] == 1
+    assert (metrics["model"], metrics["kind"], metrics["suite"]) == ("model_1", "autoencoder", "test")
+    assert (metrics["seed"], metrics["params"]["latent_dim"]) == (3, 64)
+    assert (metrics["epochs_run"], metrics["best_epoch"], metrics["stopped_early"]) == (2, 2, False)
+    assert (metrics["train"], metrics["val"]) == ({"loss": 0.2}, {"loss": 0.35})
+    assert metrics["parameters"] == {"total": 116_417, "trainable": 116_417}
+    assert metrics["seconds"]["fit"] == 1.5
+    assert metrics["data_sha256"] == sample.sha256
+    assert metrics["versions"]["keras"] == keras.__version__
+    assert metrics["backend"] == keras.backend.backend()
+    assert metrics["device"]
+    history = pd.read_csv(folder / "history.csv")
+    assert list(history) == ["epoch", "loss", "val_loss"]
+    assert history.epoch.tolist() == [1, 2]
+    encoder = keras.saving.load_model(folder / "encoder.keras")  # safe mode is on
+    for saved, ours in zip(encoder.get_weights(), model.layers[0].get_weights()):
+        np.testing.assert_array_equal(saved, ours)
+    assert metrics["encoder_sha256"] == runs.weights_sha256(encoder)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["seed_3"]  # nothing left over
+
+
+def test_a_run_that_dies_on_the_way_leaves_the_earlier_one_whole(tiny, reports, sample, monkeypatch):
+    folder, _ = write(tiny("model_1"), sample, "0.35")
+
+    def die(*args):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(runs, "publish", die)
+    with pytest.raises(OSError, match="No space left"):
+        write(tiny("model_1"), sample, "0.11")
+    assert runs.read(folder)["val"]["loss"] == 0.35
+    assert (folder / "model.keras").is_file()
+    monkeypatch.undo()
+
+
+def test_a_later_run_takes_the_place_of_an_earlier_one(tiny, reports, sample):
+    write(tiny("model_1"), sample, "0.35")
+    folder, _ = write(tiny("model_1"), sample, "0.11")
+    assert runs.read(folder)["val"]["loss"] == 0.11
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["seed_0"]
+
+
+def test_killed_between_its_two_renames_a_run_is_still_found(tiny, reports, sample):
+    folder, _ = write(tiny("model_1"), sample)
+    folder.rename(folder.with_name(".seed_0.old"))
+    assert runs.read(folder)["val"]["loss"] == 0.35
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema_version": 99, "model": "model_1"}', '{"a": 1}'])
+def test_a_truncated_or_foreign_metrics_file_is_no_result(reports, content):
+    folder = reports / "test" / "model_1" / "seed_0"
+    folder.mkdir(parents=True)
+    assert runs.read(folder) is None
+    (folder / "metrics.json").write_text(content)
+    assert runs.read(folder) is None
+    assert runs.read_suite("test") == []
+
+
+def test_run_dir_says_where_a_run_goes(tiny, reports, tmp_path, sample):
+    folder, _ = write(tiny("model_1", run_dir="elsewhere/here"), sample)
+    assert folder == reports / "elsewhere" / "here"
+
+
+def test_a_suite_s_runs_come_in_natural_order(tiny, reports, sample):
+    for model, seed in (("model_10", 0), ("model_2", 1), ("model_2", 0)):
+        write(tiny("model_1") | {"model": model, "seed": seed}, sample)
+    found = [(m["model"], m["seed"]) for m in runs.read_suite("test")]
+    assert found == [("model_2", 0), ("model_2", 1), ("model_10", 0)]
+    assert list(runs.read_history(reports / "test" / "model_2" / "seed_0")) == ["loss", "val_loss"]

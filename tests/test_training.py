@@ -1,0 +1,160 @@
+import keras
+import numpy as np
+import pytest
+
+from fmnist_keras import evaluation, models, runs, training
+
+
+def autoencoder(params):
+    encoder = models.encoder(params["latent_dim"], params["dropout"])
+    decoder = models.decoder(params["latent_dim"], params["dropout"], params["upsampling"])
+    return models.autoencoder(encoder, decoder)
+
+
+@pytest.fixture
+def trained(tiny, reports, sample, images):
+    """Model 4's autoencoder, trained an epoch and saved as a run; its parameters come along."""
+    params = tiny("model_4", batch_size=64)
+    training.seed_everything(0)
+    model = autoencoder(params)
+    training.compile(model, params)
+    history = training.fit(model, images, images, (images[:64], images[:64]), params)
+    folder = runs.start(params)
+    figures = {"train": training.measure(model, images, images), "val": {"loss": 0.1}}
+    runs.finish(folder, "autoencoder", params, model, history, sample, figures)
+    return model
+
+
+def fit_classifier(params, images, labels):
+    encoder = runs.load_encoder(params)
+    model = models.classifier(encoder, params["final_activation"], params["train_encoder"])
+    training.compile(model, params)
+    before = [weight.copy() for weight in model.get_weights()]
+    training.fit(model, images, labels, (images[:64], labels[:64]), params)
+    return model, before
+
+
+def test_optimizers_are_the_papers(tiny):
+    adam = training.optimizer(tiny("model_1"))
+    assert (type(adam), adam.epsilon) == (keras.optimizers.Adam, 1e-8)
+    assert float(adam.learning_rate) == pytest.approx(0.001)
+    sgd = training.optimizer(tiny("model_3"))
+    assert (type(sgd), sgd.momentum) == (keras.optimizers.SGD, 0)
+    assert float(sgd.learning_rate) == pytest.approx(0.01)
+
+
+def test_model_8_trains_its_head_alone(trained, tiny, sample, images):
+    left = [weight.copy() for weight in trained.layers[0].get_weights()]
+    model, before = fit_classifier(tiny("model_8", batch_size=64), images, sample.y_val[:256])
+    for mine, theirs in zip(model.layers[0].get_weights(), left):
+        np.testing.assert_array_equal(mine, theirs)  # bit-equal, after fit too
+    assert np.abs(model.get_layer("head").get_weights()[0] - before[-2]).max() > 0
+
+
+def test_a_classifier_changes_neither_the_autoencoder_nor_its_file(trained, tiny, sample, images):
+    path = runs.run_dir("test", "model_4", 0) / "encoder.keras"
+    content, left = path.read_bytes(), [weight.copy() for weight in trained.get_weights()]
+    model, before = fit_classifier(tiny("model_7", batch_size=64), images, sample.y_val[:256])
+    assert np.abs(model.layers[0].get_weights()[0] - before[0]).max() > 0  # its own encoder has moved
+    assert path.read_bytes() == content
+    for mine, theirs in zip(trained.get_weights(), left):
+        np.testing.assert_array_equal(mine, theirs)
+    # So model 8, made after model 7, starts from what the autoencoder left.
+    for mine, theirs in zip(runs.load_encoder(tiny("model_8")).get_weights(), left):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_missing_encoder_is_an_error_that_says_what_to_run(tiny, reports):
+    with pytest.raises(runs.RunError, match=r"papermill notebooks/autoencoder\.ipynb .*model_4\.yaml"):
+        runs.load_encoder(tiny("model_7"))
+
+
+def test_eval_mode_figures_equal_a_recomputation(tiny, images, sample):
+    params = tiny("model_1", dropout=0.5)
+    model = autoencoder(params)
+    training.compile(model, params)
+    decoded = model.predict(images, verbose=0)
+    expected = np.mean((images - decoded) ** 2, dtype="float64")
+    assert training.measure(model, images, images)["loss"] == pytest.approx(expected, rel=1e-5)
+
+    params, labels = tiny("model_8", encoder_from=None, dropout=0.5), sample.y_val[:256]
+    model = models.classifier(runs.load_encoder(params), None)
+    training.compile(model, params)
+    logits = model.predict(images, verbose=0)
+    figures = training.measure(model, images, labels)
+    assert figures["loss"] == pytest.approx(evaluation.cross_entropy(logits, labels), rel=1e-5)
+    assert figures["accuracy"] == pytest.approx(np.mean(logits.argmax(1) == labels))
+
+
+def test_train_loss_is_measured_with_dropout_off(tiny, images):
+    params = tiny("model_1", dropout=0.5, epochs=1, learning_rate=1e-12)  # weights all but still
+    model = autoencoder(params)
+    training.compile(model, params)
+    history = training.fit(model, images, images, (images, images), params)
+    measured = training.measure(model, images, images)["loss"]
+    assert measured == pytest.approx(history.epochs["val_loss"][0], rel=1e-4)  # eval mode
+    assert measured != pytest.approx(history.epochs["loss"][0], rel=1e-4)  # not what fit averaged
+
+
+class Scripted(keras.callbacks.Callback):
+    """Puts given numbers in place of val_loss, before early stopping sees them."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = values
+        self.weights = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_loss"] = self.values[epoch]
+        self.weights.append(self.model.get_weights()[0].copy())
+
+
+@pytest.mark.parametrize(
+    ("losses", "best", "early"),
+    [
+        ([1.0, 0.9, 0.8, 0.7, 0.6], 5, False),  # the epochs run out: the last is the best
+        ([1.0, 0.5, 0.6, 0.7, 0.1], 2, True),  # patience 2 runs out, epoch 2 comes back
+        ([1.0, 0.5, 0.6, 0.49995, 0.1], 2, True),  # an improvement smaller than min_delta is none
+        ([1.0, 0.8, 0.9, 0.4, 0.5], 4, False),  # the epochs run out, and still epoch 4 comes back
+    ],
+)
+def test_early_stopping_restores_the_best_epoch(tiny, images, monkeypatch, losses, best, early):
+    params = tiny("model_1", epochs=5, patience=2, min_delta=1e-3, batch_size=64)
+    script = Scripted(losses)
+    ours = training.callbacks
+    monkeypatch.setattr(training, "callbacks", lambda params: [script, *ours(params)])
+    model = autoencoder(params)
+    training.compile(model, params)
+    history = training.fit(model, images[:64], images[:64], (images[:64], images[:64]), params)
+    assert (history.best_epoch, history.stopped_early) == (best, early)
+    np.testing.assert_array_equal(model.get_weights()[0], script.weights[best - 1])
+
+
+def test_a_line_an_epoch(tiny, images, capsys):
+    params = tiny("model_1", epochs=3, batch_size=64)
+    model = autoencoder(params)
+    training.compile(model, params)
+    training.fit(model, images[:64], images[:64], (images[:64], images[:64]), params)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert all("val_loss" in line and "best" in line for line in lines)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_sentence(tiny, images, sample):
+    params = tiny("model_3", learning_rate=1e38, epochs=3, batch_size=64)
+    labels = sample.y_val[:256]
+    classifier = params | {"encoder_from": None, "final_activation": None, "train_encoder": True}
+    del classifier["upsampling"]
+    model = models.classifier(runs.load_encoder(classifier), None)
+    training.compile(model, classifier)
+    with pytest.raises(training.TrainingDiverged, match="epoch 1 .*learning_rate 1e\\+38"):
+        training.fit(model, images, labels, (images, labels), classifier)
+
+
+def test_the_same_seed_gives_the_same_start(tiny):
+    starts = []
+    for seed in (0, 0, 1):
+        training.seed_everything(seed)
+        starts.append(autoencoder(tiny("model_1")).get_weights()[0])
+    np.testing.assert_array_equal(starts[0], starts[1])
+    assert np.abs(starts[0] - starts[2]).max() > 0
