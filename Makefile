@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ENGINE = $(PY) -m snakemake --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks test lint format clean
+.PHONY: help setup report paper holdout data lab notebooks readme test lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,9 @@ lab: $(VENV)/installed  ## JupyterLab on the notebooks
 
 notebooks: $(VENV)/installed  ## run the committed notebooks again with their defaults, in place
 	@$(PY) -m jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+readme: $(VENV)/installed  ## cuadro III in README.md, from reports/paper
+	@$(PY) -m fmnist_keras readme
 
 test: lint  ## lint, unit tests, nbval on the notebooks, a small end-to-end run
 	@$(PY) -m pytest

@@ -3,6 +3,7 @@
 data                          find or fetch Fashion-MNIST and verify it
 run MODEL --suite S --seed K  one model: its notebook, its page, its folder
 report SUITE                  the report notebook of a suite, and its page
+readme                        cuadro III in README.md, from the runs in reports/paper
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from . import data, params, runs
 
 NOTEBOOKS = runs.ROOT / "notebooks"
+MARKS = ("<!-- cuadro III: make readme -->", "<!-- end -->")
 START_ATTEMPTS = 3  # a kernel that could not start, on a busy machine, is worth another try
 
 
@@ -152,6 +154,16 @@ def suite_report(suite):
     print(f"{suite} report  {os.path.relpath(folder / 'index.html')}", flush=True)
 
 
+def readme():
+    """Write cuadro III, from the runs in `reports/paper`, between its two marks in README.md."""
+    from . import report
+
+    path = runs.ROOT / "README.md"
+    before, rest = path.read_text().split(MARKS[0])
+    table = report.readme_table(report.by_model("paper", "classifier"))
+    path.write_text(f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
+
+
 def main(arguments=None):
     """Parse the command line and do what it says; errors are one sentence and exit status 1."""
     parser = argparse.ArgumentParser(prog="python -m fmnist_keras", description=__doc__.split("\n")[0])
@@ -161,6 +173,7 @@ def main(arguments=None):
     one.add_argument("model")
     one.add_argument("--suite", default="sample")
     one.add_argument("--seed", type=int, default=0)
+    commands.add_parser("readme", help="cuadro III in README.md, from reports/paper")
     whole = commands.add_parser("report", help="make the report of a suite")
     whole.add_argument("suite")
     given = parser.parse_args(arguments)
@@ -172,6 +185,8 @@ def main(arguments=None):
                 print(f"  {name}  {array.shape}  SHA-256 {data.SHA256['full'][name][:16]}…  verified")
         elif given.command == "run":
             run(given.model, given.suite, given.seed)
+        elif given.command == "readme":
+            readme()
         else:
             suite_report(given.suite)
     except (data.DataError, params.ParamsError, runs.RunError, JobFailed) as error:

@@ -133,6 +133,29 @@ def error_map(errors, stripe):
     return figure
 
 
+def error_maps(maps, stripe):
+    """The error maps of several models on one colour scale.
+
+    Args:
+        maps: dict of model name to `(28, 28)`, see `evaluation.pixel_errors`.
+        stripe: `(28, 28)` bool, see `evaluation.stripe_mask`.
+    """
+    ratios = ", ".join(f"{k} {m[stripe].mean():.4f} and {m[~stripe].mean():.4f}" for k, m in maps.items())
+    alt = f"Mean squared error per pixel, in rows and columns 25 to 27 and elsewhere: {ratios}."
+    columns = min(len(maps), 4)
+    rows = -(-len(maps) // columns)
+    figure, axes = _figure(alt, rows, columns, (2.6 * columns + 0.8, 2.8 * rows), squeeze=False)
+    top = np.quantile(np.stack(list(maps.values())), 0.999)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, (model, errors) in zip(axes.flat, maps.items()):
+        drawn = axis.imshow(errors, cmap="magma", vmin=0, vmax=top)
+        axis.plot([-0.5, 24.5, 24.5], [24.5, 24.5, -0.5], color="white", linestyle=":", linewidth=1)
+        axis.set_title(model)
+    figure.colorbar(drawn, ax=axes, label="mean squared error", shrink=0.9, extend="max")
+    return figure
+
+
 def gallery(images, labels, predictions, columns=8):
     """Figure 2 of the paper: true label left of each image, predicted label above, wrong ones framed."""
     rows = -(-len(images) // columns)

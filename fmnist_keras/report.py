@@ -4,6 +4,7 @@ The tables are made from `metrics.json` and `history.csv` alone; no model is loa
 several seeds, a number is their mean, with the standard deviation behind it.
 """
 
+import re
 from html import escape
 
 import numpy as np
@@ -96,6 +97,17 @@ def cuadro_3(grouped):
             ours = spread(values, 1 if percent else 3, percent)
             columns[model][row] = _cell(theirs, ours, np.mean(values), quantity)
     return pd.DataFrame(columns)
+
+
+def readme_table(grouped):
+    """Cuadro III as a Markdown table, each cell "the paper's / ours (difference)"."""
+    table = cuadro_3(grouped).map(
+        lambda cell: re.sub(r"paper (.+)<br>ours (.+)<br>(.+)", r"\1 / \2 (\3)", cell)
+    )
+    table = table.map(lambda cell: re.sub(r"</?(b|mark)>", lambda tag: "**" if "b" in tag[0] else "", cell))
+    lines = [["paper / ours (difference)", *table], ["---"] * (1 + len(table.columns))]
+    lines += [[row, *cells] for row, cells in zip(table.index, table.to_numpy())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cell(theirs, ours, mean, quantity):

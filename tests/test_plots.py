@@ -5,6 +5,7 @@ from PIL import Image
 
 from fmnist_keras import evaluation, plots, runs
 
+STRIPE = evaluation.stripe_mask()
 HISTORY = {"loss": [0.5, 0.3, 0.31], "val_loss": [0.4, 0.25, 0.29]}
 
 
@@ -22,6 +23,7 @@ def figures(images, labels):
         "compare": plots.compare_curves({"model_1": [HISTORY]}, "val_loss", "error", "Errors"),
         "reconstructions": plots.reconstructions(images[:10], images[1:11], labels[:10]),
         "error_map": plots.error_map(np.ones((28, 28)), evaluation.stripe_mask()),
+        "error_maps": plots.error_maps({"model_1": np.eye(28), "model_4": np.ones((28, 28))}, STRIPE),
         "gallery": plots.gallery(images[:11], labels[:11], np.roll(labels, 1)[:11]),
         "confusion": plots.confusion_matrix(evaluation.normalised_rows(counts)),
         "reliability": plots.reliability(calibration),
@@ -48,6 +50,7 @@ def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(images,
 def test_alt_texts_say_their_own_numbers(images, sample):
     made = figures(images, sample.y_val[:256].astype(int))
     assert "from 0.4000 to 0.2900; best epoch 2 with 0.2500" in made["curves"].get_label()
+    assert "model_4 1.0000 and 1.0000" in made["error_maps"].get_label()
     assert "model_1 0.2900" in made["compare"].get_label()
     assert "32 maps of 11x11; 32 of them are 0 everywhere" in made["feature_maps"].get_label()
     assert "expected calibration error 0.0000" in made["reliability"].get_label()

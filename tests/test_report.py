@@ -123,6 +123,11 @@ def test_the_paper_s_numbers_are_cuadro_3_s(name):
     assert tuple(paper.RESULTS[name].values()) == table[name]
 
 
+def test_the_readme_s_table_is_the_landed_runs_own():
+    landed = report.readme_table(report.by_model("paper", "classifier"))
+    assert landed in (runs.ROOT / "README.md").read_text()  # else: make readme
+
+
 def test_landed_runs_are_the_paper_s_in_full():
     """What stands in reports/paper was made from all images with the parameters of params/*.yaml."""
     from fmnist_keras import data, params, plan
