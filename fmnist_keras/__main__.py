@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import logging
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -26,7 +25,7 @@ class JobFailed(RuntimeError):
     """A notebook failed; the message says where and why, the failed notebook is kept."""
 
 
-def execute(notebook, output, values, label):
+def execute(notebook, output, values, label, failed):
     """Execute a notebook with papermill, its epoch lines printed under `label` as they come.
 
     Args:
@@ -34,17 +33,16 @@ def execute(notebook, output, values, label):
         output: where the executed notebook goes when, and only when, all cells have run.
         values: dict of parameters.
         label: what stands before each printed line.
+        failed: where the notebook goes instead when a cell has failed; gone when all have run.
 
     Raises:
-        JobFailed: a cell failed or the kernel died; `*.failed.ipynb` stands beside `output`.
+        JobFailed: a cell failed or the kernel died.
     """
     import nbformat
     import papermill
 
     _log_epochs(label)
-    output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{os.getpid()}.{output.name}")
-    failed = output.with_name(f"{output.stem}.failed.ipynb")
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
             with tempfile.TemporaryFile("w+") as log, _stderr_into(log):
@@ -113,25 +111,14 @@ def run(model, suite, seed):
     final.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{final.name}.job-", dir=final.parent) as scratch:
         made = Path(scratch) / final.name
-        notebook = Path(scratch) / f"{final.name}.ipynb"
+        notebook = Path(scratch) / "notebook.ipynb"
+        values |= {"run_dir": os.path.relpath(made, runs.reports_dir())}
         print(f"{label}  starts", flush=True)
-        try:
-            execute(
-                NOTEBOOKS / f"{kind}.ipynb",
-                notebook,
-                values | {"run_dir": os.path.relpath(made, runs.reports_dir())},
-                label,
-            )
-        except JobFailed as error:
-            left = notebook.with_name(f"{final.name}.failed.ipynb")
-            kept = final.with_name(left.name)
-            if left.is_file():
-                shutil.move(left, kept)
-            raise JobFailed(str(error).replace(str(left), str(kept))) from error
+        failed = final.with_name(f"{final.name}.failed.ipynb")
+        execute(NOTEBOOKS / f"{kind}.ipynb", notebook, values, label, failed)
         pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
         notebook.replace(made / "notebook.ipynb")
         runs.publish(made, final)
-    final.with_name(f"{final.name}.failed.ipynb").unlink(missing_ok=True)
     metrics = runs.read(final)
     print(
         f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {metrics['best_epoch']} of "
@@ -145,13 +132,17 @@ def suite_report(suite):
     from . import pages
 
     folder = runs.reports_dir() / suite
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
         notebook = Path(scratch) / "report.ipynb"
-        execute(NOTEBOOKS / "report.ipynb", notebook, {"suite": suite}, f"{suite} report")
+        failed = folder / "report.failed.ipynb"
+        execute(NOTEBOOKS / "report.ipynb", notebook, {"suite": suite}, f"{suite} report", failed)
         pages.page(notebook, Path(scratch) / "index.html", f"Suite {suite}")
         notebook.replace(folder / "report.ipynb")
         (Path(scratch) / "index.html").replace(folder / "index.html")
-    print(f"{suite} report  {os.path.relpath(folder / 'index.html')}", flush=True)
+    page = folder / "index.html"
+    shown = page.relative_to(runs.ROOT) if page.is_relative_to(runs.ROOT) else page
+    print(f"{suite} report  {shown}", flush=True)
 
 
 def readme():

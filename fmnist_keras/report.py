@@ -101,7 +101,8 @@ def cuadro_3(grouped):
 
 def readme_table(grouped):
     """Cuadro III as a Markdown table, each cell "the paper's / ours (difference)"."""
-    table = cuadro_3(grouped).map(
+    paper_s = {model: seeds for model, seeds in grouped.items() if model in paper.RESULTS}
+    table = cuadro_3(paper_s).map(
         lambda cell: re.sub(r"paper (.+)<br>ours (.+)<br>(.+)", r"\1 / \2 (\3)", cell)
     )
     table = table.map(lambda cell: re.sub(r"</?(b|mark)>", lambda tag: "**" if "b" in tag[0] else "", cell))

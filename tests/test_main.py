@@ -22,7 +22,7 @@ def engine(monkeypatch, tmp_path):
                 raise outcome
 
         monkeypatch.setattr(papermill, "execute_notebook", execute)
-        main.execute("in.ipynb", tmp_path / "out.ipynb", {}, "model_1")
+        main.execute("in.ipynb", tmp_path / "out.ipynb", {}, "model_1", tmp_path / "out.failed.ipynb")
 
     return play
 
