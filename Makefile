@@ -6,20 +6,21 @@ CORES ?= all
 SEEDS ?= 0
 MODELS ?=
 FORCE ?=
+ABLATIONS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # The first Python on the PATH that is new and old enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-ENGINE = $(PY) -m snakemake --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)"
+ENGINE = $(PY) -m snakemake --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup report paper holdout data lab notebooks readme test lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo '  With report, paper, holdout: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)'
+	@echo '  With report, paper, holdout: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the PATH; install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }

@@ -33,6 +33,7 @@ try:
         names=str(config.get("models", "")).split(),
         seeds=str(config.get("seeds", "0")).split(),
         force=bool(config.get("force")),
+        ablations=bool(config.get("ablations")),
     )
     if workflow.is_main_process:
         plan.lock(ENGINE)

@@ -8,8 +8,8 @@ from importlib import import_module
 IMPORTED = time.perf_counter()  # near enough to when a notebook began
 __version__ = "0.1.0"
 _MODULES = (
-    *("data", "evaluation", "models", "pages", "paper", "params", "plan"),
-    *("plots", "report", "runs", "stories", "training"),
+    *("claims", "comparison", "data", "evaluation", "models", "pages", "paper", "params", "plan"),
+    *("plots", "report", "runs", "stories", "tables", "training"),
 )
 
 

@@ -3,6 +3,7 @@
 data                          find or fetch Fashion-MNIST and verify it
 run MODEL --suite S --seed K  one model: its notebook, its page, its folder
 report SUITE                  the report notebook of a suite, and its page
+claims SUITE                  the paper's claims, judged again, and written to claims.json
 readme                        cuadro III in README.md, from the runs in reports/paper
 """
 
@@ -147,11 +148,11 @@ def suite_report(suite):
 
 def readme():
     """Write cuadro III, from the runs in `reports/paper`, between its two marks in README.md."""
-    from . import report
+    from . import report, tables
 
     path = runs.ROOT / "README.md"
     before, rest = path.read_text().split(MARKS[0])
-    table = report.readme_table(report.by_model("paper", "classifier"))
+    table = tables.readme_table(report.by_model("paper", "classifier"))
     path.write_text(f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.split(MARKS[1])[1]}")
 
 
@@ -164,6 +165,8 @@ def main(arguments=None):
     one.add_argument("model")
     one.add_argument("--suite", default="sample")
     one.add_argument("--seed", type=int, default=0)
+    judged = commands.add_parser("claims", help="the paper's claims, judged by the runs of a suite")
+    judged.add_argument("suite", nargs="?", default="paper")
     commands.add_parser("readme", help="cuadro III in README.md, from reports/paper")
     whole = commands.add_parser("report", help="make the report of a suite")
     whole.add_argument("suite")
@@ -176,6 +179,11 @@ def main(arguments=None):
                 print(f"  {name}  {array.shape}  SHA-256 {data.SHA256['full'][name][:16]}…  verified")
         elif given.command == "run":
             run(given.model, given.suite, given.seed)
+        elif given.command == "claims":
+            from . import report
+
+            for row in report.judge(given.suite):
+                print(f"{row['claim']:4} {row['verdict']:21} {row['statement']}: {row['number']}")
         elif given.command == "readme":
             readme()
         else:

@@ -153,6 +153,45 @@ def models(folder=None):
     return found
 
 
+def ablations(found, folder=None):
+    """Read the ablations: each names the model that it starts from and the one thing it changes.
+
+    Args:
+        found: what `models` returned.
+        folder: of YAML files; None is `params/ablations`.
+
+    Returns:
+        dict of the ablation's name to (kind, the model's parameters with the change).
+
+    Raises:
+        ParamsError: a file is wrong, changes not one thing, or is named as a model is.
+    """
+    made = {}
+    for path in sorted(Path(folder or PARAMS_DIR / "ablations").glob("*.yaml")):
+        where, change = _where(path), read_yaml(path)
+        base = change.pop("base", None)
+        if base not in found:
+            raise ParamsError(f"{where}: base: {_short(base)} is not in params; {_did_you_mean(base, found)}")
+        kind, values = found[base]
+        if change.get("model") != path.stem or path.stem in found:
+            allowed = f"{path.stem}, and no model of params of that name"
+            raise ParamsError(
+                f"{where}: model: {_short(change.get('model'))} is not allowed; allowed: {allowed}"
+            )
+        changed = [name for name in change if name != "model"]
+        if len(changed) != 1 or change[changed[0]] == values.get(changed[0], KeyError):
+            raise ParamsError(
+                f"{where}: changes {changed}; allowed: one field, to another value than {base} has"
+            )
+        values = values | change
+        if values["optimizer"] == "sgd":
+            values.pop("epsilon", None)
+        made[path.stem] = kind, validate(values, kind, where)
+        if kind == "classifier":
+            check_encoder(values, found, where)
+    return made
+
+
 def check_encoder(values, found, where):
     """Raise a `ParamsError` unless `encoder_from` is None or an autoencoder of `found` that fits."""
     source = values["encoder_from"]
@@ -183,6 +222,8 @@ def for_run(name, suite, seed, found=None):
         ParamsError: a field is wrong, or there is no such model or suite.
     """
     found = models() if found is None else found
+    if name not in found:
+        found = found | ablations(found)
     if name not in found:
         raise ParamsError(f"model: {name!r} is not in params; {_did_you_mean(name, found)}")
     suites = sorted(path.stem for path in (PARAMS_DIR / "suites").glob("*.yaml"))

@@ -24,7 +24,7 @@ class Job:
     current: bool
 
 
-def jobs(suite, names=(), seeds=(0,), force=False):
+def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     """The runs of a suite, autoencoders first.
 
     A run is current when its `metrics.json` was made with the parameters that the YAML files give now
@@ -35,6 +35,7 @@ def jobs(suite, names=(), seeds=(0,), force=False):
         names: models to run; none means all. The autoencoders that they start from join them.
         seeds: whole numbers, or text of such.
         force: take no run for current.
+        ablations: with those of `params/ablations`.
 
     Returns:
         dict of (model, seed as text) to `Job`.
@@ -43,6 +44,8 @@ def jobs(suite, names=(), seeds=(0,), force=False):
         params.ParamsError: a model, a suite or a seed that there is not, or a params file that is wrong.
     """
     found = params.models()
+    if ablations:
+        found |= params.ablations(found)
     unknown = [name for name in names if name not in found]
     if unknown:
         raise params.ParamsError(f"MODELS: {unknown[0]!r} is not allowed; allowed: {', '.join(found)}")

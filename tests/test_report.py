@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fmnist_keras import paper, report, runs, stories
+from fmnist_keras import paper, report, runs, stories, tables
 
 
 def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
@@ -38,7 +38,7 @@ def save(reports, m):
 
 
 def test_cuadro_3_shows_the_paper_s_number_ours_and_the_difference():
-    table = report.cuadro_3({"model_5": [metrics("model_5", loss=0.29, accuracy=0.905)]})
+    table = tables.cuadro_3({"model_5": [metrics("model_5", loss=0.29, accuracy=0.905)]})
     cell = table.loc["val loss", "model_5"]
     assert cell == "paper 0.283<br>ours <b>0.290</b><br>+0.007"
     assert table.loc["val accuracy", "model_5"] == "paper 90.0 %<br>ours <b>90.5 %</b><br>+0.5 pp"
@@ -46,7 +46,7 @@ def test_cuadro_3_shows_the_paper_s_number_ours_and_the_difference():
 
 def test_a_large_difference_is_marked_and_listed():
     grouped = {"model_5": [metrics("model_5", loss=0.35, accuracy=0.88)]}
-    assert "<mark>+0.067</mark>" in report.cuadro_3(grouped).loc["val loss", "model_5"]
+    assert "<mark>+0.067</mark>" in tables.cuadro_3(grouped).loc["val loss", "model_5"]
     rows = [(model, row) for model, row, _, _ in report.far_off(grouped)]
     assert ("model_5", "val accuracy") in rows
     assert ("model_5", "train loss") in rows
@@ -56,16 +56,16 @@ def test_a_large_difference_is_marked_and_listed():
 
 def test_several_seeds_become_a_mean_and_a_standard_deviation():
     grouped = {"model_5": [metrics("model_5", seed, loss=loss) for seed, loss in enumerate((0.28, 0.30))]}
-    assert "ours <b>0.290 ± 0.014</b>" in report.cuadro_3(grouped).loc["val loss", "model_5"]
-    assert report.epochs(grouped).loc["model_5", "epochs run"] == "20, 21"
+    assert "ours <b>0.290 ± 0.014</b>" in tables.cuadro_3(grouped).loc["val loss", "model_5"]
+    assert tables.epochs(grouped).loc["model_5", "epochs run"] == "20, 21"
 
 
 def test_a_ninth_model_stands_in_every_table_without_a_paper_s_number():
     grouped = {"model_9": [metrics("model_9")]}
-    assert report.cuadro_3(grouped).loc["val loss", "model_9"] == "<b>0.300</b>"
-    assert report.epochs(grouped).loc["model_9", "best epoch, paper"] == report.MISSING
-    assert "model_9" in report.hyperparameters(grouped)
-    assert "model_9" in report.recalls(grouped)
+    assert tables.cuadro_3(grouped).loc["val loss", "model_9"] == "<b>0.300</b>"
+    assert tables.epochs(grouped).loc["model_9", "best epoch, paper"] == tables.MISSING
+    assert "model_9" in tables.hyperparameters(grouped)
+    assert "model_9" in tables.recalls(grouped)
 
 
 def test_runs_are_read_from_their_folders_and_grouped(reports):
@@ -78,8 +78,8 @@ def test_runs_are_read_from_their_folders_and_grouped(reports):
     }
     assert report.by_model("paper", "autoencoder") == {}
     assert len(report.histories(grouped)["model_5"]) == 2
-    assert "model_5/seed_1/notebook.html" in report.every_run(grouped, "paper").to_html(escape=False)
-    assert report.environments(grouped)["runs"][0].count("seed") == 3
+    assert "model_5/seed_1/notebook.html" in tables.every_run(grouped, "paper").to_html(escape=False)
+    assert tables.environments(grouped)["runs"][0].count("seed") == 3
 
 
 def test_the_opening_names_what_is_missing_and_what_failed(reports):
@@ -124,7 +124,7 @@ def test_the_paper_s_numbers_are_cuadro_3_s(name):
 
 
 def test_the_readme_s_table_is_the_landed_runs_own():
-    landed = report.readme_table(report.by_model("paper", "classifier"))
+    landed = tables.readme_table(report.by_model("paper", "classifier"))
     assert landed in (runs.ROOT / "README.md").read_text()  # else: make readme
 
 
