@@ -30,8 +30,8 @@ workdir: str(ENGINE)
 try:
     JOBS = plan.jobs(
         SUITE,
-        names=str(config.get("models", "")).split(),
-        seeds=str(config.get("seeds", "0")).split(),
+        names=str(config.get("models") or "").split(),
+        seeds=str(config.get("seeds") or 0).split(),
         force=bool(config.get("force")),
         ablations=bool(config.get("ablations")),
     )

@@ -94,16 +94,26 @@ def stripes(runs):
     """C3: models with output_padding leave stripes at the bottom and on the right."""
     need(runs, *AUTOENCODERS, "model_4_output_padding")
     names = (*AUTOENCODERS, "model_4_output_padding")
-    found = {n: [r["stripes"]["mse_inside"] / r["stripes"]["mse_outside"] for r in runs[n]] for n in names}
     striped = [name for name in names if name != "model_4"]
-    constant = all(r["stripes"]["constant_pixels"] == 159 for name in striped for r in runs[name])
-    none = all(r["stripes"]["constant_pixels"] == 0 for r in runs["model_4"])
-    larger = all(min(found[name]) > max(found["model_4"]) for name in striped)
-    number = "error in the stripe over error elsewhere: " + ", ".join(
-        f"{name} {np.mean(values):.2f}" for name, values in found.items()
+    constant = all(run["stripes"]["constant_pixels"] == 159 for name in striped for run in runs[name])
+    none = all(run["stripes"]["constant_pixels"] == 0 for run in runs["model_4"])
+    times = {
+        n: np.divide(*paired(runs, n, "model_4", lambda run: run["stripes"]["mse_inside"])) for n in striped
+    }
+    within = {
+        n: np.mean([r["stripes"]["mse_inside"] / r["stripes"]["mse_outside"] for r in runs[n]]) for n in names
+    }
+    larger = all(values.min() > 1 for values in times.values())
+    number = "the error there, as a multiple of model_4's: " + _listed(
+        {n: v.mean() for n, v in times.items()}
     )
-    spread = "159 pixels never change in every run of these, none in model_4" if constant and none else ""
+    spread = f"159 pixels never change in {'all' if constant else 'not all'} of these runs; "
+    spread += f"error there over elsewhere: {_listed(within)}"
     return Verdict(HOLDS if constant and none and larger else FAILS, number, spread, names)
+
+
+def _listed(values):
+    return ", ".join(f"{name} {value:.2f}" for name, value in values.items())
 
 
 def last_epoch_best(runs):

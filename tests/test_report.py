@@ -14,6 +14,7 @@ def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
         "model": model,
         "kind": "classifier",
         "seed": seed,
+        "suite": "paper",
         "params": params,
         "train": {"loss": loss, "accuracy": accuracy},
         "val": {"loss": loss, "accuracy": accuracy},
@@ -52,6 +53,23 @@ def test_a_large_difference_is_marked_and_listed():
     assert ("model_5", "train loss") in rows
     near = {"model_5": [metrics("model_5", loss=0.26, accuracy=0.909)]}
     assert report.far_off(near) == []
+
+
+def test_why_a_number_is_far_off_is_told_from_the_runs(reports):
+    run = metrics("model_5", loss=0.2, accuracy=0.93) | {"epochs_run": 40, "best_epoch": 38}
+    save(reports, run)
+    history = reports / "paper" / "model_5" / "seed_0" / "history.csv"
+    rows = [f"{epoch},0.3,{1 / epoch:.4f},0.8,0.{80 + epoch}2" for epoch in range(1, 41)]
+    history.write_text("\n".join(["epoch,loss,val_loss,accuracy,val_accuracy", *rows]))
+    grouped = report.by_model("paper", "classifier")
+    text = report.why_far_off(grouped, {"model_5_epoch_15": [metrics("model_5", loss=0.24, accuracy=0.917)]})
+    assert "our best epoch is 38, the paper chose 15" in text
+    assert "In epoch 15 our validation loss was 0.067 and the accuracy 95.2%" in text
+    assert "Stopped there, it has a training loss of 0.240 and an accuracy of 91.7%" in text
+    run = metrics("model_6", accuracy=0.8) | {"best_epoch": 40}
+    assert "number of epochs is not the reason" in report.why_far_off({"model_6": [run]}, {})
+    assert "No number lies further" in report.why_far_off({}, {})
+    assert "not the paper's runs" in report.why_far_off({"model_6": [run | {"suite": "sample"}]}, {})
 
 
 def test_several_seeds_become_a_mean_and_a_standard_deviation():
@@ -126,6 +144,29 @@ def test_the_paper_s_numbers_are_cuadro_3_s(name):
 def test_the_readme_s_table_is_the_landed_runs_own():
     landed = tables.readme_table(report.by_model("paper", "classifier"))
     assert landed in (runs.ROOT / "README.md").read_text()  # else: make readme
+
+
+def test_landed_claims_are_what_the_landed_runs_give_and_change_with_them(reports, monkeypatch):
+    """Swapping the metrics of models 3 and 4 turns the verdict on them round."""
+    landed = runs.ROOT / "reports" / "paper"
+    kept = json.loads((landed / "claims.json").read_text())
+    for path in landed.glob("*/seed_*/metrics.json"):
+        copy = reports / "paper" / path.relative_to(landed)
+        copy.parent.mkdir(parents=True)
+        copy.write_text(path.read_text())
+    assert report.judge("paper") == kept
+    three, four = (
+        sorted((reports / "paper" / name).glob("seed_*/metrics.json")) for name in ("model_3", "model_4")
+    )
+    for one, other in zip(three, four):
+        text = one.read_text().replace("model_3", "model_4"), other.read_text().replace("model_4", "model_3")
+        other.write_text(text[0])
+        one.write_text(text[1])
+    swapped = {row["claim"]: row for row in report.judge("paper")}
+    for row in kept:
+        if row["claim"] in ("C1", "C2") and row["seeds"]:
+            assert swapped[row["claim"]]["number"] != row["number"]
+            assert swapped[row["claim"]]["verdict"] in ("does not hold", "not enough runs")
 
 
 def test_landed_runs_are_the_paper_s_in_full():
