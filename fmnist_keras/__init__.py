@@ -8,8 +8,19 @@ from importlib import import_module
 IMPORTED = time.perf_counter()  # near enough to when a notebook began
 __version__ = "0.1.0"
 _MODULES = (
-    *("claims", "comparison", "data", "evaluation", "models", "pages", "paper", "params", "plan"),
-    *("plots", "report", "runs", "stories", "tables", "training"),
+    *(
+        "claims",
+        "comparison",
+        "data",
+        "evaluation",
+        "export",
+        "inference",
+        "models",
+        "pages",
+        "paper",
+        "params",
+    ),
+    *("plan", "plots", "report", "runs", "stories", "tables", "training"),
 )
 
 
@@ -19,6 +30,13 @@ def __getattr__(name):
         with _quiet():
             return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def predict(images, run):
+    """Classify images with a trained classifier: see `inference.predict`."""
+    with _quiet():
+        from .inference import predict
+    return predict(images, run)
 
 
 def __dir__():

@@ -3,6 +3,7 @@
 data                          find or fetch Fashion-MNIST and verify it
 run MODEL --suite S --seed K  one model: its notebook, its page, its folder
 report SUITE                  the report notebook of a suite, and its page
+export MODEL --format F       a trained model in another format, with a model card
 claims SUITE                  the paper's claims, judged again, and written to claims.json
 readme                        cuadro III in README.md, from the runs in reports/paper
 """
@@ -165,6 +166,12 @@ def main(arguments=None):
     one.add_argument("model")
     one.add_argument("--suite", default="sample")
     one.add_argument("--seed", type=int, default=0)
+    away = commands.add_parser("export", help="a trained model in another format, with a model card")
+    away.add_argument("model")
+    away.add_argument("--format", choices=("keras", "saved_model", "onnx"), default="keras")
+    away.add_argument("--suite", help="the first of paper, sample and scratch that has its weights")
+    away.add_argument("--seed", type=int, default=0)
+    away.add_argument("--out", default="exports", help="a folder (default: exports)")
     judged = commands.add_parser("claims", help="the paper's claims, judged by the runs of a suite")
     judged.add_argument("suite", nargs="?", default="paper")
     commands.add_parser("readme", help="cuadro III in README.md, from reports/paper")
@@ -184,6 +191,12 @@ def main(arguments=None):
 
             for row in report.judge(given.suite):
                 print(f"{row['claim']:4} {row['verdict']:21} {row['statement']}: {row['number']}")
+        elif given.command == "export":
+            from . import export, inference
+
+            folder = inference.find_run(given.model, given.suite, given.seed)
+            path, difference = export.export(folder, given.format, given.out)
+            print(f"{path}: differs from its original by {difference:.1e} on {export.PARITY_IMAGES} images")
         elif given.command == "readme":
             readme()
         else:

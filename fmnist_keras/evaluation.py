@@ -58,6 +58,12 @@ def constant_floor(images, groups):
     return float(sum(pixels[:, mask].var() * mask.sum() for mask in members) / groups.size)
 
 
+def softmax(logits):
+    """Probabilities `(n, k)` float64 of logits `(n, k)`; a row sums to 1."""
+    exponentials = np.exp(logits - np.max(logits, axis=1, keepdims=True), dtype="float64")
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
 def cross_entropy(logits, labels):
     """Mean cross entropy in nats of logits `(n, 10)` against labels `(n,)`."""
     logits = np.asarray(logits, "float64")

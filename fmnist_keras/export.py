@@ -1,0 +1,130 @@
+"""A trained model taken away: other formats, checked against the original, and a model card."""
+
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from . import data, evaluation, runs
+from .data import CLASS_NAMES
+from .inference import load_model
+
+PARITY_IMAGES = 256
+PARITY = 1e-4  # the largest difference of any output that an export may show
+
+
+def export(run, format, folder):
+    """Write a run's model in another format, with a model card, once its outputs are seen to agree.
+
+    Args:
+        run: the run's folder.
+        format: "keras", "saved_model" or "onnx".
+        folder: where `<model>.keras`, `<model>/` or `<model>.onnx`, and `<model>.md`, are written.
+
+    Returns:
+        The export's `Path`, and the largest difference of any output on 256 images of the sample.
+
+    Raises:
+        runs.RunError: the outputs differ by more than `PARITY`; nothing is written then.
+    """
+    model, metrics, folder = load_model(run), runs.read(Path(run)), Path(folder)
+    name = metrics["model"] + {"keras": ".keras", "saved_model": "", "onnx": ".onnx"}[format]
+    images = data.to_float(data.load("sample").x_val[:PARITY_IMAGES])
+    expected = model.predict(images, verbose=0)  # Keras exports only a model that has been called
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # tf2onnx asks NumPy for a name of old
+        made = Path(scratch) / name
+        if format == "keras":
+            model.save(made)
+        else:
+            keras_s = {"saved_model": "tf_saved_model", "onnx": "onnx"}[format]
+            model.export(made, format=keras_s, verbose=False)
+        difference = float(np.abs(_outputs(made, format, images) - expected).max())
+        if not difference <= PARITY:
+            raise runs.RunError(
+                f"{name} differs from its original by {difference:.1e}; allowed: {PARITY:.0e}"
+            )
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        made.replace(folder / name)
+    (folder / f"{metrics['model']}.md").write_text(model_card(metrics, name, difference))
+    return folder / name, difference
+
+
+def _outputs(path, format, images):
+    """What an exported model makes of the images, run as a stranger would run it."""
+    if format == "keras":
+        return load_model(path).predict(images, verbose=0)
+    if format == "saved_model":
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(str(path))  # held: its functions do not keep their variables
+        return loaded.serve(images).numpy()
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: images})[0]
+
+
+def model_card(metrics, name, difference):
+    """A model card in Markdown, after Mitchell et al., "Model Cards for Model Reporting", 2019.
+
+    Args:
+        metrics: the run's, see `runs.read`.
+        name: the exported file's or folder's name.
+        difference: the largest difference of any output from the original's.
+    """
+    params, classifier = metrics["params"], metrics["kind"] == "classifier"
+    parameters, images = metrics["parameters"], metrics["images"]
+    gives = (
+        "logits (n, 10) float32, of which a softmax makes probabilities" if classifier else "images like them"
+    )
+    lines = [
+        f"# {metrics['model']}",
+        f"A convolutional {metrics['kind']} for Fashion-MNIST, `{name}`, made by fmnist_keras after a paper of "
+        "L. Ochotorena (Universidad Nacional de La Plata, 2023).",
+        f"**Takes** images (n, 28, 28, 1) float32 in [0, 1], white on black. **Gives** {gives}.",
+        "## Data",
+        f"Fashion-MNIST (Zalando Research, MIT licence): {images['train']:,} images to train, "
+        f"{images['val']:,} to validate, protocol `{params['protocol']}`.",
+        "## Training",
+        ", ".join(f"{field} {value}" for field, value in params.items() if value is not None),
+        f"{metrics['epochs_run']} epochs run, weights of epoch {metrics['best_epoch']}; "
+        f"{parameters['total']:,} parameters, {parameters['trainable']:,} of them trained; "
+        f"{metrics['device']}, {metrics['backend']}.",
+        "## Figures",
+        *_figures(metrics),
+        "## Limits",
+        "It knows ten classes of centred, grey, 28x28 product photographs, and nothing else. The epoch was "
+        "chosen on the validation images, so their figures flatter. "
+        + (
+            "Made from the embedded sample: a demonstration, no result. "
+            if params["data"] == "sample"
+            else ""
+        )
+        + f"The outputs differ from the original's by at most {difference:.1e} on {PARITY_IMAGES} images.",
+        "## Licence",
+        "MIT, as the code and the data set.",
+    ]
+    return "\n\n".join(lines) + "\n"
+
+
+def _figures(metrics):
+    parts = {part: metrics[part] for part in ("train", "val", "test") if part in metrics}
+    if metrics["kind"] == "autoencoder":
+        rows = [f"| {part} | {values['loss']:.4f} |" for part, values in parts.items()]
+        return ["\n".join(["| images | mean squared error |", "| --- | --- |", *rows])]
+    rows = [f"| {part} | {v['loss']:.4f} | {v['accuracy']:.1%} |" for part, v in parts.items()]
+    scores = evaluation.class_scores(metrics["confusion"])
+    classes = [
+        f"| {name} | " + " | ".join(f"{scores[score][label]:.3f}" for score in scores) + " |"
+        for label, name in enumerate(CLASS_NAMES)
+    ]
+    return [
+        "\n".join(["| images | cross entropy | accuracy |", "| --- | --- | --- |", *rows]),
+        "On the validation images, class by class:",
+        "\n".join([f"| class | {' | '.join(scores)} |", "| --- | --- | --- | --- |", *classes]),
+    ]

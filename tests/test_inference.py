@@ -1,0 +1,92 @@
+import keras
+import numpy as np
+import pytest
+
+from fmnist_keras import evaluation, export, inference, models, predict, runs, training
+
+
+@pytest.fixture
+def trained(tiny, reports, sample, images):
+    """Runs of a classifier and of an autoencoder, saved as their notebooks do, untrained."""
+    params = tiny("model_8", encoder_from=None)
+    classifier = models.classifier(runs.load_encoder(params), None)
+    parts = models.encoder(64, 0.2), models.decoder(64, 0.2, "kernel_size")
+    history = training.History({"loss": [1.0], "val_loss": [1.0]}, 1, False, 0.1)
+    made = (("classifier", params, classifier), ("autoencoder", tiny("model_1"), models.autoencoder(*parts)))
+    for kind, values, model in made:
+        figures = {part: {"loss": 1.0, "accuracy": 0.1} for part in ("train", "val")}
+        figures["confusion"] = np.eye(10, dtype=int).tolist()
+        runs.finish(runs.start(values), kind, values, model, history, sample, figures)
+    return classifier
+
+
+def test_predict_gives_labels_and_probabilities_for_every_form_of_image(trained, sample):
+    run = runs.run_dir("test", "model_8", 0)
+    raw = sample.x_val[:20]
+    labels, probabilities = predict(raw, run)
+    assert (labels.shape, probabilities.shape, probabilities.dtype) == ((20,), (20, 10), np.float32)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    logits = trained.predict(inference.as_images(raw), verbose=0)
+    np.testing.assert_array_equal(labels, logits.argmax(1))
+    np.testing.assert_allclose(probabilities, evaluation.softmax(logits), rtol=1e-4)
+    for form in (
+        raw[..., None],
+        raw / 255.0,
+        (raw / 255).astype("float16"),
+        raw[..., None] / np.float32(255),
+    ):
+        np.testing.assert_allclose(predict(form, run)[1], probabilities, atol=2e-2)
+    assert predict(raw[:0], run)[0].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros((28, 28)), r"shape \(28, 28\); allowed: \(n, 28, 28\)"),
+        (np.zeros((2, 28, 28, 3), np.uint8), r"shape \(2, 28, 28, 3\)"),
+        (np.zeros((2, 28, 28), np.int64), "int64; allowed: uint8"),
+        (np.full((2, 28, 28), 255.0), r"\[255, 255\]; allowed: \[0, 1\]"),
+        (np.full((2, 28, 28), np.nan), "nan"),
+        (np.full((2, 28, 28), -0.1), r"-0.1"),
+        ([["a"]], "shape"),
+    ],
+)
+def test_predict_rejects_the_rest_with_a_sentence(images, words):
+    with pytest.raises(ValueError, match=words):
+        predict(images, "model_6")
+
+
+def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images):
+    with pytest.raises(runs.RunError, match=r"model_6 has no trained weights .*make report MODELS=model_6"):
+        predict(images[:1], "model_6")
+    with pytest.raises(runs.RunError, match="no classifier"):
+        predict(images[:1], runs.run_dir("test", "model_1", 0))
+
+
+@pytest.mark.parametrize("format", ["keras", "saved_model", "onnx"])
+@pytest.mark.parametrize("model", ["model_8", "model_1"])
+def test_an_export_agrees_with_its_original(trained, tmp_path, model, format):
+    path, difference = export.export(runs.run_dir("test", model, 0), format, tmp_path / "out")
+    assert path.exists()
+    assert difference <= 1e-4
+    card = (tmp_path / "out" / f"{model}.md").read_text()
+    assert "Fashion-MNIST" in card
+    assert "| Shirt | 1.000 | 1.000 | 1.000 |" in card or model == "model_1"
+    assert "demonstration" in card
+    export.export(runs.run_dir("test", model, 0), format, tmp_path / "out")  # over an earlier one
+
+
+def test_an_export_that_differs_is_refused(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_outputs", lambda path, format, images: np.ones((256, 10)))
+    with pytest.raises(runs.RunError, match="differs from its original"):
+        export.export(runs.run_dir("test", "model_8", 0), "keras", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_code_in_a_model_file_is_refused(trained, reports):
+    """Keras' safe mode is on wherever a model is read."""
+    folder = runs.run_dir("test", "model_8", 0)
+    evil = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Lambda(lambda x: x)])
+    evil.save(folder / "model.keras")
+    with pytest.raises(ValueError, match=r"[Ll]ambda"):
+        inference.load_model(folder)
