@@ -43,11 +43,12 @@ holdout: data  ## the same, the test images untouched until the end -> reports/h
 data: $(VENV)/installed  ## find or fetch Fashion-MNIST, and verify it
 	@$(PY) -m fmnist_keras data
 
-lab: $(VENV)/installed  ## JupyterLab on the notebooks
-	@$(PY) -m jupyterlab --notebook-dir notebooks
+lab: $(VENV)/installed  ## JupyterLab on explore.ipynb and the other notebooks
+	@$(PY) -m jupyterlab --notebook-dir notebooks notebooks/explore.ipynb
 
 notebooks: $(VENV)/installed  ## run the committed notebooks again with their defaults, in place
-	@$(PY) -m jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	@$(PY) -m jupyter nbconvert --to notebook --inplace --execute \
+		--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 readme: $(VENV)/installed  ## cuadro III in README.md, from reports/paper
 	@$(PY) -m fmnist_keras readme

@@ -4,24 +4,11 @@ import contextlib
 import os
 import time
 from importlib import import_module
+from pathlib import Path
 
 IMPORTED = time.perf_counter()  # near enough to when a notebook began
 __version__ = "0.1.0"
-_MODULES = (
-    *(
-        "claims",
-        "comparison",
-        "data",
-        "evaluation",
-        "export",
-        "inference",
-        "models",
-        "pages",
-        "paper",
-        "params",
-    ),
-    *("plan", "plots", "report", "runs", "stories", "tables", "training"),
-)
+_MODULES = {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
 
 
 def __getattr__(name):

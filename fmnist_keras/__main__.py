@@ -12,8 +12,10 @@ import argparse
 import contextlib
 import logging
 import os
+import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from . import data, params, runs
@@ -80,10 +82,21 @@ def _log_epochs(label):
     """Let papermill's log of the cells' output print its epoch lines, and nothing else."""
 
     class EpochLines(logging.Handler):
+        began = None
+
         def emit(self, record):
             for line in record.getMessage().splitlines():
-                if line.startswith("epoch "):
-                    print(f"{label}  {line}", flush=True)
+                if match := re.match(r"epoch (\d+)/(\d+) ", line):
+                    done, epochs = map(int, match.groups())
+                    self.began = self.began or (time.monotonic(), done)
+                    print(f"{label}  {line}{self.left(done, epochs)}", flush=True)
+
+        def left(self, done, epochs):
+            since, first = self.began
+            if done in (first, epochs):
+                return ""
+            seconds = (time.monotonic() - since) / (done - first) * (epochs - done)
+            return f"  {seconds // 60:.0f}:{seconds % 60:02.0f} left at most"
 
     logger = logging.getLogger("papermill")
     logger.setLevel(logging.INFO)

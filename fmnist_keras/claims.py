@@ -277,8 +277,8 @@ def origin_matters_not(runs):
     widest, span, alike = _alike(runs)
     gap, bounds = accuracy_gap(runs, "model_6", "model_6_random_encoder")
     number = (
-        f"models 5 to 7 differ by at most {100 * widest:.1f} points; an encoder of random weights costs "
-        f"model_6 {100 * gap:.1f}"
+        f"models 5 to 7 differ by at most {100 * widest:.1f} points; model_6 gains {100 * gap:+.1f} over the "
+        "same from random weights"
     )
     spread = f"{_span(span, 100, 1, ' points')}; random encoder {_span(bounds, 100, 1, ' points')}"
     return Verdict(alike, number, spread, (*FINE_TUNED, "model_6_random_encoder"))

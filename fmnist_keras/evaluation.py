@@ -155,6 +155,13 @@ def principal_components(codes):
     return pca.fit_transform(codes), float(pca.explained_variance_ratio_.sum())
 
 
+def tsne(codes):
+    """t-SNE (van der Maaten and Hinton, 2008) of codes `(n, d)`, always the same: points `(n, 2)`."""
+    from sklearn.manifold import TSNE
+
+    return TSNE(random_state=0).fit_transform(codes)
+
+
 def pca_errors(train, val, lengths):
     """Mean squared error of principal components in the place of an autoencoder.
 

@@ -84,8 +84,8 @@ def model_card(metrics, name, difference):
     )
     lines = [
         f"# {metrics['model']}",
-        f"A convolutional {metrics['kind']} for Fashion-MNIST, `{name}`, made by fmnist_keras after a paper of "
-        "L. Ochotorena (Universidad Nacional de La Plata, 2023).",
+        f"A convolutional {metrics['kind']} for Fashion-MNIST, `{name}`, made by fmnist_keras after a paper "
+        "of L. Ochotorena (Universidad Nacional de La Plata, 2023).",
         f"**Takes** images (n, 28, 28, 1) float32 in [0, 1], white on black. **Gives** {gives}.",
         "## Data",
         f"Fashion-MNIST (Zalando Research, MIT licence): {images['train']:,} images to train, "

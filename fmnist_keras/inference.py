@@ -1,8 +1,10 @@
 """A trained classifier on images of one's own."""
 
+import io
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from . import data, evaluation, models, runs
 
@@ -28,6 +30,14 @@ def find_run(model, suite=None, seed=0):
         f"{model} has no trained weights (looked in {places}); weights are not in git, so make them first: "
         f"`make report MODELS={model}` in minutes, or `make paper MODELS={model}`"
     )
+
+
+def trained_runs(suite=None):
+    """Every run with weights, of a suite or of all: dict of "suite/model/seed_k" to its metrics."""
+    suites = [suite] if suite else [path.name for path in sorted(runs.reports_dir().glob("[!.]*/"))]
+    found = [run for name in suites for run in runs.read_suite(name)]
+    with_weights = [run for run in found if (run["folder"] / "model.keras").is_file()]
+    return {run["folder"].relative_to(runs.reports_dir()).as_posix(): run for run in with_weights}
 
 
 def load_model(path):
@@ -62,6 +72,37 @@ def as_images(images):
         low, high = images.min(), images.max()
         raise ValueError(f"floating-point images lie in [{low:g}, {high:g}]; allowed: [0, 1], or uint8")
     return images[..., np.newaxis].astype("float32")
+
+
+def from_picture(content):
+    """A photograph as Fashion-MNIST would have it: grey, light on dark, 28x28, centred.
+
+    Args:
+        content: the bytes of a PNG or JPEG of any size.
+
+    Returns:
+        `(28, 28)` uint8.
+
+    Raises:
+        ValueError: the bytes are no image that can be read, or show nothing.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            opaque = Image.new("RGBA", picture.size, "white")
+            opaque.alpha_composite(picture.convert("RGBA"))
+            grey = opaque.convert("L")
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ValueError(f"this is no PNG or JPEG that can be read: {error}") from error
+    pixels = np.asarray(grey)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    if np.median(border) > 127:  # a light background: the data set's are black
+        pixels = 255 - pixels
+    rows, columns = (np.flatnonzero((pixels > 25).any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        raise ValueError("this image shows nothing on its background")
+    cut = Image.fromarray(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    cut = ImageOps.contain(cut, (28, 28), Image.Resampling.LANCZOS)
+    return np.asarray(ImageOps.pad(cut, (28, 28)))
 
 
 def predict(images, run):

@@ -49,7 +49,8 @@ def validate(values, kind, where):
     Raises:
         ParamsError: the first field that is wrong.
     """
-    known, required = fields(kind), _schema()["common"] | _schema()[kind]
+    known = fields(kind)
+    required = [n for n, field in (_schema()["common"] | _schema()[kind]).items() if "default" not in field]
     for name, value in values.items():
         if name not in known:
             hint = _did_you_mean(name, known)

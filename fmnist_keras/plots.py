@@ -224,22 +224,24 @@ def reliability(calibration):
     return figure
 
 
-def latent_space(points, labels, variance):
+def latent_space(points, labels, variance=None):
     """Codes in two dimensions, coloured by class.
 
     Args:
-        points: `(n, 2)`, the first two principal components.
+        points: `(n, 2)`, the first two principal components, or a t-SNE.
         labels: `(n,)` integers.
-        variance: the share of the codes' variance that the two hold, in [0, 1].
+        variance: the share of the codes' variance that two principal components hold; None for a t-SNE.
     """
-    alt = (
-        f"{len(points)} codes by class on their first two principal components ({variance:.0%} of variance)."
-    )
+    alt = f"{len(points)} codes by class, in two dimensions by t-SNE."
+    axis_names = "t-SNE 1", "t-SNE 2"
+    if variance is not None:
+        alt = f"{len(points)} codes by class on two principal components, {variance:.0%} of their variance."
+        axis_names = "first principal component", "second principal component"
     figure, axes = _figure(alt, size=(7.4, 4.8))
     tab10 = sns.color_palette("tab10")
     for label, name in enumerate(CLASS_NAMES):
         axes.scatter(*points[labels == label].T, s=6, color=tab10[label], label=name, linewidths=0)
-    axes.set(xlabel="first principal component", ylabel="second principal component")
+    axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
     axes.legend(frameon=False, markerscale=3, loc="center left", bbox_to_anchor=(1, 0.5))
     sns.despine(figure)
     return figure

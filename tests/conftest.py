@@ -1,7 +1,54 @@
+import os
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import yaml
 
-from fmnist_keras import data, params
+from fmnist_keras import data, params, runs
+
+COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
+MODELS = ("model_3", "model_4", "model_8")
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory):
+    """A copy whose path has a space and an accent, with three models, an epoch on 64 images each."""
+    root = tmp_path_factory.mktemp("una copia pequeña")
+    for name in COPIED:
+        source = runs.ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
+    for path in (root / "params").glob("model_*.yaml"):
+        if path.stem not in MODELS:
+            path.unlink()
+    shutil.rmtree(root / "params" / "ablations")
+    suite = {"data": "sample", "protocol": "paper", "epochs": 1, "limit": 64, "batch_size": 32}
+    (root / "params" / "suites" / "sample.yaml").write_text(yaml.safe_dump(suite))
+    return root
+
+
+def engine(root, *config, check=True):
+    clean = {k: v for k, v in os.environ.items() if k not in ("REPORTS_DIR", "PYTHONPATH", "HOME")}
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", *(config or ["suite=sample"])]
+    result = subprocess.run(
+        command, cwd=root, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert not check or result.returncode == 0, result.stdout
+    return result
+
+
+def results(root):
+    """dict of run to when its metrics were written."""
+    found = (root / "reports" / "sample").glob("*/seed_*/metrics.json")
+    return {f"{p.parts[-3]}/{p.parts[-2]}": p.stat().st_mtime_ns for p in found}
+
+
+@pytest.fixture(scope="session")
+def first(copy):
+    """The engine's first call in the copy: what it printed, and the runs that it made."""
+    return engine(copy), results(copy)
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ def test_a_notebook_is_committed_executed_so_that_nbval_compares(path):
     cells = code_cells(path)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     checked = [cell for cell in cells if tagged(cell, CHECKED)]
-    assert len(checked) >= 5
+    assert len(checked) >= (1 if path.stem == "explore" else 5)
     assert all(cell.outputs for cell in checked)
     outputs = [output for cell in cells for output in cell.outputs]
     assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]

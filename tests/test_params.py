@@ -133,7 +133,11 @@ def test_a_run_is_the_model_s_file_then_the_suite_s():
 
 def namespace(text, injected=""):
     names = params.fields("autoencoder")
-    values = dict.fromkeys(names) | {"suite": "scratch", "deterministic": False} | yaml.safe_load(text)
+    values = (
+        dict.fromkeys(names)
+        | {"suite": "scratch", "deterministic": False, "tsne": False}
+        | yaml.safe_load(text)
+    )
     exec(injected, values)
     return values | {"In": ["", "model = 1", injected], "x_train": object(), "epochs_of_mine": 3}
 

@@ -28,6 +28,7 @@ def figures(images, labels):
         "confusion": plots.confusion_matrix(evaluation.normalised_rows(counts)),
         "reliability": plots.reliability(calibration),
         "latent_space": plots.latent_space(np.ones((256, 2)), labels, 0.5),
+        "t-SNE": plots.latent_space(np.ones((256, 2)), labels),
         "interpolation": plots.interpolation(images[:10], "Sandal", "Bag"),
         "feature_maps": plots.feature_maps(np.ones((26, 26, 16)), np.zeros((11, 11, 32))),
         "confused": plots.confused({(6, 0): images[:3], (2, 4): images[:0]}, counts),

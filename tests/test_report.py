@@ -179,4 +179,4 @@ def test_landed_runs_are_the_paper_s_in_full():
         assert plan._given(m["params"]) == plan._given(values)
         assert m["images"] == {"train": 60_000, "val": 10_000}
         assert m["data_sha256"] == data.SHA256["full"]
-    assert {m["model"] for m in landed if m["seed"] == 0} == {f"model_{i}" for i in range(1, 9)}
+    assert {m["model"] for m in landed if m["seed"] == 0} >= {f"model_{i}" for i in range(1, 9)}

@@ -1,0 +1,140 @@
+"""The report and the explore notebook in real headless Chromium, with the network blocked."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+PAGES = ("index.html", "model_4/seed_0/notebook.html", "model_8/seed_0/notebook.html")
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=PAGES)
+def address(request, copy, first):
+    return (copy / "reports" / "sample" / request.param).as_uri()
+
+
+@pytest.fixture
+def page(browser, address):
+    """A page opened without a network; what it complained of is in `page.complaints`."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.route(lambda url: not url.startswith(("file:", "data:")), lambda route: route.abort())
+    tab = context.new_page()
+    tab.complaints = []
+    tab.on("console", lambda m: tab.complaints.append(m.text) if m.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: tab.complaints.append(str(error)))
+    tab.on("requestfailed", lambda request: tab.complaints.append(request.url))
+    tab.on("request", lambda r: tab.complaints.append(r.url) if r.url.startswith("http") else None)
+    tab.goto(address)
+    yield tab
+    context.close()
+
+
+def test_a_page_opens_offline_and_is_whole(page):
+    assert page.complaints == []
+    images = page.locator("img").all()
+    assert images
+    for image in images:
+        assert len(image.get_attribute("alt") or "") > 20
+        assert image.evaluate("i => i.complete && i.naturalWidth > 0")
+    assert all(svg.get_attribute("aria-label") for svg in page.locator("svg").all())
+    assert page.locator("h1").count() == 1
+
+
+def test_links_lead_somewhere(page):
+    links = page.eval_on_selector_all("a", "links => links.map(a => [a.getAttribute('href'), a.href])")
+    sections = [written[1:] for written, _ in links if written.startswith("#")]
+    assert len(sections) > 5
+    assert [i for i in sections if not page.evaluate("id => !!document.getElementById(id)", i)] == []
+    files = [whole for written, whole in links if not written.startswith("#")]
+    assert files
+    for link in files:
+        path = urllib.request.url2pathname(urllib.parse.urlparse(link).path)
+        assert link.startswith("file:")
+        assert os.path.exists(path), path
+
+
+@pytest.mark.parametrize("width", [375, 768])
+def test_no_page_scrolls_sideways_on_a_narrow_screen(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_colour_schemes_are_accessible(page, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.emulate_media(color_scheme=scheme)
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+    assert dark == (scheme == "dark")
+    page.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
+    found = Axe().run(page).response["violations"]
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert not serious, [(v["id"], v["nodes"][0]["html"], v["nodes"][0]["failureSummary"]) for v in serious]
+
+
+@pytest.fixture
+def lab(copy, first):
+    """JupyterLab on the notebooks, with the runs of the small copy; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [f"--port={port}", "--notebook-dir", str(copy / "notebooks")]
+    command += ["--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.news_url="]
+    clean = os.environ | {"REPORTS_DIR": str(copy / "reports")}
+    server = subprocess.Popen(command, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/api", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_a_latent_slider_changes_the_decoded_image(browser, lab):
+    tab = browser.new_page(viewport={"width": 1400, "height": 1400})
+    tab.goto(f"{lab}/lab/tree/explore.ipynb?reset")
+    tab.locator(".jp-NotebookPanel").first.wait_for(timeout=60_000)
+    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # the kernel is there
+    tab.get_by_role("menuitem", name="Run", exact=True).click()
+    tab.get_by_text("Run All Cells", exact=True).click()
+    images = tab.locator(".jp-OutputArea img.widget-image")
+    images.nth(3).wait_for(timeout=120_000)
+    before = images.nth(3).get_attribute("src")
+    shown = images.nth(0).get_attribute("src")
+    handle = tab.locator(".widget-slider .noUi-handle").first
+    handle.focus()
+    for _ in range(30):
+        handle.press("PageUp")
+    tab.wait_for_function(
+        "before => document.querySelectorAll('.jp-OutputArea img.widget-image')[3].src !== before", arg=before
+    )
+    assert images.nth(0).get_attribute("src") == shown  # the original stays
+    assert "code" in tab.locator(".widget-slider").first.inner_text()
+    tab.close()
