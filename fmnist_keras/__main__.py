@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import data, params, runs
+from . import catalogue, data, params, runs
 
 NOTEBOOKS = runs.ROOT / "notebooks"
 MARKS = ("<!-- cuadro III: make readme -->", "<!-- end -->")
@@ -121,7 +121,7 @@ def run(model, suite, seed):
     from . import pages
 
     label = f"{suite} {model} seed {seed}"
-    kind, values = params.for_run(model, suite, seed)
+    kind, values = catalogue.for_run(model, suite, seed)
     final = runs.run_dir(suite, model, seed)
     final.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{final.name}.job-", dir=final.parent) as scratch:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import params, runs
+from . import catalogue, params, runs
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Job:
 
     Attributes:
         kind: "autoencoder" or "classifier".
-        params: dict of the run's parameters, see `params.for_run`.
+        params: dict of the run's parameters, see `catalogue.for_run`.
         current: True where the run's folder already holds what these parameters give.
     """
 
@@ -43,9 +43,9 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     Raises:
         params.ParamsError: a model, a suite or a seed that there is not, or a params file that is wrong.
     """
-    found = params.models()
+    found = catalogue.models()
     if ablations:
-        found |= params.ablations(found)
+        found |= catalogue.ablations(found)
     unknown = [name for name in names if name not in found]
     if unknown:
         raise params.ParamsError(f"MODELS: {unknown[0]!r} is not allowed; allowed: {', '.join(found)}")
@@ -58,7 +58,7 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     plan = {}
     for seed in dict.fromkeys(str(int(seed)) for seed in seeds):
         for name in (name for name in order if name in wanted):
-            kind, values = params.for_run(name, suite, int(seed), found)
+            kind, values = catalogue.for_run(name, suite, int(seed), found)
             source = plan.get((values.get("encoder_from"), seed))
             plan[name, seed] = Job(kind, values, not force and _is_current(values, source))
         for job in [job for job in plan.values() if not job.current and job.params.get("encoder_from")]:

@@ -1,4 +1,6 @@
-"""Figures from arrays. Every function returns a `Figure` whose label is its alt text, from its own numbers.
+"""Charts from arrays; pictures.py has the figures made of images.
+
+Every function returns a `Figure` whose label is its alt text, made from its own numbers.
 
 Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers in [0, 9].
 """
@@ -13,7 +15,8 @@ PALETTE = sns.color_palette("colorblind")
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 
 
-def _figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
+def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
+    """A `Figure` with its alt text as its label, and its axes."""
     # Agg figures made through pyplot, so that they close with plt.close and need no display.
     figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", **kwargs)
     figure.set_label(alt)
@@ -41,7 +44,7 @@ def curves(history, name, ylabel, best_epoch):
         f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}, validation "
         f"from {val[0]:.4f} to {val[-1]:.4f}; best epoch {best_epoch} with {val[best_epoch - 1]:.4f}."
     )
-    figure, axes = _figure(alt)
+    figure, axes = new_figure(alt)
     axes.plot(epochs, train, "--", color="0.45", label="training (dropout on)")
     axes.plot(epochs, val, color=PALETTE[0], label="validation")
     axes.plot(best_epoch, val[best_epoch - 1], "o", color=PALETTE[3], label=f"best epoch: {best_epoch}")
@@ -65,7 +68,7 @@ def compare_curves(histories, name, ylabel, title):
         f"{model} {np.mean([np.asarray(h[name])[-1] for h in seeds]):.4f}"
         for model, seeds in histories.items()
     )
-    figure, axes = _figure(f"{title} by epoch; in the last epoch of each: {ends}.", size=(7.6, 4.4))
+    figure, axes = new_figure(f"{title} by epoch; in the last epoch of each: {ends}.", size=(7.6, 4.4))
     for model, seeds in histories.items():
         for i, history in enumerate(seeds):
             values = np.asarray(history[name])
@@ -77,41 +80,6 @@ def compare_curves(histories, name, ylabel, title):
     axes.legend(frameon=False)
     sns.despine(figure)
     return figure
-
-
-def image_rows(rows, alt, titles=None):
-    """Rows of images, e.g. originals over reconstructions.
-
-    Args:
-        rows: dict of a row's name to images `(k, 28, 28, 1)`; a row may have fewer than the first.
-        alt: the alt text.
-        titles: k texts above the columns.
-    """
-    count = max(1, *(len(images) for images in rows.values()), 0)
-    size = (0.85 * count + 1.1, 0.95 * len(rows) + (0.3 if titles is not None else 0.05))
-    figure, axes = _figure(alt, len(rows), count, size, squeeze=False)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
-    for row, (name, images) in zip(axes, rows.items()):
-        for axis, image in zip(row, images):
-            axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=1)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-    for axis, title in zip(axes[0], titles if titles is not None else ()):
-        axis.set_title(title, fontsize=8)
-    return figure
-
-
-def reconstructions(images, decoded, labels):
-    """Originals over reconstructions, each pair with its class above it."""
-    errors = np.mean((images - decoded) ** 2, axis=(1, 2, 3))
-    alt = (
-        f"{len(images)} validation images over their reconstructions; mean squared error per image from "
-        f"{errors.min():.4f} ({CLASS_NAMES[labels[errors.argmin()]]}) to "
-        f"{errors.max():.4f} ({CLASS_NAMES[labels[errors.argmax()]]})."
-    )
-    names = [CLASS_NAMES[label] for label in labels]
-    return image_rows({"original": images, "reconstruction": decoded}, alt, names)
 
 
 def error_map(errors, stripe):
@@ -126,7 +94,7 @@ def error_map(errors, stripe):
         f"Mean squared error per pixel: {inside:.4f} in rows and columns 25 to 27, {outside:.4f} elsewhere, "
         f"at most {errors.max():.4f}."
     )
-    figure, axes = _figure(alt, size=(5.2, 4.2))
+    figure, axes = new_figure(alt, size=(5.2, 4.2))
     drawn = axes.imshow(errors, cmap="magma", vmin=0)
     axes.plot([-0.5, 24.5, 24.5], [24.5, 24.5, -0.5], color="white", linestyle=":", linewidth=1.2)
     figure.colorbar(drawn, label="mean squared error")
@@ -145,7 +113,7 @@ def error_maps(maps, stripe):
     alt = f"Mean squared error per pixel, in rows and columns 25 to 27 and elsewhere: {ratios}."
     columns = min(len(maps), 4)
     rows = -(-len(maps) // columns)
-    figure, axes = _figure(alt, rows, columns, (2.6 * columns + 0.8, 2.8 * rows), squeeze=False)
+    figure, axes = new_figure(alt, rows, columns, (2.6 * columns + 0.8, 2.8 * rows), squeeze=False)
     top = np.quantile(np.stack(list(maps.values())), 0.999)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -154,28 +122,6 @@ def error_maps(maps, stripe):
         axis.plot([-0.5, 24.5, 24.5], [24.5, 24.5, -0.5], color="white", linestyle=":", linewidth=1)
         axis.set_title(model)
     figure.colorbar(drawn, ax=axes, label="mean squared error", shrink=0.9, extend="max")
-    return figure
-
-
-def gallery(images, labels, predictions, columns=8):
-    """Figure 2 of the paper: true label left of each image, predicted label above, wrong ones framed."""
-    rows = -(-len(images) // columns)
-    wrong = int(np.sum(labels != predictions))
-    alt = f"{len(images)} validation images with true and predicted labels; {wrong} predictions are wrong: "
-    alt += "; ".join(
-        f"{CLASS_NAMES[t]} taken for {CLASS_NAMES[p]}" for t, p in zip(labels, predictions) if t != p
-    )
-    figure, axes = _figure(alt + ".", rows, columns, (1.45 * columns, 1.5 * rows), squeeze=False)
-    for axis in axes.flat[len(images) :]:
-        axis.set_axis_off()
-    for axis, image, label, predicted in zip(axes.flat, images, labels, predictions):
-        axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=1)
-        right = label == predicted
-        mark = PALETTE[2] if right else PALETTE[3]
-        axis.set(xticks=[], yticks=[])
-        axis.set_title(("" if right else "✗ ") + CLASS_NAMES[predicted], fontsize=9, color=mark)
-        axis.set_ylabel(CLASS_NAMES[label], fontsize=9)
-        axis.spines[:].set(color=mark, linewidth=1 if right else 3)
     return figure
 
 
@@ -193,7 +139,7 @@ def confusion_matrix(shares):
         f"to {recall.max():.2f} ({CLASS_NAMES[recall.argmax()]}); the largest confusion is "
         f"{CLASS_NAMES[true]} taken for {CLASS_NAMES[taken]}, {off.max():.2f}."
     )
-    figure, axes = _figure(alt, size=(7.4, 6.2))
+    figure, axes = new_figure(alt, size=(7.4, 6.2))
     labels = {"xticklabels": CLASS_NAMES, "yticklabels": CLASS_NAMES}
     sns.heatmap(
         *(shares,), annot=True, fmt=".2f", cmap="Blues", vmin=0, vmax=1, square=True, ax=axes, **labels
@@ -215,7 +161,7 @@ def reliability(calibration):
         f"Reliability diagram, expected calibration error {calibration['ece']:.4f}; confidence is above "
         f"accuracy in {np.sum(gap > 0)} of {np.sum(full)} bins, by {gap.max():.2f} at most."
     )
-    figure, axes = _figure(alt, size=(4.6, 4.2))
+    figure, axes = new_figure(alt, size=(4.6, 4.2))
     axes.plot([0, 1], [0, 1], ":", color="0.5", label="perfect calibration")
     axes.plot(confidence[full], accuracy[full], "o-", color=PALETTE[0], label="this model")
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
@@ -237,7 +183,7 @@ def latent_space(points, labels, variance=None):
     if variance is not None:
         alt = f"{len(points)} codes by class on two principal components, {variance:.0%} of their variance."
         axis_names = "first principal component", "second principal component"
-    figure, axes = _figure(alt, size=(7.4, 4.8))
+    figure, axes = new_figure(alt, size=(7.4, 4.8))
     tab10 = sns.color_palette("tab10")
     for label, name in enumerate(CLASS_NAMES):
         axes.scatter(*points[labels == label].T, s=6, color=tab10[label], label=name, linewidths=0)
@@ -245,43 +191,3 @@ def latent_space(points, labels, variance=None):
     axes.legend(frameon=False, markerscale=3, loc="center left", bbox_to_anchor=(1, 0.5))
     sns.despine(figure)
     return figure
-
-
-def interpolation(images, first, last):
-    """Images `(k, 28, 28, 1)` decoded along a straight line between two codes, ends named."""
-    alt = f"{len(images)} decoded images on a straight line between two codes, from {first} to {last}."
-    titles = [first, *[""] * (len(images) - 2), last]
-    return image_rows({"decoded": images}, alt, titles)
-
-
-def feature_maps(*stages, columns=16):
-    """Feature maps of one image, a row or more a stage, each stage on a scale of its own.
-
-    Args:
-        stages: `(height, width, channels)` float32, one array a layer.
-        columns: maps in a row.
-    """
-    tiles = [stage[..., c] / max(stage.max(), 1e-9) for stage in stages for c in range(stage.shape[-1])]
-    sizes = ", then ".join(f"{s.shape[-1]} maps of {s.shape[0]}x{s.shape[1]}" for s in stages)
-    silent = sum(int(tile.max() == 0) for tile in tiles)
-    rows = -(-len(tiles) // columns)
-    alt = f"Feature maps of one image: {sizes}; {silent} of them are 0 everywhere."
-    figure, axes = _figure(alt, rows, columns, (0.62 * columns, 0.64 * rows), squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for axis, tile in zip(axes.flat, tiles):
-        axis.imshow(tile, cmap="viridis", vmin=0, vmax=1)
-    return figure
-
-
-def confused(rows, counts):
-    """Images of one class that were taken for another.
-
-    Args:
-        rows: dict of (true class, taken for) to images `(k, 28, 28, 1)`.
-        counts: `(10, 10)`, how often each class was taken for each.
-    """
-    pairs = {(t, p): f"{CLASS_NAMES[t]}, taken for {CLASS_NAMES[p]}: {counts[t][p]}" for t, p in rows}
-    alt = f"Images of the commonest mistakes. {'; '.join(pairs.values())}."
-    named = {pairs[pair].replace(", ", ",\n"): images for pair, images in rows.items()}
-    return image_rows(named, alt)

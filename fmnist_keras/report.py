@@ -8,13 +8,13 @@ import json
 
 import numpy as np
 
-from . import claims, evaluation, paper, params, runs, stories, tables
+from . import catalogue, claims, evaluation, paper, params, runs, stories, tables
 from .data import CLASS_NAMES
 
 
 def by_model(suite, kind):
     """The whole runs of the models in `params`, ablations apart: dict of name to metrics, a seed each."""
-    grouped, models = {}, params.models()
+    grouped, models = {}, catalogue.models()
     for metrics in runs.read_suite(suite):
         if metrics["kind"] == kind and metrics["model"] in models:
             grouped.setdefault(metrics["model"], []).append(metrics)

@@ -165,7 +165,7 @@ def read(folder):
 
 def read_suite(suite):
     """All whole runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
-    from .params import natural
+    from .catalogue import natural
 
     folders = (reports_dir() / suite).glob("*/seed_*")
     found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))

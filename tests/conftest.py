@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from fmnist_keras import data, params, runs
+from fmnist_keras import catalogue, data, runs
 
 COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = ("model_3", "model_4", "model_8")
@@ -72,7 +72,7 @@ def reports(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny():
     """A model's parameters, cut down to an epoch on a few images: `tiny("model_1", dropout=0)`."""
-    found = params.models()
+    found = catalogue.models()
 
     def cut(model, **changes):
         values = found[model][1] | {"data": "sample", "epochs": 1, "suite": "test", "run_dir": None}

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from fmnist_keras import paper, params
+from fmnist_keras import catalogue, paper, params
 
 GOOD = (params.PARAMS_DIR / "model_1.yaml").read_text()
 CLASSIFIER = (params.PARAMS_DIR / "model_5.yaml").read_text()
@@ -26,7 +26,7 @@ def changed(text, **changes):
 
 
 def test_the_eight_files_are_cuadros_1_and_2():
-    found = params.models()
+    found = catalogue.models()
     assert list(found) == [f"model_{i}" for i in range(1, 9)]
     for name, theirs in paper.HYPERPARAMETERS.items():
         kind, ours = found[name]
@@ -78,7 +78,7 @@ def test_the_eight_files_are_cuadros_1_and_2():
 )
 def test_what_is_wrong_is_named_with_file_field_value_and_what_is_allowed(folder, text, changes, words):
     with pytest.raises(params.ParamsError) as error:
-        params.models(folder("model_9", changed(text, **changes)))
+        catalogue.models(folder("model_9", changed(text, **changes)))
     message = str(error.value)
     assert "\n" not in message
     assert "model_9.yaml" in message
@@ -103,7 +103,7 @@ def test_a_file_that_is_no_params_file_is_named(folder, content, words):
     path = folder("model_9", "")
     (path / "model_9.yaml").write_bytes(content)
     with pytest.raises(params.ParamsError) as error:
-        params.models(path)
+        catalogue.models(path)
     assert "\n" not in str(error.value)
     for word in ("model_9.yaml", *words):
         assert word in str(error.value)
@@ -111,24 +111,29 @@ def test_a_file_that_is_no_params_file_is_named(folder, content, words):
 
 def test_a_ninth_model_is_one_file(folder):
     text = changed((params.PARAMS_DIR / "model_3.yaml").read_text(), optimizer="adam")
-    kind, values = params.models(folder("model_9", text))["model_9"]
+    kind, values = catalogue.models(folder("model_9", text))["model_9"]
     assert kind == "autoencoder"
     assert values["epsilon"] == 1e-8  # the paper's, also where the file leaves it out
 
 
 def test_natural_order():
-    assert sorted(["model_10", "b", "model_2", "7"], key=params.natural) == ["7", "b", "model_2", "model_10"]
+    assert sorted(["model_10", "b", "model_2", "7"], key=catalogue.natural) == [
+        "7",
+        "b",
+        "model_2",
+        "model_10",
+    ]
 
 
 def test_a_run_is_the_model_s_file_then_the_suite_s():
-    _, full = params.for_run("model_2", "paper", 3)
-    _, small = params.for_run("model_2", "sample", 0)
+    _, full = catalogue.for_run("model_2", "paper", 3)
+    _, small = catalogue.for_run("model_2", "sample", 0)
     assert (full["data"], full["epochs"], full["seed"], full["suite"]) == ("full", 40, 3, "paper")
     assert (small["data"], small["latent_dim"], small["suite"]) == ("sample", 256, "sample")
     with pytest.raises(params.ParamsError, match="did you mean sample"):
-        params.for_run("model_2", "sampel", 0)
+        catalogue.for_run("model_2", "sampel", 0)
     with pytest.raises(params.ParamsError, match="did you mean model_2"):
-        params.for_run("modle_2", "sample", 0)
+        catalogue.for_run("modle_2", "sample", 0)
 
 
 def namespace(text, injected=""):
@@ -143,7 +148,7 @@ def namespace(text, injected=""):
 
 
 def test_a_notebook_s_own_names_are_not_taken_for_parameters():
-    checked = params.from_notebook(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"), "autoencoder")
+    checked = catalogue.from_notebook(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"), "autoencoder")
     assert checked["latent_dim"] == 32
     assert "x_train" not in checked
 
@@ -152,7 +157,7 @@ def test_a_name_that_papermill_sets_and_no_notebook_knows_is_an_error():
     with pytest.raises(
         params.ParamsError, match="latentdim: 32 is an unknown field; did you mean latent_dim"
     ):
-        params.from_notebook(namespace(GOOD, "# Parameters\nlatentdim = 32\n"), "autoencoder")
+        catalogue.from_notebook(namespace(GOOD, "# Parameters\nlatentdim = 32\n"), "autoencoder")
 
 
 @pytest.fixture
@@ -161,14 +166,14 @@ def ablation(tmp_path):
 
     def read(text, name="odd"):
         (tmp_path / f"{name}.yaml").write_text(text)
-        return params.ablations(params.models(), tmp_path)
+        return catalogue.ablations(catalogue.models(), tmp_path)
 
     return read
 
 
 def test_an_ablation_is_its_base_with_one_thing_changed(ablation):
     kind, values = ablation("model: odd\nbase: model_8\ntrain_encoder: true\n")["odd"]
-    _, base = params.models()["model_8"]
+    _, base = catalogue.models()["model_8"]
     assert kind == "classifier"
     assert values == base | {"model": "odd", "train_encoder": True}
     _, values = ablation("model: odd\nbase: model_3\noptimizer: adam\n")["odd"]
@@ -176,9 +181,9 @@ def test_an_ablation_is_its_base_with_one_thing_changed(ablation):
 
 
 def test_the_ablations_of_the_repository_are_runs_like_any_other():
-    found = params.ablations(params.models())
+    found = catalogue.ablations(catalogue.models())
     assert {"model_3_adam", "model_4_output_padding", "model_8_unfrozen", "model_7_no_relu"} <= set(found)
-    assert params.for_run("model_3_adam", "paper", 2)[1]["optimizer"] == "adam"
+    assert catalogue.for_run("model_3_adam", "paper", 2)[1]["optimizer"] == "adam"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import yaml
 from conftest import MODELS, engine, results
 
-from fmnist_keras import params
+from fmnist_keras import catalogue
 
 
 def changed(before, after):
@@ -105,4 +105,4 @@ def test_a_run_that_fails_keeps_the_earlier_result_and_is_named_in_the_report(co
     assert (folder / "model_8" / "seed_0.failed.ipynb").is_file()
     assert "Failed:</strong> model_8, seed_0" in (folder / "index.html").read_text()
     assert [p.name for p in (folder / "model_8").iterdir() if p.name.startswith(".")] == []
-    assert params.models(copy / "params")["model_8"][1]["encoder_from"] == "model_4"
+    assert catalogue.models(copy / "params")["model_8"][1]["encoder_from"] == "model_4"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fmnist_keras import params, plan, runs
+from fmnist_keras import catalogue, params, plan, runs
 
 
 @pytest.fixture
@@ -10,7 +10,7 @@ def finished(reports):
     """Makes a run look finished, as its notebook would have left it."""
 
     def finish(model, seed=0, encoder="AE", weights=True, **changes):
-        kind, values = params.for_run(model, "sample", seed)
+        kind, values = catalogue.for_run(model, "sample", seed)
         folder = runs.run_dir("sample", model, seed)
         folder.mkdir(parents=True, exist_ok=True)
         metrics = {"schema_version": 1, "model": model, "kind": kind, "encoder_sha256": encoder}

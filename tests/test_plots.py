@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_keras import evaluation, plots, runs
+from fmnist_keras import evaluation, pictures, plots, runs
 
 STRIPE = evaluation.stripe_mask()
 HISTORY = {"loss": [0.5, 0.3, 0.31], "val_loss": [0.4, 0.25, 0.29]}
@@ -21,17 +21,17 @@ def figures(images, labels):
     return {
         "curves": plots.curves(HISTORY, "loss", "mean squared error", 2),
         "compare": plots.compare_curves({"model_1": [HISTORY]}, "val_loss", "error", "Errors"),
-        "reconstructions": plots.reconstructions(images[:10], images[1:11], labels[:10]),
+        "reconstructions": pictures.reconstructions(images[:10], images[1:11], labels[:10]),
         "error_map": plots.error_map(np.ones((28, 28)), evaluation.stripe_mask()),
         "error_maps": plots.error_maps({"model_1": np.eye(28), "model_4": np.ones((28, 28))}, STRIPE),
-        "gallery": plots.gallery(images[:11], labels[:11], np.roll(labels, 1)[:11]),
+        "gallery": pictures.gallery(images[:11], labels[:11], np.roll(labels, 1)[:11]),
         "confusion": plots.confusion_matrix(evaluation.normalised_rows(counts)),
         "reliability": plots.reliability(calibration),
         "latent_space": plots.latent_space(np.ones((256, 2)), labels, 0.5),
         "t-SNE": plots.latent_space(np.ones((256, 2)), labels),
-        "interpolation": plots.interpolation(images[:10], "Sandal", "Bag"),
-        "feature_maps": plots.feature_maps(np.ones((26, 26, 16)), np.zeros((11, 11, 32))),
-        "confused": plots.confused({(6, 0): images[:3], (2, 4): images[:0]}, counts),
+        "interpolation": pictures.interpolation(images[:10], "Sandal", "Bag"),
+        "feature_maps": pictures.feature_maps(np.ones((26, 26, 16)), np.zeros((11, 11, 32))),
+        "confused": pictures.confused({(6, 0): images[:3], (2, 4): images[:0]}, counts),
     }
 
 
@@ -60,7 +60,7 @@ def test_alt_texts_say_their_own_numbers(images, sample):
 
 def test_the_gallery_marks_what_is_wrong(images):
     labels, predictions = np.array([0, 1, 2]), np.array([0, 1, 4])
-    figure = plots.gallery(images[:3], labels, predictions)
+    figure = pictures.gallery(images[:3], labels, predictions)
     assert "1 predictions are wrong: Pullover taken for Coat" in figure.get_label()
     titles = [axes.get_title() for axes in figure.axes[:3]]
     assert titles == ["T-shirt/top", "Trouser", "✗ Coat"]

@@ -171,11 +171,11 @@ def test_landed_claims_are_what_the_landed_runs_give_and_change_with_them(report
 
 def test_landed_runs_are_the_paper_s_in_full():
     """What stands in reports/paper was made from all images with the parameters of params/*.yaml."""
-    from fmnist_keras import data, params, plan
+    from fmnist_keras import catalogue, data, plan
 
     landed = [m for m in runs.read_suite("paper")]
     for m in landed:
-        _, values = params.for_run(m["model"], "paper", m["seed"])
+        _, values = catalogue.for_run(m["model"], "paper", m["seed"])
         assert plan._given(m["params"]) == plan._given(values)
         assert m["images"] == {"train": 60_000, "val": 10_000}
         assert m["data_sha256"] == data.SHA256["full"]
