@@ -19,6 +19,13 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def _keras():
+    """Keras, imported without that noise; for functions that may be the first to need it."""
+    with _quiet():
+        import keras
+    return keras
+
+
 def predict(images, run):
     """Classify images with a trained classifier: see `inference.predict`."""
     with _quiet():

@@ -42,10 +42,10 @@ def trained_runs(suite=None):
 
 def load_model(path):
     """The trained `keras.Sequential` of a run's folder or a `.keras` file; safe mode refuses code in it."""
-    import keras
+    from . import _keras
 
     path = Path(path)
-    return keras.saving.load_model(path / "model.keras" if path.is_dir() else path, compile=False)
+    return _keras().saving.load_model(path / "model.keras" if path.is_dir() else path, compile=False)
 
 
 def as_images(images):

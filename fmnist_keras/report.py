@@ -11,6 +11,8 @@ import numpy as np
 from . import catalogue, claims, evaluation, paper, params, runs, stories, tables
 from .data import CLASS_NAMES
 
+SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
+
 
 def by_model(suite, kind):
     """The whole runs of the models in `params`, ablations apart: dict of name to metrics, a seed each."""
@@ -91,10 +93,24 @@ def opening(suite, grouped):
     lines += [
         f"> **Failed:** {name}; [its notebook]({path}) holds the error." for name, path in failed(suite)
     ]
-    absent = [model for model in paper.HYPERPARAMETERS if first and model not in grouped]
-    if absent:
-        lines.append(f"> **Missing:** {', '.join(absent)} have no run in this suite.")
+    lines += [f"> **Still to run:** {text}." for text in _still_to_run(suite, grouped) if first]
     return "\n\n".join(filter(None, lines))
+
+
+def _still_to_run(suite, grouped):
+    """What the suite does not have yet of the paper's models, and for `paper` of the seeds and `holdout`."""
+    absent = [model for model in paper.HYPERPARAMETERS if model not in grouped]
+    texts = [f"{', '.join(absent)}, without a run in this suite"] if absent else []
+    if suite == "paper":
+        for seed in SEEDS:
+            has = {model for model, seeds in grouped.items() if seed in [run["seed"] for run in seeds]}
+            lacking = [model for model in paper.HYPERPARAMETERS if model not in has and model not in absent]
+            if lacking:
+                texts.append(f"seed {seed} of {', '.join(lacking)}")
+        lacking = sorted(paper.RESULTS.keys() - by_model("holdout", "classifier").keys())
+        if lacking:
+            texts.append(f"the suite `holdout` of {', '.join(lacking)}")
+    return texts
 
 
 def dead_classes(grouped):

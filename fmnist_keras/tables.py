@@ -197,8 +197,12 @@ def _anchor(heading):
     return escape(heading.replace(" ", "-"))
 
 
+def _page(run):
+    return f'<a href="{escape(run["model"])}/seed_{run["seed"]}/notebook.html">{run["seed"]}</a>'
+
+
 def ablations(grouped, bases):
-    """What each ablation changes and what comes of it, beside the model that it starts from.
+    """What each ablation changes and what comes of it; its seeds link to their pages. HTML inside.
 
     Args:
         grouped: the ablations' runs.
@@ -210,7 +214,7 @@ def ablations(grouped, bases):
         rows[name] = {
             "starts from": base,
             "changes": f"{field}: {_text(seeds[0]['params'].get(field))}",
-            "seeds": len(seeds),
+            "seeds": ", ".join(_page(run) for run in seeds),
             "validation loss": spread([run["val"]["loss"] for run in seeds]),
             "validation accuracy": spread([run["val"]["accuracy"] for run in seeds], 1, True)
             if "accuracy" in seeds[0]["val"]

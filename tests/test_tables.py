@@ -7,6 +7,7 @@ from fmnist_keras import claims, evaluation, tables
 def run(name="model_5", accuracy=0.9, test=0.88, **params):
     return {
         "model": name,
+        "seed": 3,
         "params": {"latent_dim": 64, "optimizer": "adam"} | params,
         "val": {"loss": 0.3, "accuracy": accuracy},
         "test": {"loss": 0.3, "accuracy": test},
@@ -22,6 +23,11 @@ def test_ablations_name_their_base_and_the_change():
         "optimizer: sgd",
         "7",
     ]
+
+
+def test_an_ablation_links_to_its_runs():
+    table = tables.ablations({"odd": [run("odd")]}, {"odd": ("model_5", "optimizer")})
+    assert table.loc["odd", "seeds"] == '<a href="odd/seed_3/notebook.html">3</a>'
 
 
 def test_holdout_shows_what_choosing_on_the_test_images_flatters():
