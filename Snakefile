@@ -42,6 +42,7 @@ try:
 except (params.ParamsError, runs.RunError) as error:
     raise WorkflowError(str(error))
 
+
 def encoder(wildcards):
     """The marker of the autoencoder that a classifier starts from."""
     source = JOBS[wildcards.model, wildcards.seed].params.get("encoder_from")

@@ -93,7 +93,8 @@ def opening(suite, grouped):
     lines += [
         f"> **Failed:** {name}; [its notebook]({path}) holds the error." for name, path in failed(suite)
     ]
-    lines += [f"> **Still to run:** {text}." for text in _still_to_run(suite, grouped) if first]
+    if first and (texts := _still_to_run(suite, grouped)):
+        lines.append(f"> **Still to run:** {'; '.join(texts)}.")
     return "\n\n".join(filter(None, lines))
 
 

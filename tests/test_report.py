@@ -109,7 +109,7 @@ def test_the_opening_names_what_is_missing_and_what_failed(reports):
     assert "60,000 training and 10,000 validation" in text
     assert "Failed:** model_6, seed_0" in text
     assert "Still to run:** model_1, model_2" in text
-    assert "Still to run:** seed 1 of model_5" in text
+    assert "; seed 1 of model_5; " in text
     assert "the suite `holdout` of model_5, model_6" in text
 
 
