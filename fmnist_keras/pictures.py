@@ -28,7 +28,7 @@ def image_rows(rows, alt, titles=None):
             axis.imshow(image[..., 0], cmap="gray", vmin=0, vmax=1)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     for axis, title in zip(axes[0], titles if titles is not None else ()):
-        axis.set_title(title, fontsize=8)
+        axis.set_title(title, fontsize=9)
     return figure
 
 
