@@ -97,7 +97,7 @@ def load(data="full", protocol="paper", limit=None):
 
 def to_float(images):
     """uint8 images `(n, 28, 28)` in [0, 255] to float32 `(n, 28, 28, 1)` in [0, 1]."""
-    return (images[..., np.newaxis] / np.float32(255)).astype("float32")
+    return np.divide(images[..., np.newaxis], np.float32(255), dtype="float32")
 
 
 def find(data="full"):

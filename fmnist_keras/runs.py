@@ -212,11 +212,10 @@ def versions():
 
 def device():
     """The processor or the accelerator that the backend trains on, in words."""
-    import keras
+    from . import training
 
-    accelerators = [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
-    if accelerators:
-        return ", ".join(accelerators)
+    if (found := training.accelerator()) is not None:
+        return found
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
