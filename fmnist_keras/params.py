@@ -55,8 +55,10 @@ def validate(values, kind, where):
             hint = did_you_mean(name, known)
             raise ParamsError(f"{where}: {name}: {short(value)} is an unknown field; {hint}")
         schema = jsonschema.Draft202012Validator(known[name])
-        infinite = isinstance(value, float) and not math.isfinite(value)
-        if infinite or not schema.is_valid(value):
+        # JSON Schema takes 64.0 for a whole number and infinity for a number; Keras does not.
+        whole = "integer" in known[name].get("type", "")
+        odd = isinstance(value, float) and (whole or not math.isfinite(value))
+        if odd or not schema.is_valid(value):
             raise ParamsError(_not_allowed(where, name, value, known))
     for name in required:
         if name not in values:
@@ -100,6 +102,8 @@ def read_yaml(path):
         if Path(path).stat().st_size > MAX_BYTES:
             raise ParamsError(f"{where}: is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
         text = Path(path).read_text(encoding="utf-8")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # a few make gigabytes
+            raise ParamsError(f"{where}: holds an alias (*); allowed: every value written out")
         node, values = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ParamsError(f"{where}: cannot be read: {' '.join(str(error).split())}") from error

@@ -29,12 +29,16 @@ def copy(tmp_path_factory):
     return root
 
 
-def engine(root, *config, check=True):
+def engine_call(root, *config):
+    """What `subprocess` needs to call the engine in a copy, its output in one stream."""
     clean = {k: v for k, v in os.environ.items() if k not in ("REPORTS_DIR", "PYTHONPATH", "HOME")}
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", *(config or ["suite=sample"])]
-    result = subprocess.run(
-        command, cwd=root, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return {"args": command, "cwd": root, "env": clean, **output}
+
+
+def engine(root, *config, check=True):
+    result = subprocess.run(**engine_call(root, *config))
     assert not check or result.returncode == 0, result.stdout
     return result
 

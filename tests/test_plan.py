@@ -104,22 +104,22 @@ def test_markers_stand_for_current_runs_alone(finished, tmp_path):
     everything(finished)
     page.touch()
     plan.mark(plan.jobs("sample"), folder, page)
-    (folder / "report").touch()
+    (folder / ".report").touch()
     plan.mark(plan.jobs("sample"), folder, page)
     assert len(list(folder.glob("*/seed_0"))) == 8
-    assert (folder / "report").exists()
+    assert (folder / ".report").exists()
     finished("model_3", epochs=1)
     plan.mark(plan.jobs("sample"), folder, page)
     assert not (folder / "model_3" / "seed_0").exists()
     assert len(list(folder.glob("*/seed_0"))) == 7
-    assert not (folder / "report").exists()  # it is to be made again when the run is
+    assert not (folder / ".report").exists()  # it is to be made again when the run is
 
 
 def test_a_report_that_is_gone_is_made_again(finished, tmp_path):
     everything(finished)
-    (tmp_path / "report").touch()
+    (tmp_path / ".report").touch()
     plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
-    assert not (tmp_path / "report").exists()
+    assert not (tmp_path / ".report").exists()
 
 
 def test_a_suite_is_locked_for_one(tmp_path):
