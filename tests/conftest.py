@@ -11,6 +11,11 @@ from fmnist_keras import catalogue, data, runs
 
 COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = ("model_3", "model_4", "model_8")
+STRIPES = {"constant_pixels": 0, "mse_inside": 0.1, "mse_outside": 0.1, "floor": 0.0}
+OF_KIND = {  # what `metrics.json` holds of one kind alone, for runs that no notebook has made
+    "autoencoder": {"stripes": STRIPES, "pixel_errors": [[0.1] * 28] * 28},
+    "classifier": {"confusion": [[1] * 10] * 10, "started_from_sha256": "AE"},
+}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What is left on disk when a batch of runs is killed, interrupted, filled up or started twice: by doing it."""
+"""What is left on disk when a batch of runs is killed, interrupted or filled up: by doing it."""
 
 import contextlib
 import hashlib
@@ -72,8 +72,10 @@ class Running:
         wait(lambda: not alive(self.seen.values()), seconds, lambda: f"{alive(self.seen.values())}")
 
     def clear(self):
-        for process in [*self.family(), psutil.Process(self.process.pid)] if self.process.poll() is None else (
-            self.seen.values()
+        for process in (
+            [*self.family(), psutil.Process(self.process.pid)]
+            if self.process.poll() is None
+            else (self.seen.values())
         ):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

@@ -1,8 +1,15 @@
 import json
+import shutil
+import zipfile
 
 import pytest
 
 from fmnist_keras import catalogue, params, plan, runs
+
+LANDED = {
+    kind: json.loads((runs.ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json").read_text())
+    for kind, model in (("autoencoder", "model_1"), ("classifier", "model_5"))
+}
 
 
 @pytest.fixture
@@ -13,12 +20,14 @@ def finished(reports):
         kind, values = catalogue.for_run(model, "sample", seed)
         folder = runs.run_dir("sample", model, seed)
         folder.mkdir(parents=True, exist_ok=True)
-        metrics = {"schema_version": 1, "model": model, "kind": kind, "encoder_sha256": encoder}
+        metrics = LANDED[kind] | {"model": model, "seed": seed, "suite": "sample", "encoder_sha256": encoder}
         metrics["params"] = values | {"deterministic": False, "limit": None} | changes
         if kind == "classifier":
             metrics["started_from_sha256"] = encoder
         elif weights:
-            (folder / "encoder.keras").touch()
+            zipfile.ZipFile(folder / "encoder.keras", "w").close()
+        history = runs.ROOT / "reports" / "paper" / LANDED[kind]["model"] / "seed_0" / "history.csv"
+        shutil.copy(history, folder)
         (folder / "metrics.json").write_text(json.dumps(metrics))
 
     return finish

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import OF_KIND
 
 from fmnist_keras import models, runs, training
 
@@ -13,7 +14,7 @@ HISTORY = training.History({"loss": [0.3, 0.2], "val_loss": [0.4, 0.35]}, 2, Fal
 def write(params, sample, mark="0.35", kind="autoencoder"):
     model = models.autoencoder(models.encoder(64, 0.2), models.decoder(64, 0.2, "output_padding"))
     folder = runs.start(params)
-    figures = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}}
+    figures = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND[kind]
     return runs.finish(folder, kind, params, model, HISTORY, sample, figures), model
 
 
