@@ -9,7 +9,7 @@ import yaml
 
 from fmnist_keras import catalogue, data, runs
 
-COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
+COPIED = ("Snakefile", "Makefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = ("model_3", "model_4", "model_8")
 STRIPES = {"constant_pixels": 0, "mse_inside": 0.1, "mse_outside": 0.1, "floor": 0.0}
 OF_KIND = {  # what `metrics.json` holds of one kind alone, for runs that no notebook has made

@@ -75,7 +75,7 @@ def copy_with(tmp_path_factory):
     return make
 
 
-def tested(root, tests):
+def failures(root, tests):
     """The names of those of `tests`, run against a copy, that failed; and what pytest printed."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts="]
     command += ["--nbval-lax", "--nbval-current-env", "-rf", *tests]
@@ -88,7 +88,7 @@ def tested(root, tests):
 
 def test_without_a_mistake_they_all_pass(copy_with):
     tests = [f"tests/{mistake[-1]}" for mistake in MISTAKES.values()]
-    failed, output = tested(copy_with(), [*tests, f"notebooks/{NBVAL}"])
+    failed, output = failures(copy_with(), [*tests, f"notebooks/{NBVAL}"])
     assert not failed, output
     assert " passed" in output
 
@@ -97,7 +97,7 @@ def test_each_mistake_is_caught(copy_with):
     def caught(mistake):
         test = f"tests/{MISTAKES[mistake][-1]}"
         notebook = [f"notebooks/{NBVAL}"] if mistake in SEEN_BY_NBVAL else []
-        failed, output = tested(copy_with(mistake), [test, *notebook])
+        failed, output = failures(copy_with(mistake), [test, *notebook])
         assert test in failed, output
         assert not notebook or any(NBVAL in name for name in failed), output
         return mistake

@@ -119,6 +119,22 @@ def test_the_opening_names_what_is_missing_and_what_failed(reports):
     assert "the suite `holdout` of model_5, model_6" in text
 
 
+def test_what_comes_from_files_is_shown_as_text(reports):
+    run = metrics("model_5") | {"device": "<script>alert(1)</script>", "backend": "<b>"}
+    run["params"] |= {"dropout": "<script>"}
+    (reports / "paper" / "<script>").mkdir(parents=True)
+    (reports / "paper" / "<script>" / "seed_0.failed.ipynb").touch()
+    (reports / "paper" / "<script>" / "seed_1").mkdir()
+    grouped = {"model_5": [run]}
+    shown = [report.html(make(grouped)).data for make in (tables.environments, tables.hyperparameters)]
+    shown.append(report.html(tables.ablations(grouped, {"model_5": ("model_6", "dropout")})).data)
+    shown.append(report.opening("paper", grouped))
+    for text in shown:
+        assert "&lt;script&gt;" in text
+        assert "<script>" not in text
+    assert "<b>0.300</b>" in report.html(tables.cuadro_3(grouped)).data  # our own stays HTML
+
+
 def test_every_suite_but_the_paper_s_carries_a_banner():
     assert stories.banner("paper", "full", "paper") == ""
     for arguments in (
