@@ -65,7 +65,7 @@ def html(table, index=True):
 
 
 def figure_of(run, name):
-    """A figure that a run has saved, as an `IPython.display.Image` with its alt text."""
+    """A figure of pixels that a run has saved, as an `IPython.display.Image` with its alt text."""
     from IPython.display import Image as Shown
     from PIL import Image
 
@@ -73,11 +73,6 @@ def figure_of(run, name):
     with Image.open(path) as image:
         alt, width = image.text["Description"], int(image.width / 1.5)
     return Shown(filename=path, alt=f"{run['model']}: {alt}", width=width)
-
-
-def shown(figure):
-    """A figure made for the report alone, as an `IPython.display.Image` with its alt text; closes it."""
-    return runs.as_image(figure)
 
 
 def histories(grouped):

@@ -1,7 +1,6 @@
 """A run's folder, `reports/<suite>/<model>/seed_<k>/`: written whole or not at all, and read back."""
 
 import hashlib
-import io
 import json
 import os
 import platform
@@ -54,27 +53,10 @@ def start(params):
 
 
 def save_figure(folder, name, figure):
-    """Write `figures/<name>.png`, with the alt text inside as its description; see `as_image`."""
-    return as_image(figure, folder / "figures" / f"{name}.png")
+    """Write `figures/<name>.png`, and for a chart `<name>.svg` beside it; see `figures.shown`."""
+    from .figures import shown
 
-
-def as_image(figure, path=None):
-    """A figure as an `IPython.display.Image` whose alt text is the figure's label; closes the figure.
-
-    Args:
-        figure: a `matplotlib.figure.Figure`.
-        path: where the PNG is written too, or None.
-    """
-    import matplotlib.pyplot as plt
-    from IPython.display import Image
-
-    alt = figure.get_label()
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=120, bbox_inches="tight", metadata={"Description": alt})
-    plt.close(figure)
-    if path is not None:
-        path.write_bytes(png.getvalue())
-    return Image(data=png.getvalue(), alt=alt, width=int(figure.get_figwidth() * 80))
+    return shown(figure, folder / "figures" / f"{name}.png")
 
 
 def finish(folder, kind, params, model, history, dataset, figures):
