@@ -56,9 +56,10 @@ def validate(values, kind, where):
             shown = name if isinstance(name, str) and name.isprintable() else short(name)
             raise ParamsError(f"{where}: {shown}: {short(value)} is an unknown field; {hint}")
         schema = jsonschema.Draft202012Validator(known[name])
-        # JSON Schema takes 64.0 for a whole number and infinity for a number; Keras does not.
+        # JSON Schema takes 64.0 for a whole number and infinity for a number, and cannot print huge ones.
         whole = "integer" in known[name].get("type", "")
         odd = isinstance(value, float) and (whole or not math.isfinite(value))
+        odd |= isinstance(value, int) and value.bit_length() > 64
         if odd or not schema.is_valid(value):
             raise ParamsError(_not_allowed(where, name, value, known))
     for name in required:
