@@ -357,12 +357,12 @@ def test_make_report_works_without_network_data_or_home_from_a_checkout_that_is_
         mkdir -p {data.DISTRIBUTION_DIR}; mount -t tmpfs tmpfs {data.DISTRIBUTION_DIR}
         mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"
         ! touch "$1/writable" 2>/dev/null || exit 77
-        unset HOME; shift; exec "$@" """
+        shift; exec "$@" """
     reports = tmp_path / "otros informes, más lejos"
     make = ["make", "-C", str(copy), "report", f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/installed"]
     call = engine_call(copy) | {"cwd": tmp_path}
     call["args"] = [*namespace("--net", "--mount"), "sh", "-c", sandbox, "sh", str(copy), *make]
-    call["env"] |= {"REPORTS_DIR": str(reports), "MODELS": "model_4", "HOME": "/dev/null/none"}
+    call["env"] |= {"REPORTS_DIR": str(reports), "MODELS": "model_4", "HOME": "/dev/null/no home"}
     result = subprocess.run(**call)
     assert result.returncode == 0, result.stdout
     assert (reports / "sample" / "model_4" / "seed_0" / "metrics.json").is_file()
