@@ -9,6 +9,11 @@ FORCE ?=
 ABLATIONS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# Without a home that can be written to, what the tools keep there goes to a temporary folder.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(shell mktemp -d)
+endif
+
 # The first Python on the PATH that is new and old enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)

@@ -7,14 +7,18 @@
 # retrains its model and what starts from it.
 
 import os
+import signal
+import subprocess
 import sys
+
+import psutil
 
 sys.path.insert(0, workflow.basedir)
 os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PYTHONPATH", "")])
 
 from snakemake.exceptions import WorkflowError
 
-from fmnist_keras import params, plan, runs
+from fmnist_keras import params, plan, runs, safety
 
 # One thread a run and as many runs at once as there are cores: faster than one run with all threads.
 for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
@@ -22,10 +26,6 @@ for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREAD
 
 SUITE = str(config.get("suite", "sample"))
 ENGINE = runs.reports_dir() / ".engine" / SUITE
-
-
-workdir: str(ENGINE)
-
 
 try:
     JOBS = plan.jobs(
@@ -41,6 +41,32 @@ try:
         plan.describe(JOBS)
 except (params.ParamsError, runs.RunError) as error:
     raise WorkflowError(str(error))
+except OSError as error:
+    raise WorkflowError(safety.disk_full(error) or str(error))
+
+
+workdir: str(ENGINE)
+
+
+def stop(number, frame):
+    """Ctrl-C, or a request to end: every job ends too, and no report is made of what was cut off."""
+    global STOPPED
+    STOPPED = True
+    for job in psutil.Process().children():
+        job.terminate()
+    raise KeyboardInterrupt
+
+
+STOPPED = False
+if workflow.is_main_process:
+    for name in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(name) != signal.SIG_IGN:
+            signal.signal(name, stop)
+
+# A job takes the place of its shell, so that its parent is this process, and ends when this process does:
+# killed, Snakemake cannot take its jobs along.
+JOB = [sys.executable, "-m", "fmnist_keras"]
+PARENT = os.getpid()
 
 
 def encoder(wildcards):
@@ -52,7 +78,7 @@ def encoder(wildcards):
 rule all:
     default_target: True
     input:
-        "report",
+        ".report",
 
 
 rule run:
@@ -64,7 +90,7 @@ rule run:
         model="[A-Za-z0-9_-]+",
         seed="[0-9]+",
     shell:
-        "{sys.executable:q} -m fmnist_keras run {wildcards.model} --suite {SUITE} --seed {wildcards.seed}"
+        "exec {JOB:q} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed} --parent {PARENT}"
 
 
 rule report:
@@ -72,13 +98,14 @@ rule report:
         [f"{model}/seed_{seed}" for model, seed in JOBS],
         f"{workflow.basedir}/notebooks/report.ipynb",
     output:
-        touch("report"),
+        touch(".report"),
     params:
         runs=[f"{model}/seed_{seed}" for model, seed in JOBS],
     shell:
-        "{sys.executable:q} -m fmnist_keras report {SUITE}"
+        "exec {JOB:q} report {SUITE} --parent {PARENT}"
 
 
 onerror:
     # What did finish is still worth a report; it names what failed.
-    shell("{sys.executable:q} -m fmnist_keras report {SUITE} || true")
+    if not STOPPED:
+        subprocess.run([*JOB, "report", SUITE, "--parent", str(PARENT)])

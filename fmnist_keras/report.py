@@ -5,6 +5,9 @@ Everything is made from `metrics.json` and `history.csv`; no model is loaded.
 
 import itertools
 import json
+import os
+from html import escape
+from urllib.parse import quote
 
 import numpy as np
 
@@ -44,14 +47,20 @@ def failed(suite):
     """Runs whose last try failed: a list of (name, path of the failed notebook below the suite)."""
     folder = runs.reports_dir() / suite
     paths = sorted(folder.glob("*/seed_*.failed.ipynb"))
-    return [(f"{p.parent.name}, {p.name.split('.')[0]}", p.relative_to(folder).as_posix()) for p in paths]
+    return [
+        (escape(f"{p.parent.name}, {p.name.split('.')[0]}"), quote(p.relative_to(folder).as_posix()))
+        for p in paths
+    ]
 
 
 def html(table, index=True):
-    """A table as HTML that scrolls sideways by itself on a narrow screen."""
+    """A table as HTML that scrolls sideways by itself on a narrow screen.
+
+    Its cells are shown as text, unless the function that made it says in `attrs` that they are HTML.
+    """
     from IPython.display import HTML
 
-    body = table.to_html(escape=False, border=0, index=index, classes="wide")
+    body = table.to_html(escape=not table.attrs.get("html"), border=0, index=index, classes="wide")
     return HTML(f'<div class="scroll" tabindex="0">{body}</div>')
 
 
@@ -88,6 +97,10 @@ def opening(suite, grouped):
     lines += [
         f"> **Failed:** {name}; [its notebook]({path}) holds the error." for name, path in failed(suite)
     ]
+    for where, reason in runs.damaged(suite):
+        name = escape(f"{where.parent.name}, {where.name}")
+        reason = escape(reason.replace(f"{where}{os.sep}", ""))
+        lines.append(f"> **Damaged, so left out:** {name}: {reason}. The next `make` runs it again.")
     if first and (texts := _still_to_run(suite, grouped)):
         lines.append(f"> **Still to run:** {'; '.join(texts)}.")
     return "\n\n".join(filter(None, lines))

@@ -5,21 +5,17 @@ import json
 import os
 import platform
 import shutil
-import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
-from . import IMPORTED
+from . import IMPORTED, safety, whole
+from .whole import RunError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA_VERSION = 1
-
-
-class RunError(RuntimeError):
-    """A run's folder is missing something, or does not hold what it should."""
 
 
 def reports_dir():
@@ -41,11 +37,16 @@ def start(params):
 
     Returns:
         The folder's `Path`.
+
+    Raises:
+        RunError: `run_dir` is a folder of something else, which `finish` would replace.
     """
     usual = run_dir(params["suite"], params["model"], params["seed"])
-    final = reports_dir() / params["run_dir"] if params["run_dir"] else usual
-    final.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{final.name}.partial-", dir=final.parent))
+    final = (reports_dir() / params["run_dir"]).resolve() if params["run_dir"] else usual
+    if final != usual and final.exists() and not (final / "metrics.json").is_file():
+        allowed = "allowed: a new folder, or one that holds a run"
+        raise RunError(f"run_dir: {final} holds no run, and would be replaced by one; {allowed}")
+    partial = safety.hidden_folder(final, "partial")
     (partial / "figures").mkdir()
     (partial / "final").write_text(str(final.absolute()))
     return partial
@@ -107,6 +108,7 @@ def finish(folder, kind, params, model, history, dataset, figures):
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     final = Path((folder / "final").read_text())
     (folder / "final").unlink()
+    (folder / "lock").unlink()
     publish(folder, final)
     return final
 
@@ -120,8 +122,7 @@ def publish(folder, final):
         final.rename(old)
     folder.chmod(0o755)  # mkdtemp's folders are private
     folder.rename(final)
-    for leftover in (old, *final.parent.glob(f".{final.name}.partial-*")):
-        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def read(folder):
@@ -133,16 +134,22 @@ def read(folder):
     Returns:
         dict, see DESIGN section 5, with "folder" added; or None.
     """
+    try:
+        return check(folder)
+    except RunError:
+        return None
+
+
+def check(folder):
+    """What `read` returns, or a `RunError` that says why there is no result; see `whole.check`."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two renames of `publish`
         old.rename(folder)
-    try:
-        metrics = json.loads((folder / "metrics.json").read_text())
-        if metrics["schema_version"] == SCHEMA_VERSION and metrics["model"] == folder.parent.name:
-            return metrics | {"folder": folder}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
+    metrics = whole.check(folder)
+    usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
+    if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:
+        raise RunError(f"{folder / 'metrics.json'} is that of another run, which belongs in {usual}")
+    return metrics
 
 
 def read_suite(suite):
@@ -152,6 +159,17 @@ def read_suite(suite):
     folders = (reports_dir() / suite).glob("*/seed_*")
     found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))
     return [metrics for metrics in found if metrics]
+
+
+def damaged(suite):
+    """Folders of a suite that should hold a run and do not: a list of (`Path`, the reason in words)."""
+    found = []
+    for folder in sorted((reports_dir() / suite).glob("*/seed_*/")):
+        try:
+            check(folder)
+        except RunError as error:
+            found.append((folder, str(error)))
+    return found
 
 
 def read_history(folder):
@@ -171,7 +189,7 @@ def load_encoder(params):
         `keras.Sequential`, see `models.encoder`; its dropout is the classifier's.
 
     Raises:
-        RunError: the autoencoder's run is not there, or is not the one expected.
+        RunError: the autoencoder's run is not there, or its encoder is not the one that it left.
     """
     import keras
 
@@ -187,7 +205,13 @@ def load_encoder(params):
             f"`papermill notebooks/autoencoder.ipynb OUT.ipynb -f params/{params['encoder_from']}.yaml "
             f"-p suite {params['suite']} -p seed {params['seed']}`"
         )
-    encoder.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+    expected = check(path.parent)["encoder_sha256"]
+    try:
+        encoder.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+    except Exception as error:  # Keras raises many kinds; in safe mode a ValueError where there is code in it
+        raise RunError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
+    if weights_sha256(encoder) != expected:
+        raise RunError(f"{path} is not what its run left: metrics.json beside it has other weights' SHA-256")
     return encoder
 
 

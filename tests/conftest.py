@@ -9,8 +9,13 @@ import yaml
 
 from fmnist_keras import catalogue, data, runs
 
-COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
+COPIED = ("Snakefile", "Makefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = ("model_3", "model_4", "model_8")
+STRIPES = {"constant_pixels": 0, "mse_inside": 0.1, "mse_outside": 0.1, "floor": 0.0}
+OF_KIND = {  # what `metrics.json` holds of one kind alone, for runs that no notebook has made
+    "autoencoder": {"stripes": STRIPES, "pixel_errors": [[0.1] * 28] * 28},
+    "classifier": {"confusion": [[1] * 10] * 10, "started_from_sha256": "AE"},
+}
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +34,16 @@ def copy(tmp_path_factory):
     return root
 
 
-def engine(root, *config, check=True):
+def engine_call(root, *config):
+    """What `subprocess` needs to call the engine in a copy, its output in one stream."""
     clean = {k: v for k, v in os.environ.items() if k not in ("REPORTS_DIR", "PYTHONPATH", "HOME")}
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", *(config or ["suite=sample"])]
-    result = subprocess.run(
-        command, cwd=root, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return {"args": command, "cwd": root, "env": clean, **output}
+
+
+def engine(root, *config, check=True):
+    result = subprocess.run(**engine_call(root, *config))
     assert not check or result.returncode == 0, result.stdout
     return result
 
