@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-ENGINE = $(PY) -m snakemake --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
+ENGINE = $(PY) -m fmnist_keras.live --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup report paper holdout data lab notebooks readme test lint format clean
