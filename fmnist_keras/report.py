@@ -51,7 +51,8 @@ def html(table, index=True):
     """A table as HTML that scrolls sideways by itself on a narrow screen."""
     from IPython.display import HTML
 
-    body = table.to_html(escape=False, border=0, index=index, classes="wide")
+    table = table.rename_axis(index=None, columns=table.index.name)  # in the corner, not in a row of its own
+    body = table.to_html(escape=False, border=0, index=index, classes="wide").replace(" ± ", "&nbsp;±&nbsp;")
     return HTML(f'<div class="scroll" tabindex="0">{body}</div>')
 
 
