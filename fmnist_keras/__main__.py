@@ -6,6 +6,7 @@ report SUITE                  the report notebook of a suite, and its page
 export MODEL --format F       a trained model in another format, with a model card
 claims SUITE                  the paper's claims, judged again, and written to claims.json
 readme                        cuadro III in README.md, from the runs in reports/paper
+badges                        badges to Colab and Binder in README.md, once it is published
 """
 
 import argparse
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 
-from . import catalogue, data, params, runs, safety
+from . import badges, catalogue, data, params, runs, safety
 
 NOTEBOOKS = runs.ROOT / "notebooks"
 MARKS = ("<!-- cuadro III: make readme -->", "<!-- end -->")
@@ -206,6 +207,8 @@ def main(arguments=None):
     judged = commands.add_parser("claims", help="the paper's claims, judged by the runs of a suite")
     judged.add_argument("suite", nargs="?", default="paper")
     commands.add_parser("readme", help="cuadro III in README.md, from reports/paper")
+    public = commands.add_parser("badges", help="badges to Colab and Binder, in README.md and the notebooks")
+    public.add_argument("--repository", help="owner/name on GitHub (default: the git remote origin)")
     whole = commands.add_parser("report", help="make the report of a suite")
     whole.add_argument("suite")
     whole.add_argument("--parent", type=int, help="a process to end with, when it is the parent")
@@ -232,10 +235,12 @@ def main(arguments=None):
             print(f"{path}: differs from its original by {difference:.1e} on {export.PARITY_IMAGES} images")
         elif given.command == "readme":
             readme()
+        elif given.command == "badges":
+            badges.write(badges.repository(given.repository))
         else:
             safety.end_cleanly(given.parent)
             suite_report(given.suite)
-    except (data.DataError, params.ParamsError, runs.RunError, JobFailed) as error:
+    except (data.DataError, params.ParamsError, runs.RunError, badges.NoAddress, JobFailed) as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         if not safety.disk_full(error):

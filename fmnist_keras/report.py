@@ -60,7 +60,9 @@ def html(table, index=True):
     """
     from IPython.display import HTML
 
-    body = table.to_html(escape=not table.attrs.get("html"), border=0, index=index, classes="wide")
+    escape = not table.attrs.get("html")
+    table = table.rename_axis(index=None, columns=table.index.name)  # in the corner, not in a row of its own
+    body = table.to_html(escape=escape, border=0, index=index, classes="wide").replace(" ± ", "&nbsp;±&nbsp;")
     return HTML(f'<div class="scroll" tabindex="0">{body}</div>')
 
 
