@@ -69,7 +69,7 @@ rule run:
     wildcard_constraints:
         model="[A-Za-z0-9_-]+",
         seed="[0-9]+",
-    resources:  # what a cluster is asked for; a run on all 70,000 images was seen to take 1.8 GiB and 13 minutes
+    resources:  # asked of a cluster; a run on all 70,000 images was seen to take 1.8 GiB and 13 minutes
         mem_mb=3000,
         runtime=120,
     shell:
