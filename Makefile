@@ -21,10 +21,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ENGINE = $(PY) -m fmnist_keras.live --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks readme badges test lint format clean
+.PHONY: help setup report paper holdout data lab notebooks readme badges test test-slurm lint format clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo '  With report, paper, holdout: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
 
 $(VENV)/installed: requirements.txt pyproject.toml
@@ -63,6 +63,10 @@ badges: $(VENV)/installed  ## badges to Colab and Binder, from the git remote or
 
 test: lint  ## lint, unit tests, nbval on the notebooks, a small end-to-end run
 	@$(PY) -m pytest
+
+test-slurm: $(VENV)/installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
+	@tests/slurm/install.sh
+	@$(PY) -m pytest tests/slurm
 
 lint: $(VENV)/installed  ## ruff: errors and format
 	@$(PY) -m ruff check

@@ -24,6 +24,11 @@ from fmnist_keras import params, plan, runs, safety
 for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+# Jobs run in another folder, and perhaps on another machine: what is relative to this one would be lost.
+for name in ("REPORTS_DIR", "FMNIST_DATA_DIR"):
+    if os.environ.get(name):
+        os.environ[name] = os.path.abspath(os.environ[name])
+
 SUITE = str(config.get("suite", "sample"))
 ENGINE = runs.reports_dir() / ".engine" / SUITE
 
@@ -32,7 +37,8 @@ try:
         SUITE,
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
-        force=bool(config.get("force")),
+        # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
+        force=bool(config.get("force")) or not workflow.is_main_process,
         ablations=bool(config.get("ablations")),
     )
     if workflow.is_main_process:
@@ -89,6 +95,9 @@ rule run:
     wildcard_constraints:
         model="[A-Za-z0-9_-]+",
         seed="[0-9]+",
+    resources:  # asked of a cluster; a run on all 70,000 images was seen to take 1.8 GiB and 13 minutes
+        mem_mb=3000,
+        runtime=120,
     shell:
         "exec {JOB:q} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed} --parent {PARENT}"
 
@@ -101,6 +110,9 @@ rule report:
         touch(".report"),
     params:
         runs=[f"{model}/seed_{seed}" for model, seed in JOBS],
+    resources:
+        mem_mb=1000,
+        runtime=30,
     shell:
         "exec {JOB:q} report {SUITE} --parent {PARENT}"
 

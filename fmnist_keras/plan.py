@@ -33,7 +33,7 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
         suite: the name of a file in `params/suites`.
         names: models to run; none means all. The autoencoders that they start from join them.
         seeds: whole numbers, or text of such.
-        force: take no run for current.
+        force: take no run for current, and look into no run's folder.
         ablations: with those of `params/ablations`.
 
     Returns:
@@ -60,6 +60,8 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
             kind, values = catalogue.for_run(name, suite, int(seed), found)
             source = plan.get((values.get("encoder_from"), seed))
             plan[name, seed] = Job(kind, values, not force and _is_current(values, source))
+        if force:
+            continue
         for job in [job for job in plan.values() if not job.current and job.params.get("encoder_from")]:
             _need_encoder(plan, job.params["encoder_from"], seed)
     return plan

@@ -18,20 +18,24 @@ OF_KIND = {  # what `metrics.json` holds of one kind alone, for runs that no not
 }
 
 
-@pytest.fixture(scope="session")
-def copy(tmp_path_factory):
-    """A copy whose path has a space and an accent, with three models, an epoch on 64 images each."""
-    root = tmp_path_factory.mktemp("una copia pequeña")
+def copied(root, models=MODELS, **suite):
+    """Copy the repository to `root`, with these models alone and a sample suite of one small epoch."""
     for name in COPIED:
         source = runs.ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
     for path in (root / "params").glob("model_*.yaml"):
-        if path.stem not in MODELS:
+        if path.stem not in models:
             path.unlink()
     shutil.rmtree(root / "params" / "ablations")
-    suite = {"data": "sample", "protocol": "paper", "epochs": 1, "limit": 64, "batch_size": 32}
+    suite = {"data": "sample", "protocol": "paper", "epochs": 1, "limit": 64, "batch_size": 32} | suite
     (root / "params" / "suites" / "sample.yaml").write_text(yaml.safe_dump(suite))
     return root
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory):
+    """A copy whose path has a space and an accent, with three models, an epoch on 64 images each."""
+    return copied(tmp_path_factory.mktemp("una copia pequeña"))
 
 
 def engine_call(root, *config):

@@ -52,6 +52,16 @@ def test_what_is_finished_is_not_run_again(finished):
     assert len(todo(force=True)) == 8
 
 
+def test_a_forced_plan_as_a_node_makes_it_touches_no_folder(finished):
+    finished("model_4")
+    folder = runs.run_dir("sample", "model_4", 0)
+    old = folder.rename(folder.with_name(".seed_0.old"))  # as in the middle of another node's `runs.publish`
+    assert len(todo(force=True)) == 8
+    assert old.exists()
+    assert len(todo()) == 7
+    assert folder.exists()
+
+
 def test_a_model_brings_the_autoencoder_that_it_starts_from(reports):
     assert todo(names=["model_5"]) == ["model_1", "model_5"]
 
