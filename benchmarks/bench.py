@@ -130,7 +130,7 @@ def throughput(bench):
         "project, one a core": lambda: way(bench.keras(MODELS, *some, "--how", "project"), CORES, 1),
         "project, all threads": lambda: way(bench.keras(MEASURED, *some, "--how", "project")),
         "keras": lambda: way(bench.keras(MEASURED, *some)),
-        "keras, XLA": lambda: way(bench.keras(MEASURED, *few, "--xla"), n=int(few[-1])),
+        "keras, XLA": lambda: way(bench.keras(["model_1"], *few, "--xla"), n=int(few[-1])),
     }
     for layout in FORMATS:
         command = bench.pytorch(MEASURED, layout, *some)
