@@ -24,6 +24,7 @@ ROOT = HERE.parent
 COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = tuple(f"model_{number}" for number in range(1, 9))
 MEASURED = ("model_1", "model_4", "model_5", "model_8")  # section 1
+QUICK = ("model_4", "model_8")
 CORES = len(os.sched_getaffinity(0))
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 FORMATS = ("contiguous", "channels_last")
@@ -37,10 +38,12 @@ class Bench:
         quick: everything tiny, to see that the bench itself works; its numbers mean nothing.
         folder: a scratch folder with a copy of the repository, so that no params file of it is touched.
         torch: the folder where PyTorch is installed.
+        models: the paper's eight, or two of them.
     """
 
     def __init__(self, repeats, quick, folder, torch):
         self.repeats, self.quick, self.folder, self.torch = repeats, quick, folder, torch
+        self.models = QUICK if quick else MODELS
         self.root = self.copy("copy")
         if quick:  # the sample suite, tiny
             suite = {"data": "sample", "protocol": "paper", "epochs": 2, "limit": 200, "batch_size": 100}
@@ -72,6 +75,10 @@ class Bench:
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--config", *config]
         env = self.env(threads, root, REPORTS_DIR=str(reports))
         return watch.alone(command, env, root, jobs=True)
+
+    def suite(self, reports, name, **how):
+        """All models of a suite; see `engine`."""
+        return self.engine(reports, f"suite={name}", f"models={' '.join(self.models)}", **how)
 
     def keras(self, models, *options):
         """The command of keras_script.py."""
@@ -114,6 +121,7 @@ def say(text):
 def throughput(bench):
     """Section 1: training images a second, after the first epoch."""
     images = 500 if bench.quick else 10_000
+    models = QUICK if bench.quick else MEASURED
     common = ["--suite", "sample" if bench.quick else "paper", "--val-limit", "100", "--epochs", "2"]
     some = [*common, "--limit", str(images)]
     few = [*common, "--limit", "200" if bench.quick else "400"]
@@ -127,13 +135,13 @@ def throughput(bench):
 
     counts = {}
     ways = {
-        "project, one a core": lambda: way(bench.keras(MODELS, *some, "--how", "project"), CORES, 1),
-        "project, all threads": lambda: way(bench.keras(MEASURED, *some, "--how", "project")),
-        "keras": lambda: way(bench.keras(MEASURED, *some)),
+        "project, one a core": lambda: way(bench.keras(bench.models, *some, "--how", "project"), CORES, 1),
+        "project, all threads": lambda: way(bench.keras(models, *some, "--how", "project")),
+        "keras": lambda: way(bench.keras(models, *some)),
         "keras, XLA": lambda: way(bench.keras(["model_1"], *few, "--xla"), n=int(few[-1])),
     }
     for layout in FORMATS:
-        command = bench.pytorch(MEASURED, layout, *some)
+        command = bench.pytorch(models, layout, *some)
         ways[f"pytorch {layout}"] = lambda c=command: way(c, torch=True)
         ways[f"pytorch {layout}, one a core"] = lambda c=command: way(c, CORES, 1, torch=True)
     return {"images": images, "images_xla": int(few[-1]), "rates": bench.rounds(ways), "parameters": counts}
@@ -155,7 +163,7 @@ def suite(bench):
 
     def project(**how):
         shutil.rmtree(reports, ignore_errors=True)
-        return engine_result(bench.engine(reports, "suite=sample", **how), reports / "sample")
+        return engine_result(bench.suite(reports, "sample", **how), reports / "sample")
 
     ways = {
         "pytorch": lambda: one_after_another(bench, "pytorch", "sample", formats),
@@ -177,14 +185,14 @@ def paper(bench):
 
     def project():
         shutil.rmtree(reports, ignore_errors=True)
-        return engine_result(bench.engine(reports, f"suite={name}"), reports / name)
+        return engine_result(bench.suite(reports, name), reports / name)
 
     ways = {
         "pytorch": lambda: one_after_another(bench, "pytorch", name, formats),
         "keras": lambda: one_after_another(bench, "keras", name, formats),
         "project": project,
     }
-    landed = {model: ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json" for model in MODELS}
+    landed = {model: ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json" for model in bench.models}
     landed = {model: json.loads(path.read_text()) for model, path in landed.items()}
     return {
         "epochs": epochs,
@@ -200,12 +208,12 @@ def best_formats(bench):
     if "1" not in sections:
         raise watch.BenchError("section 1 has to be measured first: it finds PyTorch's better memory format")
     kin = {"model_2": "model_1", "model_3": "model_1", "model_6": "model_5", "model_7": "model_5"}
-    rates = sections["1"]["rates"]
-    speed = {
-        layout: {m: page.median(r[m] for r in rates[f"pytorch {layout}"]) for m in MEASURED}
-        for layout in FORMATS
-    }
-    return {model: max(FORMATS, key=lambda f: speed[f][kin.get(model, model)]) for model in MODELS}
+    found = {}
+    for model in bench.models:
+        like = kin.get(model, model)
+        rates = {f: [r[like] for r in sections["1"]["rates"][f"pytorch {f}"]] for f in FORMATS}
+        found[model] = max(FORMATS, key=lambda layout: page.median(rates[layout]))
+    return found
 
 
 def one_after_another(bench, framework, name, formats):
@@ -213,7 +221,7 @@ def one_after_another(bench, framework, name, formats):
     models = {}
     with tempfile.TemporaryDirectory(dir=bench.folder) as encoders:
         options = ["--suite", name, "--encoders", encoders]
-        for model in MODELS:
+        for model in bench.models:
             if framework == "keras":
                 command = bench.keras([model], *options)
             else:
@@ -248,10 +256,10 @@ def floor(bench):
         return {name: float(value) for name, value in words}
 
     rates = bench.rounds({"one thread": lambda: rate(1), "all threads": lambda: rate(CORES)})
-    return {"rates": rates, "models": operations()}
+    return {"rates": rates, "models": operations(bench.models)}
 
 
-def operations():
+def operations(models):
     """Dict of model to its batch size and its operations an image; see floor.py."""
     sys.path.insert(0, str(ROOT))
     import keras_script
@@ -259,7 +267,7 @@ def operations():
     from keras_script import fk
 
     found = {}
-    for model in MODELS:
+    for model in models:
         _, params = fk.catalogue.for_run(model, "paper", 0)
         forward, whole = count(keras_script.build(params, None))
         found[model] = {"batch_size": params["batch_size"], "forward": forward, "step": whole}
@@ -315,12 +323,12 @@ def again(bench):
     """Section 6: the engine's second call, with nothing to do, after a touch, and after an edit."""
     reports = bench.folder / "sample"
     path = bench.root / "params" / "model_8.yaml"
-    bench.engine(reports, "suite=sample")  # section 2 may have left everything up to date
+    bench.suite(reports, "sample")  # section 2 may have left everything up to date
     text, edits = path.read_text(), iter(range(1, 1000))
 
     def call(expected):
         before = written(reports)
-        done = bench.engine(reports, "suite=sample")
+        done = bench.suite(reports, "sample")
         after = written(reports)
         trained = sorted(run for run in after if after[run] != before.get(run))
         if trained != expected:

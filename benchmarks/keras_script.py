@@ -62,11 +62,13 @@ def train(name, given):
     """One model, from its parameters to its losses."""
     kind, params = fk.catalogue.for_run(name, given.suite, seed=0)
     params |= {"epochs": given.epochs or params["epochs"]}
+    limit = given.limit or params.get("limit")
+    val_limit = given.val_limit or params.get("limit")
     fk.training.seed_everything(0)
     dataset = load(params["data"], params["protocol"])
-    x_train = fk.data.to_float(dataset.x_train[: given.limit])
-    x_val = fk.data.to_float(dataset.x_val[: given.val_limit])
-    y_train, y_val = dataset.y_train[: given.limit], dataset.y_val[: given.val_limit]
+    x_train = fk.data.to_float(dataset.x_train[:limit])
+    x_val = fk.data.to_float(dataset.x_val[:val_limit])
+    y_train, y_val = dataset.y_train[:limit], dataset.y_val[:val_limit]
     if kind == "autoencoder":
         y_train, y_val = x_train, x_val
     model = build(params, given.encoders)

@@ -123,6 +123,8 @@ def train(name, given):
     """One model, from its parameters to its losses."""
     kind, params = catalogue.for_run(name, given.suite, seed=0)
     params |= {"epochs": given.epochs or params["epochs"]}
+    limit = given.limit or params.get("limit")
+    val_limit = given.val_limit or params.get("limit")
     torch.manual_seed(0)
     layout = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
     layout = layout[given.memory_format]
@@ -136,8 +138,8 @@ def train(name, given):
         )
         return x, x if kind == "autoencoder" else torch.from_numpy(labels[:limit].astype("int64"))
 
-    x_y_train = tensors(dataset.x_train, dataset.y_train, given.limit)
-    x_y_val = tensors(dataset.x_val, dataset.y_val, given.val_limit)
+    x_y_train = tensors(dataset.x_train, dataset.y_train, limit)
+    x_y_val = tensors(dataset.x_val, dataset.y_val, val_limit)
     model = build(name, params, given.encoders).to(memory_format=layout)
     loss_function = nn.functional.mse_loss if kind == "autoencoder" else nn.functional.cross_entropy
     fit(model, x_y_train, x_y_val, params, loss_function)
