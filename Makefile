@@ -7,6 +7,8 @@ SEEDS ?= 0
 MODELS ?=
 FORCE ?=
 ABLATIONS ?=
+SECTIONS ?= 1 2 3 4 5 6
+REPEATS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # Without a home that can be written to, what the tools keep there goes to a temporary folder.
@@ -21,7 +23,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ENGINE = $(PY) -m fmnist_keras.live --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks readme badges test test-slurm lint format clean
+.PHONY: help setup report paper holdout data lab notebooks readme badges bench test test-slurm lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +62,15 @@ readme: $(VENV)/installed  ## cuadro III in README.md, from reports/paper
 
 badges: $(VENV)/installed  ## badges to Colab and Binder, from the git remote or REPOSITORY=owner/name
 	@$(PY) -m fmnist_keras badges $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+# PyTorch goes into a folder of its own, so that what is measured is the environment that everyone has.
+$(VENV)/torch: benchmarks/requirements.txt $(VENV)/installed
+	@echo "Installing benchmarks/requirements.txt into $@ ..."
+	@$(PY) -m pip install --quiet --upgrade --target $@ -r $<
+	@touch $@
+
+bench: data $(VENV)/torch  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="1 2"
+	@$(PY) benchmarks/bench.py --torch $(VENV)/torch --repeats $(REPEATS) --sections $(SECTIONS)
 
 test: lint  ## lint, unit tests, nbval on the notebooks, a small end-to-end run
 	@$(PY) -m pytest

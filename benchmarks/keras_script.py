@@ -1,0 +1,113 @@
+"""Train models with Keras, for the benchmark: as this project does it, or as a plain script would.
+
+`--how project` goes through fmnist_keras.training as the notebooks do. `--how plain` is what Keras' own
+examples do: compile with a loss and an optimizer, `fit` on arrays. The models, the data, the epochs and the
+evaluation are the same. One line an epoch goes to stdout; bench.py takes the time of each line.
+"""
+
+import argparse
+import functools
+from pathlib import Path
+
+import fmnist_keras as fk
+from fmnist_keras import _keras
+
+keras = _keras()
+
+
+class Line(keras.callbacks.Callback):
+    """One line an epoch, as the project prints it, where the progress bar would be."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Print the line."""
+        print(f"epoch {epoch + 1}/{self.params['epochs']}  val_loss {logs['val_loss']:.4f}", flush=True)
+
+
+def build(params, encoders):
+    """The model of a run, from the project's own builders; a classifier's encoder from its file."""
+    encoder = fk.models.encoder(params["latent_dim"], params["dropout"])
+    if "upsampling" in params:
+        decoder = fk.models.decoder(params["latent_dim"], params["dropout"], params["upsampling"])
+        return fk.models.autoencoder(encoder, decoder)
+    if encoders:
+        encoder.load_weights(encoders / f"{params['encoder_from']}.weights.h5")
+    return fk.models.classifier(encoder, params["final_activation"], params["train_encoder"])
+
+
+def fit_plain(model, x_train, targets, validation_data, params, jit):
+    """`compile` and `fit` with Keras' defaults; early stopping as in the project."""
+    loss, metrics = "mean_squared_error", None
+    if "upsampling" not in params:
+        loss, metrics = keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"]
+    if params["optimizer"] == "adam":
+        optimizer = keras.optimizers.Adam(params["learning_rate"], epsilon=params["epsilon"])
+    else:
+        optimizer = keras.optimizers.SGD(params["learning_rate"])
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=jit)
+    stop = keras.callbacks.EarlyStopping(
+        patience=params["patience"], min_delta=params["min_delta"], restore_best_weights=True
+    )
+    model.fit(
+        x_train,
+        targets,
+        batch_size=params["batch_size"],
+        epochs=params["epochs"],
+        validation_data=validation_data,
+        callbacks=[stop, Line()],
+        verbose=0,
+    )
+
+
+def train(name, given):
+    """One model, from its parameters to its losses."""
+    kind, params = fk.catalogue.for_run(name, given.suite, seed=0)
+    params |= {"epochs": given.epochs or params["epochs"]}
+    limit = given.limit or params.get("limit")
+    val_limit = given.val_limit or params.get("limit")
+    fk.training.seed_everything(0)
+    dataset = load(params["data"], params["protocol"])
+    x_train = fk.data.to_float(dataset.x_train[:limit])
+    x_val = fk.data.to_float(dataset.x_val[:val_limit])
+    y_train, y_val = dataset.y_train[:limit], dataset.y_val[:val_limit]
+    if kind == "autoencoder":
+        y_train, y_val = x_train, x_val
+    model = build(params, given.encoders)
+    print(f"{name} parameters {model.count_params()}", flush=True)
+    if given.how == "project":
+        fk.training.compile(model, params)
+        fk.training.fit(model, x_train, y_train, (x_val, y_val), params)
+    else:
+        jit = True if given.xla else "auto"
+        fit_plain(model, x_train, y_train, (x_val, y_val), params, jit)
+    if given.encoders:  # a whole run, not a measurement of `fit` alone
+        for images, targets in ((x_train, y_train), (x_val, y_val)):
+            print(model.evaluate(images, targets, verbose=0))
+        model.predict(x_val, verbose=0)
+        if kind == "autoencoder":
+            model.layers[0].save_weights(given.encoders / f"{name}.weights.h5")
+
+
+@functools.cache
+def load(data, protocol):
+    """The data set, read once for all models of a call."""
+    return fk.data.load(data, protocol)
+
+
+def main():
+    """Train the models named on the command line, one after another."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--suite", default="sample", help="a file of params/suites (default: sample)")
+    parser.add_argument("--epochs", type=int, help="instead of the suite's")
+    parser.add_argument("--limit", type=int, help="train on so many images")
+    parser.add_argument("--val-limit", type=int, help="validate on so many")
+    parser.add_argument("--encoders", type=Path, help="folder where autoencoders leave their encoder")
+    parser.add_argument("--how", choices=("project", "plain"), default="plain")
+    parser.add_argument("--xla", action="store_true", help="which is not Keras' default on a CPU")
+    given = parser.parse_args()
+    for name in given.models:
+        train(name, given)
+
+
+if __name__ == "__main__":
+    main()

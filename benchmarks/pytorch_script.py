@@ -1,0 +1,180 @@
+"""The paper's models in plain PyTorch, eager mode: what the project is measured against.
+
+python pytorch_script.py model_1 --suite sample --encoders DIR --memory-format channels_last
+
+The data lies in memory as one tensor that a permutation indexes, which is faster than a DataLoader. Training
+loss is summed on the way, validation runs after each epoch, the best weights are restored, and the restored
+model is measured on training and validation images: the work that a run of the project does. One line an
+epoch goes to stdout; bench.py takes the time of each line.
+"""
+
+import argparse
+import functools
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fmnist_keras import catalogue, data
+
+PARAMETERS = {  # as Keras counts them in the project's own models
+    **{"model_1": 116_417, "model_2": 423_809, "model_3": 116_417, "model_4": 223_601},
+    **{"model_5": 56_714, "model_6": 212_426, "model_7": 108_618, "model_8": 108_618},
+}
+EVALUATION_BATCH = 1000
+
+
+def encoder(latent_dim, dropout):
+    """Images `(n, 1, 28, 28)` to codes `(n, latent_dim)`."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3),  # 28x28 -> 26x26
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.MaxPool2d(2),  # 26x26 -> 13x13
+        nn.Conv2d(16, 32, 3),  # 13x13 -> 11x11
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.MaxPool2d(2),  # 11x11 -> 5x5
+        nn.Flatten(),
+        nn.Linear(32 * 5 * 5, latent_dim),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+    )
+
+
+def decoder(latent_dim, dropout, upsampling):
+    """Codes `(n, latent_dim)` to images `(n, 1, 28, 28)`."""
+    (kernel_1, kernel_2), padding = ((4, 3), 1) if upsampling == "output_padding" else ((5, 4), 0)
+    return nn.Sequential(
+        nn.Linear(latent_dim, 32 * 5 * 5),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Unflatten(1, (32, 5, 5)),
+        nn.ConvTranspose2d(32, 16, kernel_1, stride=2, output_padding=padding),  # 5x5 -> 13x13
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.ConvTranspose2d(16, 1, kernel_2, stride=2, output_padding=padding),  # 13x13 -> 28x28
+        nn.Sigmoid(),
+    )
+
+
+def build(name, params, encoders):
+    """The model of a run; a classifier's encoder comes from its autoencoder's file."""
+    first = encoder(params["latent_dim"], params["dropout"])
+    if "upsampling" in params:
+        model = nn.Sequential(first, decoder(params["latent_dim"], params["dropout"], params["upsampling"]))
+    else:
+        if encoders:
+            first.load_state_dict(torch.load(encoders / f"{params['encoder_from']}.pt"))
+        first.requires_grad_(params["train_encoder"])
+        last = [nn.ReLU()] if params["final_activation"] == "relu" else []
+        model = nn.Sequential(first, nn.Linear(params["latent_dim"], 10), *last)
+    count = sum(weight.numel() for weight in model.parameters())
+    assert count == PARAMETERS.get(name, count), f"{name} has {count} parameters, not {PARAMETERS[name]}"
+    print(f"{name} parameters {count}", flush=True)
+    return model
+
+
+@torch.no_grad()
+def measure(model, images, targets, loss_function):
+    """Mean loss over all images, and accuracy where the targets are labels; dropout off."""
+    model.eval()
+    loss, right = 0.0, 0
+    for x, y in zip(images.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH)):
+        outputs = model(x)
+        loss += loss_function(outputs, y) * len(x)
+        right += (outputs.argmax(1) == y).sum() if y.ndim == 1 else 0
+    return float(loss) / len(images), float(right) / len(images)
+
+
+def fit(model, train, val, params, loss_function):
+    """Train with early stopping; the best epoch's weights are in `model` afterwards."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    if params["optimizer"] == "adam":
+        optimizer = torch.optim.Adam(weights, lr=params["learning_rate"], eps=params["epsilon"])
+    else:
+        optimizer = torch.optim.SGD(weights, lr=params["learning_rate"])
+    images, targets = train
+    best, best_weights, waited = float("inf"), None, 0
+    for epoch in range(1, params["epochs"] + 1):
+        model.train()
+        total = 0.0
+        for batch in torch.randperm(len(images)).split(params["batch_size"]):
+            x = images[batch]
+            y = x if targets is images else targets[batch]
+            optimizer.zero_grad()
+            loss = loss_function(model(x), y)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(batch)
+        val_loss, accuracy = measure(model, *val, loss_function)
+        line = f"loss {float(total) / len(images):.4f}  val_loss {val_loss:.4f}  val_accuracy {accuracy:.4f}"
+        print(f"epoch {epoch}/{params['epochs']}  {line}", flush=True)
+        waited += 1
+        if val_loss < best - params["min_delta"]:
+            best, best_weights, waited = val_loss, deepcopy(model.state_dict()), 0
+        if waited >= params["patience"]:
+            break
+    model.load_state_dict(best_weights)
+
+
+def train(name, given):
+    """One model, from its parameters to its losses."""
+    kind, params = catalogue.for_run(name, given.suite, seed=0)
+    params |= {"epochs": given.epochs or params["epochs"]}
+    limit = given.limit or params.get("limit")
+    val_limit = given.val_limit or params.get("limit")
+    torch.manual_seed(0)
+    layout = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+    layout = layout[given.memory_format]
+    dataset = load(params["data"], params["protocol"])
+
+    def tensors(images, labels, limit):
+        x = (
+            torch.from_numpy(data.to_float(images[:limit]))
+            .permute(0, 3, 1, 2)
+            .contiguous(memory_format=layout)
+        )
+        return x, x if kind == "autoencoder" else torch.from_numpy(labels[:limit].astype("int64"))
+
+    x_y_train = tensors(dataset.x_train, dataset.y_train, limit)
+    x_y_val = tensors(dataset.x_val, dataset.y_val, val_limit)
+    model = build(name, params, given.encoders).to(memory_format=layout)
+    loss_function = nn.functional.mse_loss if kind == "autoencoder" else nn.functional.cross_entropy
+    fit(model, x_y_train, x_y_val, params, loss_function)
+    if given.encoders:  # a whole run, not a measurement of `fit` alone
+        for part, (images, targets) in (("train", x_y_train), ("val", x_y_val)):
+            loss, accuracy = measure(model, images, targets, loss_function)
+            print(f"{name} {part}  loss {loss:.4f}  accuracy {accuracy:.4f}")
+        torch.save(model.state_dict(), given.encoders / f"{name}.model.pt")
+        if kind == "autoencoder":
+            torch.save(model[0].state_dict(), given.encoders / f"{name}.pt")
+
+
+@functools.cache
+def load(data_set, protocol):
+    """The data set, read once for all models of a call."""
+    return data.load(data_set, protocol)
+
+
+def main():
+    """Train the models named on the command line, one after another."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--suite", default="sample", help="a file of params/suites (default: sample)")
+    parser.add_argument("--epochs", type=int, help="instead of the suite's")
+    parser.add_argument("--limit", type=int, help="train on so many images")
+    parser.add_argument("--val-limit", type=int, help="validate on so many")
+    parser.add_argument("--encoders", type=Path, help="folder where autoencoders leave their encoder")
+    parser.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
+    parser.add_argument("--threads", type=int, help="default: one a core")
+    given = parser.parse_args()
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    for name in given.models:
+        train(name, given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The benchmark's arithmetic and its page; nothing is timed here."""
+
+import json
+import re
+import sys
+
+import pytest
+
+from fmnist_keras import models, runs
+
+sys.path.insert(0, str(runs.ROOT / "benchmarks"))
+import floor
+import page
+import watch
+
+WAYS = (
+    *("project, one a core", "project, all threads", "keras", "keras, XLA"),
+    *("pytorch contiguous", "pytorch contiguous, one a core"),
+    *("pytorch channels_last", "pytorch channels_last, one a core"),
+)
+SPEED = dict(zip(WAYS, (4000, 3000, 2000, 100, 1000, 1500, 1250, 1600)))
+EPOCHS = {"model_1": 12, "model_4": 42, "model_5": 22, "model_8": 2}
+
+
+def run(seconds, fit=10.0, **more):
+    return {"seconds": seconds, "epoch": 5.0, "memory": 1024.0, "parts": {"fit": fit, "data": 0.5}} | more
+
+
+@pytest.fixture
+def results():
+    """A bench.json of four models, every figure chosen so that the page's can be told in one's head."""
+    about = {"date": "2026-01-01 00:00", "took": 60, "repeats": 3, "quick": False}
+    about["machine"] = {"cpu": "a processor", "cores": 2, "memory_gb": 8, "load_before": 0.1, "python": "3"}
+    scripts = {"seconds": 80.0, "models": {model: {"seconds": 20.0, "epoch": 5.0} for model in EPOCHS}}
+    project = {"seconds": 50.0, "around": 10.0, "models": {model: run(20.0) for model in EPOCHS}}
+    slower = project | {"seconds": 60.0}
+    points = {str(x): run(x / 1000 + 5) for x in (1000, 2000, 4000)}
+    epochs = {str(x): run(2.0 * x + 5) for x in (1, 2)} | {"4": run(30.0)}
+    sections = {
+        "1": {
+            "images": 10_000,
+            "images_xla": 400,
+            "rates": {
+                way: [dict.fromkeys(["model_1"] if "XLA" in way else EPOCHS, speed)] * 3
+                for way, speed in SPEED.items()
+            },
+        },
+        "2": {
+            "runs": {
+                "project": [project, slower, slower],
+                "project, one after another": [scripts],
+                **{rival: [scripts | {"seconds": 90.0}] * 3 for rival in ("keras", "pytorch")},
+            }
+        },
+        "3": {
+            "epochs": 2,
+            "epochs_paper": EPOCHS,
+            "encoder_from": {"model_5": "model_1", "model_8": "model_4"},
+            "runs": {"project": [project], "keras": [scripts], "pytorch": [scripts]},
+        },
+        "4": {
+            "rates": {"one thread": [{"numpy": 50.0}] * 3, "all threads": [{"numpy": 100.0}] * 3},
+            "models": {"model_1": {"batch_size": 100, "forward": 2e6, "step": 5e6}},
+        },
+        "5": {
+            "runs": [{"images": points, "epochs": epochs}],
+            **{f"models {n}": [10.0 * n] for n in (1, 2, 4)},
+            **{f"seeds {n}": [10.0 * n] for n in (2, 4)},
+        },
+        "6": {"nothing": [5.0, 6.0, 7.0], "touched": [12.0], "edited": [40.0]},
+    }
+    return json.loads(json.dumps({"sections": {number: about | s for number, s in sections.items()}}))
+
+
+def test_a_step_of_model_1_needs_what_its_layers_say():
+    encoder, decoder = models.encoder(64, 0.2), models.decoder(64, 0.2, "output_padding")
+    convolutions = 26 * 26 * 16 * 3 * 3, 11 * 11 * 32 * 3 * 3 * 16
+    dense = 800 * 64 + 64 * 800
+    transposed = 5 * 5 * 32 * 4 * 4 * 16 + 13 * 13 * 16 * 3 * 3
+    forward = 2 * (sum(convolutions) + dense + transposed)
+    assert forward == 1_972_896
+    # Nothing trains below the first convolution: the gradient of the images is not needed.
+    step = 3 * forward - 2 * convolutions[0]
+    assert floor.operations(models.autoencoder(encoder, decoder)) == (forward, step)
+
+
+def test_a_frozen_encoder_costs_its_forward_pass_alone():
+    classifier = models.classifier(models.encoder(128, 0.3), None, train_encoder=False)
+    forward = 2 * (26 * 26 * 16 * 9 + 11 * 11 * 32 * 9 * 16 + 800 * 128 + 128 * 10)
+    assert floor.operations(classifier) == (forward, forward + 2 * 128 * 10)
+
+
+def test_the_page_comes_from_the_numbers_alone(results):
+    text = page.markdown(results)
+    assert re.findall(r"^## (\d)", text, re.M) == ["1", "2", "3", "4", "5", "6"]
+    ratios = {"Keras": "2.00", "PyTorch": "3.20", "PyTorch, a process a core": "2.50"}
+    row = next(line for line in text.splitlines() if line.startswith("| model_4 |"))
+    assert [cell.strip() for cell in row.split("|")][-4:-1] == list(ratios.values())
+    assert "| PyTorch, eight scripts one after another, all threads | 90 s | 1.50 |" in text
+    # 5 MFLOP an image at 50 GFLOP/s: 0.1 ms; 4,000 images a second on two cores: 0.5 ms.
+    assert "| model_1 | 100 | 2.00 | 5.00 | 10.00 ms | 50.00 ms | 20% |" in text
+    assert "nothing to do takes 6.0 s, after a touch 12.0 s" in text
+    assert "--quick" not in text
+    assert "nan" not in text
+
+
+def test_the_paper_s_suite_is_laid_on_the_cores_classifiers_after_their_autoencoders(results):
+    totals, each = page.paper_suite(results["sections"]["3"], cores=2)
+    assert each == {"model_1": 70, "model_4": 220, "model_5": 120, "model_8": 20}
+    assert totals["keras"] == totals["pytorch"] == 70 + 220 + 120 + 20
+    assert totals["project"] == 220 + 20 + 10  # model_8 waits for model_4; then what is around the runs
+
+
+def test_targets_are_judged_by_the_numbers(results):
+    judged = {target: met for target, _, met in page.targets(results["sections"])}
+    assert judged["sample: at least 1.4 times as fast as PyTorch's scripts one after another"]
+    assert judged["a second call takes less than 10 s: nothing to do"]
+    assert not judged["a second call takes less than 10 s: one params file touched"]
+    assert not judged["less than 10% of any paper run is not `fit`"]  # model_8: 10 s of 20 s
+    results["sections"]["2"]["runs"]["pytorch"] = [{"seconds": 60.0}]
+    judged = {target: met for target, _, met in page.targets(results["sections"])}
+    assert not judged["sample: at least 1.4 times as fast as PyTorch's scripts one after another"]
+
+
+def test_growth_names_where_it_leaves_its_line():
+    straight = {x: [3.0 * x + 1] for x in (1, 2, 4, 8)}
+    slope, intercept, stops = page.line(straight)
+    assert (slope, intercept) == (pytest.approx(3), pytest.approx(1))
+    assert stops is None
+    assert page.line(straight | {8: [60.0]})[2] is not None
+
+
+def test_what_was_not_measured_is_said_to_be_missing(results):
+    del results["sections"]["5"], results["sections"]["2"]
+    text = page.markdown(results)
+    assert "Not measured: section 2, 5." in text
+    assert "## 3. What is not `fit`" in text
+    results["sections"]["6"]["quick"] = True
+    assert "these numbers say nothing" in page.markdown(results)
+
+
+def test_epoch_lines_of_the_engine_and_of_a_script_are_told_apart_by_model():
+    engine = [(1, "sample model_1 seed 0  starts"), (2, "sample model_1 seed 0  epoch 1/2  loss 0.1")]
+    engine += [
+        (3, "sample model_2 seed 0  epoch 1/2  loss 0.1"),
+        (5, "sample model_1 seed 0  epoch 2/2  loss"),
+    ]
+    assert watch.epoch_seconds(engine) == {"model_1": 3}
+    script = [(0, "model_5 parameters 56714"), (4, "epoch 1/3  val_loss 1"), (6, "epoch 2/3  val_loss 1")]
+    assert watch.epoch_seconds([*script, (8, "epoch 3/3  val_loss 1")]) == {"model_5": 2}
+    assert watch.epochs([(1, "epochs"), (2, "model_1 parameters 1")]) == {}
+
+
+def test_a_run_s_parts_add_up_to_its_wall_time(tmp_path):
+    def cell(source, start, duration):
+        times = {"start_time": f"2026-01-01T00:00:{start:02}+00:00", "duration": duration}
+        return {"cell_type": "code", "source": source, "metadata": {"papermill": times}}
+
+    cells = [cell("import fmnist_keras as fk", 3, 4.0), cell("dataset = fk.data.load(data)", 8, 1.0)]
+    cells += [cell("fk.training.compile(m)\nfk.training.fit(m)", 9, 20.0), cell("2 + 2", 30, 0.5)]
+    times = {"start_time": "2026-01-01T00:00:01+00:00", "end_time": "2026-01-01T00:00:32+00:00"}
+    notebook = {"metadata": {"papermill": times}, "cells": cells}
+    (tmp_path / "notebook.ipynb").write_text(json.dumps(notebook))
+    (tmp_path / "metrics.json").write_text(json.dumps({"seconds": {"fit": 19.0}}))
+    (tmp_path / "notebook.html").write_text("")
+    began = watch._time("2026-01-01T00:00:00+00:00")
+    page_written = (tmp_path / "notebook.html").stat().st_mtime
+    parts = watch.parts(tmp_path, watch.Job(began, page_written + 1))
+    assert (parts["kernel start"], parts["imports"], parts["data"], parts["fit"]) == (2, 4, 1, 19)
+    assert (parts["compile"], parts["other cells"], parts["papermill, between cells"]) == (1, 0.5, 3.5)
+    assert sum(parts.values()) == pytest.approx(page_written + 1 - began, abs=0.01)
