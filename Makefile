@@ -23,7 +23,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 ENGINE = $(PY) -m fmnist_keras.live --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks readme badges bench test test-slurm lint format clean
+.PHONY: help setup report paper holdout data lab notebooks readme badges bench backends test test-slurm lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,9 @@ $(VENV)/torch: benchmarks/requirements.txt $(VENV)/installed
 
 bench: data $(VENV)/torch  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="1 2"
 	@$(PY) benchmarks/bench.py --torch $(VENV)/torch --repeats $(REPEATS) --sections $(SECTIONS)
+
+backends: $(VENV)/installed  ## JAX and PyTorch beside TensorFlow: KERAS_BACKEND=jax make report
+	@$(PY) -m pip install --quiet -r tests/backends.txt
 
 test: lint  ## lint, unit tests, nbval on the notebooks, a small end-to-end run
 	@$(PY) -m pytest
