@@ -299,7 +299,7 @@ def everything_but_reports(copy):
 
 
 @pytest.mark.parametrize("name", ["../evil", "{}"])
-def test_an_evil_name_in_a_params_file_trains_nothing_and_writes_nothing(copy, good, name):
+def test_an_evil_name_in_a_params_file_trains_nothing_and_writes_nothing(copy, name):
     path = copy / "params" / "model_evil.yaml"
     path.write_text(
         (copy / "params" / "model_4.yaml").read_text().replace("model: model_4", f"model: '{name}'")
@@ -350,11 +350,13 @@ def test_without_network_and_data_the_error_names_every_place(copy, tmp_path):
     assert "Traceback" not in result.stdout
 
 
-def test_make_report_works_without_network_data_or_home_from_a_checkout_that_is_read_only(
-    copy, good, tmp_path
-):
+def test_make_report_works_without_network_data_or_home_from_a_checkout_that_is_read_only(copy, tmp_path):
     """All at once, from another working directory, into a folder with spaces and accents."""
+    loopback = (
+        "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh22x', b'lo', 1))"
+    )
     sandbox = f"""set -e
+        "{sys.executable}" -c "{loopback}"  # the kernel's messages stay on the machine, but need this
         mkdir -p {data.DISTRIBUTION_DIR}; mount -t tmpfs tmpfs {data.DISTRIBUTION_DIR}
         mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"
         ! touch "$1/writable" 2>/dev/null || exit 77

@@ -109,7 +109,7 @@ def write(folder, values):
     path = folder / f"{values.get('model')}.yaml"
     if not re.fullmatch(r"[\w-]{1,60}\.yaml", path.name):
         path = folder / "model_9.yaml"
-    path.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return path
 
 
