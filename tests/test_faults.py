@@ -239,7 +239,8 @@ def test_an_engine_on_a_full_disk_says_so(copy, batch, tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_fails_one_model_and_the_report_names_it(copy, batch):
-    suite = batch(3)
+    suite = batch(2)
+    shutil.rmtree(suite / "model_3", ignore_errors=True)
     bad = copy / "params" / "model_bad.yaml"
     text = (copy / "params" / "model_4.yaml").read_text().replace("model: model_4", "model: model_bad")
     bad.write_text(re.sub(r"learning_rate: \S+", "learning_rate: 1.0e+6", text))
@@ -253,13 +254,13 @@ def test_a_loss_that_is_not_a_number_fails_one_model_and_the_report_names_it(cop
     )
     assert re.search(rf"error: faults model_bad seed 0: {reason}", result.stdout), result.stdout
     assert not (suite / "model_bad" / "seed_0").exists()
-    assert json.loads((suite / "model_3" / "seed_0" / "metrics.json").read_text())["epochs_run"] == 3
+    assert json.loads((suite / "model_3" / "seed_0" / "metrics.json").read_text())["epochs_run"] == 2
     assert "Failed:</strong> model_bad, seed_0" in (suite / "index.html").read_text()
     shutil.rmtree(suite / "model_bad")
 
 
-def test_a_damaged_run_is_named_left_out_of_the_report_and_made_again(copy, good, batch):
-    suite = batch(1)
+def test_a_damaged_run_is_named_left_out_of_the_report_and_made_again(copy, batch):
+    suite = batch(2)
     engine(copy, "suite=faults", MODELS)
     truncated = suite / "model_3" / "seed_0" / "metrics.json"
     truncated.write_text(truncated.read_text()[:500])
@@ -298,7 +299,7 @@ def everything_but_reports(copy):
 
 
 @pytest.mark.parametrize("name", ["../evil", "{}"])
-def test_an_evil_name_in_a_params_file_trains_nothing_and_writes_nothing(copy, good, name):
+def test_an_evil_name_in_a_params_file_trains_nothing_and_writes_nothing(copy, name):
     path = copy / "params" / "model_evil.yaml"
     path.write_text(
         (copy / "params" / "model_4.yaml").read_text().replace("model: model_4", f"model: '{name}'")
@@ -349,11 +350,13 @@ def test_without_network_and_data_the_error_names_every_place(copy, tmp_path):
     assert "Traceback" not in result.stdout
 
 
-def test_make_report_works_without_network_data_or_home_from_a_checkout_that_is_read_only(
-    copy, good, tmp_path
-):
+def test_make_report_works_without_network_data_or_home_from_a_checkout_that_is_read_only(copy, tmp_path):
     """All at once, from another working directory, into a folder with spaces and accents."""
+    loopback = (
+        "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh22x', b'lo', 1))"
+    )
     sandbox = f"""set -e
+        "{sys.executable}" -c "{loopback}"  # the kernel's messages stay on the machine, but need this
         mkdir -p {data.DISTRIBUTION_DIR}; mount -t tmpfs tmpfs {data.DISTRIBUTION_DIR}
         mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"
         ! touch "$1/writable" 2>/dev/null || exit 77
