@@ -32,15 +32,20 @@ ENGINE = runs.reports_dir() / ".engine" / SUITE
 workdir: str(ENGINE)
 
 
-try:
-    JOBS = plan.jobs(
+def planned(force):
+    """The runs that were asked for, see `plan.jobs`."""
+    return plan.jobs(
         SUITE,
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
-        # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
-        force=bool(config.get("force")) or not workflow.is_main_process,
+        force=force,
         ablations=bool(config.get("ablations")),
     )
+
+
+try:
+    # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
+    JOBS = planned(force=bool(config.get("force")) or not workflow.is_main_process)
     if workflow.is_main_process:
         plan.lock(ENGINE)
         plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / "index.html")
@@ -94,3 +99,5 @@ rule report:
 onerror:
     # What did finish is still worth a report; it names what failed.
     shell("{sys.executable:q} -m fmnist_keras report {SUITE} || true")
+    if not config.get("force"):
+        plan.describe(planned(force=False))  # a cluster's job may have ended without a word, and in company
