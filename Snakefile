@@ -32,15 +32,21 @@ for name in ("REPORTS_DIR", "FMNIST_DATA_DIR"):
 SUITE = str(config.get("suite", "sample"))
 ENGINE = runs.reports_dir() / ".engine" / SUITE
 
-try:
-    JOBS = plan.jobs(
+
+def planned(force):
+    """The runs that were asked for, see `plan.jobs`."""
+    return plan.jobs(
         SUITE,
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
-        # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
-        force=bool(config.get("force")) or not workflow.is_main_process,
+        force=force,
         ablations=bool(config.get("ablations")),
     )
+
+
+try:
+    # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
+    JOBS = planned(force=bool(config.get("force")) or not workflow.is_main_process)
     if workflow.is_main_process:
         plan.lock(ENGINE)
         plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / "index.html")
@@ -121,3 +127,5 @@ onerror:
     # What did finish is still worth a report; it names what failed.
     if not STOPPED:
         subprocess.run([*JOB, "report", SUITE, "--parent", str(PARENT)])
+        if not config.get("force"):
+            plan.describe(planned(force=False))  # a cluster's job may have ended without a word, and in company
