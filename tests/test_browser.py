@@ -124,7 +124,9 @@ def test_jupyterlab_shows_a_chart_with_its_alt_text(browser, lab, copy):
     chart = figures.shown(plots.curves({"loss": [2, 1], "val_loss": [2, 1]}, "loss", "mean squared error", 2))
     output = nbformat.v4.new_output("display_data", {"text/html": chart.data})
     cell = nbformat.v4.new_code_cell("chart", outputs=[output])  # as committed: JupyterLab does not trust it
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), copy / "notebooks" / "chart.ipynb")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # or it asks which one
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
+    nbformat.write(notebook, copy / "notebooks" / "chart.ipynb")
     tab = browser.new_page()
     tab.goto(f"{lab}/lab/tree/chart.ipynb?reset")
     image = tab.locator(".jp-OutputArea img")
