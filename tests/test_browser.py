@@ -95,7 +95,7 @@ def test_both_colour_schemes_are_accessible(page, scheme):
     assert not serious, [(v["id"], v["nodes"][0]["html"], v["nodes"][0]["failureSummary"]) for v in serious]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lab(copy, first):
     """JupyterLab on the notebooks, with the runs of the small copy; its address."""
     with socket.socket() as free:
@@ -124,11 +124,14 @@ def test_jupyterlab_shows_a_chart_with_its_alt_text(browser, lab, copy):
     chart = figures.shown(plots.curves({"loss": [2, 1], "val_loss": [2, 1]}, "loss", "mean squared error", 2))
     output = nbformat.v4.new_output("display_data", {"text/html": chart.data})
     cell = nbformat.v4.new_code_cell("chart", outputs=[output])  # as committed: JupyterLab does not trust it
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), copy / "notebooks" / "chart.ipynb")
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # or it asks which one
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
+    nbformat.write(notebook, copy / "notebooks" / "chart.ipynb")
     tab = browser.new_page()
     tab.goto(f"{lab}/lab/tree/chart.ipynb?reset")
     image = tab.locator(".jp-OutputArea img")
     image.wait_for(timeout=60_000)
+    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # a server with a kernel half started ends slowly
     assert "mean squared error over 2 epochs" in image.get_attribute("alt")
     assert image.evaluate("i => i.complete && i.naturalWidth > 0")
     tab.close()
