@@ -64,9 +64,10 @@ class Bench:
 
     def env(self, threads=None, root=None, **more):
         """The environment of a command; `threads` None leaves every framework its default."""
-        unset = {*THREADS, "REPORTS_DIR"}
+        unset = {*THREADS, "REPORTS_DIR", "KERAS_BACKEND"}
         env = {name: value for name, value in os.environ.items() if name not in unset}
         env |= {"PYTHONPATH": str(root or self.root), "TF_CPP_MIN_LOG_LEVEL": "3", **more}
+        env["CUDA_VISIBLE_DEVICES"] = "-1"  # everything on the CPU, also where there is a GPU
         return env | ({name: str(threads) for name in THREADS} if threads else {})
 
     def engine(self, reports, *config, root=None, cores="all", threads=None):
@@ -355,12 +356,12 @@ def written(reports):
 SECTIONS = {"1": throughput, "2": suite, "3": paper, "4": floor, "5": growth, "6": again}
 
 
-def machine(torch):
-    """Where and with what a section was measured."""
+def machine(torch, load):
+    """Where and with what a section was measured; `load` is the machine's before the bench began."""
     cpu = Path("/proc/cpuinfo").read_text().splitlines()
     found = {"cpu": next(line.split(":", 1)[1].strip() for line in cpu if line.startswith("model name"))}
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    found |= {"cores": CORES, "memory_gb": round(memory), "load_before": round(os.getloadavg()[0], 2)}
+    found |= {"cores": CORES, "memory_gb": round(memory), "load_before": round(load, 2)}
     found |= {"python": sys.version.split()[0]}
     sys.path.append(str(torch))  # for its version alone
     for name in ("keras", "tensorflow", "torch", "numpy", "snakemake", "papermill"):
@@ -391,11 +392,12 @@ def arguments():
 
 def main():
     """Measure the sections asked for, then write the page."""
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(given.repeats, given.quick, Path(folder), given.torch.resolve())
         for name in given.sections:
             say(f"section {name}: {SECTIONS[name].__doc__.splitlines()[0].split(': ', 1)[1]}")
-            where, start = machine(bench.torch), time.perf_counter()
+            where, start = machine(bench.torch, load), time.perf_counter()
             found = SECTIONS[name](bench)
             about = {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": where, "quick": given.quick}
             about |= {"took": round(time.perf_counter() - start), "repeats": given.repeats}

@@ -68,7 +68,7 @@ def _where(sections):
         load = max(section["machine"]["load_before"] for _, section in members)
         numbers = ", ".join(sorted(number for number, _ in members))
         when = f"Sections {numbers}, {dates[0]} to {dates[-1]}, {took:.0f} minutes"
-        lines.append(f"{where}. {when}; load average before a section at most {load}.")
+        lines.append(f"{where}. {when}; load average before it began at most {load}.")
     return "\n\n".join(lines)
 
 
