@@ -11,17 +11,22 @@ SECTIONS ?= 1 2 3 4 5 6
 REPEATS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# Without a home that can be written to, what the tools keep there goes to a temporary folder.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(shell mktemp -d)
+endif
+
 # The first Python on the PATH that is new and old enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-ENGINE = $(PY) -m snakemake --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
+ENGINE = $(PY) -m fmnist_keras.live --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks readme bench test lint format clean
+.PHONY: help setup report paper holdout data lab notebooks readme badges bench backends test test-slurm lint format clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo '  With report, paper, holdout: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
 
 $(VENV)/installed: requirements.txt pyproject.toml
@@ -55,6 +60,9 @@ notebooks: $(VENV)/installed  ## run the committed notebooks again with their de
 readme: $(VENV)/installed  ## cuadro III in README.md, from reports/paper
 	@$(PY) -m fmnist_keras readme
 
+badges: $(VENV)/installed  ## badges to Colab and Binder, from the git remote or REPOSITORY=owner/name
+	@$(PY) -m fmnist_keras badges $(if $(REPOSITORY),--repository $(REPOSITORY))
+
 # PyTorch goes into a folder of its own, so that what is measured is the environment that everyone has.
 $(VENV)/torch: benchmarks/requirements.txt $(VENV)/installed
 	@echo "Installing benchmarks/requirements.txt into $@ ..."
@@ -64,8 +72,15 @@ $(VENV)/torch: benchmarks/requirements.txt $(VENV)/installed
 bench: data $(VENV)/torch  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="1 2"
 	@$(PY) benchmarks/bench.py --torch $(VENV)/torch --repeats $(REPEATS) --sections $(SECTIONS)
 
+backends: $(VENV)/installed  ## JAX and PyTorch beside TensorFlow: KERAS_BACKEND=jax make report
+	@$(PY) -m pip install --quiet -r tests/backends.txt
+
 test: lint  ## lint, unit tests, nbval on the notebooks, a small end-to-end run
 	@$(PY) -m pytest
+
+test-slurm: $(VENV)/installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
+	@tests/slurm/install.sh
+	@$(PY) -m pytest tests/slurm
 
 lint: $(VENV)/installed  ## ruff: errors and format
 	@$(PY) -m ruff check

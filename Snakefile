@@ -7,32 +7,38 @@
 # retrains its model and what starts from it.
 
 import os
+import signal
+import subprocess
 import sys
+
+import psutil
 
 sys.path.insert(0, workflow.basedir)
 os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PYTHONPATH", "")])
 
 from snakemake.exceptions import WorkflowError
 
-from fmnist_keras import params, plan, runs
+from fmnist_keras import params, plan, runs, safety
 
 # One thread a run and as many runs at once as there are cores: faster than one run with all threads.
 for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+# Jobs run in another folder, and perhaps on another machine: what is relative to this one would be lost.
+for name in ("REPORTS_DIR", "FMNIST_DATA_DIR"):
+    if os.environ.get(name):
+        os.environ[name] = os.path.abspath(os.environ[name])
+
 SUITE = str(config.get("suite", "sample"))
 ENGINE = runs.reports_dir() / ".engine" / SUITE
-
-
-workdir: str(ENGINE)
-
 
 try:
     JOBS = plan.jobs(
         SUITE,
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
-        force=bool(config.get("force")),
+        # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
+        force=bool(config.get("force")) or not workflow.is_main_process,
         ablations=bool(config.get("ablations")),
     )
     if workflow.is_main_process:
@@ -41,6 +47,32 @@ try:
         plan.describe(JOBS)
 except (params.ParamsError, runs.RunError) as error:
     raise WorkflowError(str(error))
+except OSError as error:
+    raise WorkflowError(safety.disk_full(error) or str(error))
+
+
+workdir: str(ENGINE)
+
+
+def stop(number, frame):
+    """Ctrl-C, or a request to end: every job ends too, and no report is made of what was cut off."""
+    global STOPPED
+    STOPPED = True
+    for job in psutil.Process().children():
+        job.terminate()
+    raise KeyboardInterrupt
+
+
+STOPPED = False
+if workflow.is_main_process:
+    for name in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(name) != signal.SIG_IGN:
+            signal.signal(name, stop)
+
+# A job takes the place of its shell, so that its parent is this process, and ends when this process does:
+# killed, Snakemake cannot take its jobs along.
+JOB = [sys.executable, "-m", "fmnist_keras"]
+PARENT = os.getpid()
 
 
 def encoder(wildcards):
@@ -52,7 +84,7 @@ def encoder(wildcards):
 rule all:
     default_target: True
     input:
-        "report",
+        ".report",
 
 
 rule run:
@@ -63,8 +95,11 @@ rule run:
     wildcard_constraints:
         model="[A-Za-z0-9_-]+",
         seed="[0-9]+",
+    resources:  # asked of a cluster; a run on all 70,000 images was seen to take 1.8 GiB and 13 minutes
+        mem_mb=3000,
+        runtime=120,
     shell:
-        "{sys.executable:q} -m fmnist_keras run {wildcards.model} --suite {SUITE} --seed {wildcards.seed}"
+        "exec {JOB:q} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed} --parent {PARENT}"
 
 
 rule report:
@@ -72,13 +107,17 @@ rule report:
         [f"{model}/seed_{seed}" for model, seed in JOBS],
         f"{workflow.basedir}/notebooks/report.ipynb",
     output:
-        touch("report"),
+        touch(".report"),
     params:
         runs=[f"{model}/seed_{seed}" for model, seed in JOBS],
+    resources:
+        mem_mb=1000,
+        runtime=30,
     shell:
-        "{sys.executable:q} -m fmnist_keras report {SUITE}"
+        "exec {JOB:q} report {SUITE} --parent {PARENT}"
 
 
 onerror:
     # What did finish is still worth a report; it names what failed.
-    shell("{sys.executable:q} -m fmnist_keras report {SUITE} || true")
+    if not STOPPED:
+        subprocess.run([*JOB, "report", SUITE, "--parent", str(PARENT)])

@@ -2,12 +2,21 @@
 
 import contextlib
 import os
+import sys
 import time
 from importlib import import_module
 from pathlib import Path
 
 IMPORTED = time.perf_counter()  # near enough to when a notebook began
 __version__ = "0.1.0"
+# jsonschema, which papermill and nbconvert import too, would otherwise build a grammar of URIs at its import,
+# for 1 to 2 s in each process; no schema here has a URI.
+sys.modules.setdefault("rfc3987_syntax", None)
+_ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several runs share a GPU: none takes all its memory at the start
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the same, for JAX
+}
 _MODULES = {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
 
 
@@ -44,7 +53,8 @@ def _quiet():
     `TF_CPP_MIN_LOG_LEVEL` does not reach those lines: they come before its logging starts. Python's own
     warnings and exceptions are not touched.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:

@@ -6,6 +6,7 @@ report SUITE                  the report notebook of a suite, and its page
 export MODEL --format F       a trained model in another format, with a model card
 claims SUITE                  the paper's claims, judged again, and written to claims.json
 readme                        cuadro III in README.md, from the runs in reports/paper
+badges                        badges to Colab and Binder in README.md, once it is published
 """
 
 import argparse
@@ -13,12 +14,12 @@ import contextlib
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-from . import catalogue, data, params, runs
+from . import badges, catalogue, data, params, runs, safety
 
 NOTEBOOKS = runs.ROOT / "notebooks"
 MARKS = ("<!-- cuadro III: make readme -->", "<!-- end -->")
@@ -55,20 +56,17 @@ def execute(notebook, output, values, label, failed):
                     cwd=str(runs.ROOT),
                     log_output=True,
                     progress_bar=False,
+                    shutdown_kernel="immediate",  # it may be in the middle of a fit and deaf to a request
                 )
             break
-        except BaseException as error:
-            began = partial.is_file() and any(
-                cell.get("execution_count") for cell in nbformat.read(partial, 4).cells
-            )
-            if isinstance(error, RuntimeError) and not began and attempt < START_ATTEMPTS:
+        except Exception as error:
+            if isinstance(error, RuntimeError) and not _began(partial) and attempt < START_ATTEMPTS:
                 print(f"{label}  the kernel did not start, trying again", flush=True)
                 continue
             if partial.is_file():
                 partial.replace(failed)
-            if not isinstance(error, Exception):
-                raise
             reason = getattr(error, "evalue", None) or " ".join(str(error).split())
+            reason = safety.disk_full(error) or safety.disk_full(reason) or reason
             raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
     executed = nbformat.read(partial, 4)
     for path in ("input_path", "output_path"):  # of this machine, and of no use on another
@@ -76,6 +74,18 @@ def execute(notebook, output, values, label, failed):
     nbformat.write(executed, partial)
     failed.unlink(missing_ok=True)
     partial.replace(output)
+
+
+def _began(notebook):
+    """Has a cell of this notebook, as far as it was written, run?"""
+    import nbformat
+
+    try:
+        return any(cell.get("execution_count") for cell in nbformat.read(notebook, 4).cells)
+    except FileNotFoundError:
+        return False
+    except nbformat.reader.NotJSONError:  # cut off in the middle: there was something to write
+        return True
 
 
 def _log_epochs(label):
@@ -116,6 +126,16 @@ def _stderr_into(file):
         os.close(saved)
 
 
+@contextlib.contextmanager
+def _scratch(final):
+    """A hidden folder beside `final` that is gone at the end; see `safety.hidden_folder`."""
+    folder = safety.hidden_folder(final, "job")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def run(model, suite, seed):
     """Train and evaluate one model of a suite; its folder appears when everything in it is there."""
     from . import pages
@@ -123,10 +143,9 @@ def run(model, suite, seed):
     label = f"{suite} {model} seed {seed}"
     kind, values = catalogue.for_run(model, suite, seed)
     final = runs.run_dir(suite, model, seed)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{final.name}.job-", dir=final.parent) as scratch:
-        made = Path(scratch) / final.name
-        notebook = Path(scratch) / "notebook.ipynb"
+    with _scratch(final) as scratch:
+        made = scratch / final.name
+        notebook = scratch / "notebook.ipynb"
         values |= {"run_dir": os.path.relpath(made, runs.reports_dir())}
         print(f"{label}  starts", flush=True)
         failed = final.with_name(f"{final.name}.failed.ipynb")
@@ -147,14 +166,13 @@ def suite_report(suite):
     from . import pages
 
     folder = runs.reports_dir() / suite
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
-        notebook = Path(scratch) / "report.ipynb"
+    with _scratch(folder / "report") as scratch:
+        notebook = scratch / "report.ipynb"
         failed = folder / "report.failed.ipynb"
         execute(NOTEBOOKS / "report.ipynb", notebook, {"suite": suite}, f"{suite} report", failed)
-        pages.page(notebook, Path(scratch) / "index.html", f"Suite {suite}")
+        pages.page(notebook, scratch / "index.html", f"Suite {suite}")
         notebook.replace(folder / "report.ipynb")
-        (Path(scratch) / "index.html").replace(folder / "index.html")
+        (scratch / "index.html").replace(folder / "index.html")
     page = folder / "index.html"
     shown = page.relative_to(runs.ROOT) if page.is_relative_to(runs.ROOT) else page
     print(f"{suite} report  {shown}", flush=True)
@@ -179,6 +197,7 @@ def main(arguments=None):
     one.add_argument("model")
     one.add_argument("--suite", default="sample")
     one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--parent", type=int, help="a process to end with, when it is the parent")
     away = commands.add_parser("export", help="a trained model in another format, with a model card")
     away.add_argument("model")
     away.add_argument("--format", choices=("keras", "saved_model", "onnx"), default="keras")
@@ -188,8 +207,11 @@ def main(arguments=None):
     judged = commands.add_parser("claims", help="the paper's claims, judged by the runs of a suite")
     judged.add_argument("suite", nargs="?", default="paper")
     commands.add_parser("readme", help="cuadro III in README.md, from reports/paper")
+    public = commands.add_parser("badges", help="badges to Colab and Binder, in README.md and the notebooks")
+    public.add_argument("--repository", help="owner/name on GitHub (default: the git remote origin)")
     whole = commands.add_parser("report", help="make the report of a suite")
     whole.add_argument("suite")
+    whole.add_argument("--parent", type=int, help="a process to end with, when it is the parent")
     given = parser.parse_args(arguments)
     try:
         if given.command == "data":
@@ -198,6 +220,7 @@ def main(arguments=None):
             for name, array in arrays.items():
                 print(f"  {name}  {array.shape}  SHA-256 {data.SHA256['full'][name][:16]}…  verified")
         elif given.command == "run":
+            safety.end_cleanly(given.parent)
             run(given.model, given.suite, given.seed)
         elif given.command == "claims":
             from . import report
@@ -212,10 +235,17 @@ def main(arguments=None):
             print(f"{path}: differs from its original by {difference:.1e} on {export.PARITY_IMAGES} images")
         elif given.command == "readme":
             readme()
+        elif given.command == "badges":
+            badges.write(badges.repository(given.repository))
         else:
+            safety.end_cleanly(given.parent)
             suite_report(given.suite)
-    except (data.DataError, params.ParamsError, runs.RunError, JobFailed) as error:
+    except (data.DataError, params.ParamsError, runs.RunError, badges.NoAddress, JobFailed) as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if not safety.disk_full(error):
+            raise
+        sys.exit(f"error: {safety.disk_full(error)}")
 
 
 if __name__ == "__main__":

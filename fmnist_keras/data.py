@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def load(data="full", protocol="paper", limit=None):
 
 def to_float(images):
     """uint8 images `(n, 28, 28)` in [0, 255] to float32 `(n, 28, 28, 1)` in [0, 1]."""
-    return (images[..., np.newaxis] / np.float32(255)).astype("float32")
+    return np.divide(images[..., np.newaxis], np.float32(255), dtype="float32")
 
 
 def find(data="full"):
@@ -128,7 +129,7 @@ def find(data="full"):
         try:
             path = folder()
             return f"{name}, {path}", read_folder(path, SHA256["full"])
-        except (DataError, OSError, subprocess.SubprocessError, ValueError) as error:
+        except (RuntimeError, OSError, subprocess.SubprocessError, ValueError) as error:  # also: no home
             tried.append(f"  {name}: {str(error).strip() or type(error).__name__}")
             if "SHA-256" in str(error):
                 print(f"warning: {error}; trying the next source", file=sys.stderr)
@@ -162,7 +163,7 @@ def read_folder(folder, sha256):
             raise DataError(f"{folder / name}.gz is missing")
         try:
             content = gzip.decompress(path.read_bytes()) if path.suffix else path.read_bytes()
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, zlib.error) as error:
             reason = f"is not a whole gzip file ({error})"
             raise DataError(f"{path} {reason}; expected SHA-256 {sha256[name]} inside") from error
         found = hashlib.sha256(content).hexdigest()

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 import numpy as np
 from PIL import Image
 
-from . import data, evaluation, inference
+from . import data, evaluation, inference, models
 
 SLIDERS = 8  # of a code's numbers, those that vary most among the images
 SCALE = 7  # an image of 28 pixels is shown seven times as large
@@ -45,7 +45,7 @@ def app(suite=None):
     def load(_=None):
         model = inference.load_model(autoencoders[choose.value]["folder"])
         now["encoder"], now["decoder"] = model.layers
-        codes = _output(now["encoder"], data.to_float(images))
+        codes = models.output(now["encoder"], data.to_float(images))
         now["numbers"] = np.argsort(-codes.var(axis=0))[:SLIDERS]
         for slider, number in zip(sliders, now["numbers"]):
             slider.max, slider.description = float(codes[:, number].max()) + 0.01, f"code {number}"
@@ -53,8 +53,8 @@ def app(suite=None):
 
     def show(_=None):
         now["image"] = data.to_float(now.get("own", images[index.value])[np.newaxis])
-        now["code"] = _output(now["encoder"], now["image"])
-        decoded = _output(now["decoder"], now["code"])
+        now["code"] = models.output(now["encoder"], now["image"])
+        decoded = models.output(now["decoder"], now["code"])
         error = (now["image"] - decoded) ** 2
         for name, pixels in (("original", now["image"]), ("reconstruction", decoded), ("error", error)):
             pictures[name].value = png(pixels[0, ..., 0])
@@ -72,7 +72,7 @@ def app(suite=None):
         code = now["code"].copy()
         for slider, number in zip(sliders, now["numbers"]):
             code[0, number] = slider.value
-        pictures["decoded"].value = png(_output(now["decoder"], code)[0, ..., 0])
+        pictures["decoded"].value = png(models.output(now["decoder"], code)[0, ..., 0])
 
     def pick(_):
         now.pop("own", None)
@@ -108,20 +108,13 @@ def png(pixels):
     return buffer.getvalue()
 
 
-def _output(model, inputs):
-    """A model's output in eval mode, called as it is: `predict` would compile it for each new model."""
-    import keras
-
-    return keras.ops.convert_to_numpy(model(inputs, training=False))
-
-
 def _classes(image, classifiers):
     """An HTML table: what each classifier takes the image for, its three likeliest classes."""
     rows = []
     for name, run in classifiers.items():
         if "model_in_memory" not in run:
             run["model_in_memory"] = inference.load_model(run["folder"])
-        probabilities = evaluation.softmax(_output(run["model_in_memory"], image))[0]
+        probabilities = evaluation.softmax(models.output(run["model_in_memory"], image))[0]
         best = np.argsort(-probabilities)[:3]
         cells = "".join(f"<td>{data.CLASS_NAMES[c]} {probabilities[c]:.0%}</td>" for c in best)
         rows.append(f"<tr><th align='left'>{name}</th>{cells}</tr>")

@@ -78,7 +78,7 @@ def decoder(latent_dim, dropout, upsampling):
             layers.Conv2DTranspose(  # 13x13 -> 28x28
                 1, kernel_2, strides=2, padding="valid", output_padding=padding_2
             ),
-            layers.Activation("sigmoid"),
+            layers.Activation("sigmoid", dtype="float32"),  # also where the rest is in mixed precision
         ],
         name="decoder",
     )
@@ -105,7 +105,7 @@ def classifier(encoder, final_activation, train_encoder=True):
         `keras.Sequential` from `(n, 28, 28, 1)` float32 in [0, 1] to logits `(n, 10)` float32.
     """
     encoder.trainable = train_encoder
-    head = [layers.Dense(NUM_CLASSES, name="head")]
+    head = [layers.Dense(NUM_CLASSES, name="head", dtype="float32")]  # also under mixed precision
     if final_activation is not None:
         head.append(layers.Activation(final_activation, name=f"final_{final_activation}"))
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, *head], name="classifier")
@@ -118,4 +118,12 @@ def feature_maps(encoder, images):
         Two float32 arrays, `(n, 26, 26, 16)` and `(n, 11, 11, 32)`, each value >= 0.
     """
     outputs = [layer.output for layer in encoder.layers if isinstance(layer, layers.ReLU)][:2]
-    return keras.Model(encoder.inputs, outputs).predict(images, verbose=0)
+    return [output(keras.Model(encoder.inputs[0], layer), images) for layer in outputs]
+
+
+def output(model, inputs):
+    """What a model makes of a few inputs in eval mode, as a float32 array.
+
+    The model is called as it is: `predict` would compile it first, which pays for thousands.
+    """
+    return keras.ops.convert_to_numpy(keras.ops.cast(model(inputs, training=False), "float32"))

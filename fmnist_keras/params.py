@@ -53,10 +53,14 @@ def validate(values, kind, where):
     for name, value in values.items():
         if name not in known:
             hint = did_you_mean(name, known)
-            raise ParamsError(f"{where}: {name}: {short(value)} is an unknown field; {hint}")
+            shown = name if isinstance(name, str) and name.isprintable() else short(name)
+            raise ParamsError(f"{where}: {shown}: {short(value)} is an unknown field; {hint}")
         schema = jsonschema.Draft202012Validator(known[name])
-        infinite = isinstance(value, float) and not math.isfinite(value)
-        if infinite or not schema.is_valid(value):
+        # JSON Schema takes 64.0 for a whole number and infinity for a number, and cannot print huge ones.
+        whole = "integer" in known[name].get("type", "")
+        odd = isinstance(value, float) and (whole or not math.isfinite(value))
+        odd |= isinstance(value, int) and value.bit_length() > 64
+        if odd or not schema.is_valid(value):
             raise ParamsError(_not_allowed(where, name, value, known))
     for name in required:
         if name not in values:
@@ -79,7 +83,10 @@ def _not_allowed(where, name, value, known):
 
 def short(value):
     """A value as an error shows it: at most 80 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no number of more than 4,300 digits
+        text = f"a number of {value.bit_length()} bits"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -100,15 +107,19 @@ def read_yaml(path):
         if Path(path).stat().st_size > MAX_BYTES:
             raise ParamsError(f"{where}: is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
         text = Path(path).read_text(encoding="utf-8")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # a few make gigabytes
+            raise ParamsError(f"{where}: holds an alias (*); allowed: every value written out")
         node, values = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except ParamsError:
+        raise
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: 2001-13-45
         raise ParamsError(f"{where}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ParamsError(f"{where}: holds {short(values)}; allowed: lines of the form `field: value`")
     names = [key.value for key, _ in node.value]
     for name in names:
         if names.count(name) > 1:
-            raise ParamsError(f"{where}: {name}: stands there twice; allowed: once")
+            raise ParamsError(f"{where}: {short(name)}: stands there twice; allowed: once")
     return values
 
 

@@ -1,12 +1,11 @@
 """Which runs a suite needs, and which of them stand: judged by what the files say, not by their dates."""
 
-import fcntl
 import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import catalogue, params, runs
+from . import catalogue, params, runs, safety
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
         suite: the name of a file in `params/suites`.
         names: models to run; none means all. The autoencoders that they start from join them.
         seeds: whole numbers, or text of such.
-        force: take no run for current.
+        force: take no run for current, and look into no run's folder.
         ablations: with those of `params/ablations`.
 
     Returns:
@@ -61,6 +60,8 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
             kind, values = catalogue.for_run(name, suite, int(seed), found)
             source = plan.get((values.get("encoder_from"), seed))
             plan[name, seed] = Job(kind, values, not force and _is_current(values, source))
+        if force:
+            continue
         for job in [job for job in plan.values() if not job.current and job.params.get("encoder_from")]:
             _need_encoder(plan, job.params["encoder_from"], seed)
     return plan
@@ -85,7 +86,8 @@ def _given(values):
 def _need_encoder(plan, name, seed):
     """Where an encoder that is needed has gone (weights are not in git), its autoencoder runs again."""
     job = plan[name, seed]
-    if (runs.run_dir(job.params["suite"], name, seed) / "encoder.keras").is_file():
+    folder = runs.run_dir(job.params["suite"], name, seed)
+    if runs.read(folder) and (folder / "encoder.keras").is_file():
         return
     for key, other in plan.items():
         if key == (name, seed) or (key[1] == seed and other.params.get("encoder_from") == name):
@@ -95,10 +97,10 @@ def _need_encoder(plan, name, seed):
 def mark(plan, folder, page):
     """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other.
 
-    The marker `report` goes when there is a run to do, or when the report's `page` is not there.
+    The marker `.report` goes when there is a run to do, or when the report's `page` is not there.
     """
     if not (all(job.current for job in plan.values()) and page.exists()):
-        Path(folder, "report").unlink(missing_ok=True)
+        Path(folder, ".report").unlink(missing_ok=True)
     for (model, seed), job in plan.items():
         marker = Path(folder, model, f"seed_{seed}")
         if not job.current:
@@ -115,15 +117,13 @@ def lock(folder):
         runs.RunError: another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(handle, 20).decode() or "unknown"
-        raise runs.RunError(f"suite {folder.name} is already running, as process {holder}") from None
+    path = folder / ".lock"  # no model's name begins with a dot
+    handle = safety.hold(path)
+    if handle is None:
+        holder = path.read_text() or "unknown"
+        raise runs.RunError(f"suite {folder.name} is already running, as process {holder}")
     os.ftruncate(handle, 0)
     os.write(handle, str(os.getpid()).encode())
-    os.set_inheritable(handle, False)
 
 
 def describe(plan):

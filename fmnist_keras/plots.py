@@ -8,10 +8,12 @@ Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers in [0, 9].
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib import patheffects
 
 from .data import CLASS_NAMES
 
 PALETTE = sns.color_palette("colorblind")
+MARKERS = "osD^vPX<>p"
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 
 
@@ -125,11 +127,12 @@ def error_maps(maps, stripe):
     return figure
 
 
-def confusion_matrix(shares):
+def confusion_matrix(shares, title=""):
     """Figure 3 of the paper: rows are true classes and sum to 1.
 
     Args:
         shares: `(10, 10)` in [0, 1], see `evaluation.normalised_rows`.
+        title: above the figure, and the first words of its alt text.
     """
     recall = np.diag(shares)
     off = np.where(np.eye(len(shares), dtype=bool), -1, shares)
@@ -139,12 +142,11 @@ def confusion_matrix(shares):
         f"to {recall.max():.2f} ({CLASS_NAMES[recall.argmax()]}); the largest confusion is "
         f"{CLASS_NAMES[true]} taken for {CLASS_NAMES[taken]}, {off.max():.2f}."
     )
-    figure, axes = new_figure(alt, size=(7.4, 6.2))
+    figure, axes = new_figure(f"{title}: {alt}" if title else alt, size=(6.8, 6.4))
     labels = {"xticklabels": CLASS_NAMES, "yticklabels": CLASS_NAMES}
-    sns.heatmap(
-        *(shares,), annot=True, fmt=".2f", cmap="Blues", vmin=0, vmax=1, square=True, ax=axes, **labels
-    )
-    axes.set(xlabel="predicted class", ylabel="true class")
+    shown = {"annot": True, "fmt": ".2f", "cbar": False}  # each cell says its share: no need of a scale
+    sns.heatmap(shares, cmap="Blues", vmin=0, vmax=1, square=True, ax=axes, **shown, **labels)
+    axes.set(xlabel="predicted class", ylabel="true class", title=title)
     axes.tick_params(axis="x", rotation=45)
     plt.setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
     return figure
@@ -163,7 +165,7 @@ def reliability(calibration):
     )
     figure, axes = new_figure(alt, size=(4.6, 4.2))
     axes.plot([0, 1], [0, 1], ":", color="0.5", label="perfect calibration")
-    axes.plot(confidence[full], accuracy[full], "o-", color=PALETTE[0], label="this model")
+    axes.plot(confidence[full], accuracy[full], "o-", color=PALETTE[0], label="this model", clip_on=False)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     axes.legend(frameon=False)
     sns.despine(figure)
@@ -183,11 +185,15 @@ def latent_space(points, labels, variance=None):
     if variance is not None:
         alt = f"{len(points)} codes by class on two principal components, {variance:.0%} of their variance."
         axis_names = "first principal component", "second principal component"
-    figure, axes = new_figure(alt, size=(7.4, 4.8))
-    tab10 = sns.color_palette("tab10")
+    figure, axes = new_figure(alt, size=(7.6, 5.2))
+    halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
     for label, name in enumerate(CLASS_NAMES):
-        axes.scatter(*points[labels == label].T, s=6, color=tab10[label], label=name, linewidths=0)
+        members, marker = points[labels == label], {"color": PALETTE[label], "marker": MARKERS[label]}
+        axes.scatter(*members.T, s=11, label=f"{label}  {name}", linewidths=0, alpha=0.8, **marker)
+        if len(members):  # its number stands amid a class: ten colours alone are too many to tell apart
+            at = np.median(members, axis=0)
+            axes.annotate(label, at, ha="center", va="center", size=13, weight="bold", path_effects=halo)
     axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
-    axes.legend(frameon=False, markerscale=3, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.legend(frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
     sns.despine(figure)
     return figure

@@ -5,6 +5,9 @@ Everything is made from `metrics.json` and `history.csv`; no model is loaded.
 
 import itertools
 import json
+import os
+from html import escape
+from urllib.parse import quote
 
 import numpy as np
 
@@ -44,19 +47,27 @@ def failed(suite):
     """Runs whose last try failed: a list of (name, path of the failed notebook below the suite)."""
     folder = runs.reports_dir() / suite
     paths = sorted(folder.glob("*/seed_*.failed.ipynb"))
-    return [(f"{p.parent.name}, {p.name.split('.')[0]}", p.relative_to(folder).as_posix()) for p in paths]
+    return [
+        (escape(f"{p.parent.name}, {p.name.split('.')[0]}"), quote(p.relative_to(folder).as_posix()))
+        for p in paths
+    ]
 
 
 def html(table, index=True):
-    """A table as HTML that scrolls sideways by itself on a narrow screen."""
+    """A table as HTML that scrolls sideways by itself on a narrow screen.
+
+    Its cells are shown as text, unless the function that made it says in `attrs` that they are HTML.
+    """
     from IPython.display import HTML
 
-    body = table.to_html(escape=False, border=0, index=index, classes="wide")
+    escape = not table.attrs.get("html")
+    table = table.rename_axis(index=None, columns=table.index.name)  # in the corner, not in a row of its own
+    body = table.to_html(escape=escape, border=0, index=index, classes="wide").replace(" ± ", "&nbsp;±&nbsp;")
     return HTML(f'<div class="scroll" tabindex="0">{body}</div>')
 
 
 def figure_of(run, name):
-    """A figure that a run has saved, as an `IPython.display.Image` with its alt text."""
+    """A figure of pixels that a run has saved, as an `IPython.display.Image` with its alt text."""
     from IPython.display import Image as Shown
     from PIL import Image
 
@@ -64,11 +75,6 @@ def figure_of(run, name):
     with Image.open(path) as image:
         alt, width = image.text["Description"], int(image.width / 1.5)
     return Shown(filename=path, alt=f"{run['model']}: {alt}", width=width)
-
-
-def shown(figure):
-    """A figure made for the report alone, as an `IPython.display.Image` with its alt text; closes it."""
-    return runs.as_image(figure)
 
 
 def histories(grouped):
@@ -93,6 +99,10 @@ def opening(suite, grouped):
     lines += [
         f"> **Failed:** {name}; [its notebook]({path}) holds the error." for name, path in failed(suite)
     ]
+    for where, reason in runs.damaged(suite):
+        name = escape(f"{where.parent.name}, {where.name}")
+        reason = escape(reason.replace(f"{where}{os.sep}", ""))
+        lines.append(f"> **Damaged, so left out:** {name}: {reason}. The next `make` runs it again.")
     if first and (texts := _still_to_run(suite, grouped)):
         lines.append(f"> **Still to run:** {'; '.join(texts)}.")
     return "\n\n".join(filter(None, lines))

@@ -1,26 +1,21 @@
 """A run's folder, `reports/<suite>/<model>/seed_<k>/`: written whole or not at all, and read back."""
 
 import hashlib
-import io
 import json
 import os
 import platform
 import shutil
-import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
-from . import IMPORTED
+from . import IMPORTED, safety, whole
+from .whole import RunError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA_VERSION = 1
-
-
-class RunError(RuntimeError):
-    """A run's folder is missing something, or does not hold what it should."""
 
 
 def reports_dir():
@@ -42,38 +37,26 @@ def start(params):
 
     Returns:
         The folder's `Path`.
+
+    Raises:
+        RunError: `run_dir` is a folder of something else, which `finish` would replace.
     """
     usual = run_dir(params["suite"], params["model"], params["seed"])
-    final = reports_dir() / params["run_dir"] if params["run_dir"] else usual
-    final.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{final.name}.partial-", dir=final.parent))
+    final = (reports_dir() / params["run_dir"]).resolve() if params["run_dir"] else usual
+    if final != usual and final.exists() and not (final / "metrics.json").is_file():
+        allowed = "allowed: a new folder, or one that holds a run"
+        raise RunError(f"run_dir: {final} holds no run, and would be replaced by one; {allowed}")
+    partial = safety.hidden_folder(final, "partial")
     (partial / "figures").mkdir()
     (partial / "final").write_text(str(final.absolute()))
     return partial
 
 
 def save_figure(folder, name, figure):
-    """Write `figures/<name>.png`, with the alt text inside as its description; see `as_image`."""
-    return as_image(figure, folder / "figures" / f"{name}.png")
+    """Write `figures/<name>.png`, and for a chart `<name>.svg` beside it; see `figures.shown`."""
+    from .figures import shown
 
-
-def as_image(figure, path=None):
-    """A figure as an `IPython.display.Image` whose alt text is the figure's label; closes the figure.
-
-    Args:
-        figure: a `matplotlib.figure.Figure`.
-        path: where the PNG is written too, or None.
-    """
-    import matplotlib.pyplot as plt
-    from IPython.display import Image
-
-    alt = figure.get_label()
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=120, bbox_inches="tight", metadata={"Description": alt})
-    plt.close(figure)
-    if path is not None:
-        path.write_bytes(png.getvalue())
-    return Image(data=png.getvalue(), alt=alt, width=int(figure.get_figwidth() * 80))
+    return shown(figure, folder / "figures" / f"{name}.png")
 
 
 def finish(folder, kind, params, model, history, dataset, figures):
@@ -125,6 +108,7 @@ def finish(folder, kind, params, model, history, dataset, figures):
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     final = Path((folder / "final").read_text())
     (folder / "final").unlink()
+    (folder / "lock").unlink()
     publish(folder, final)
     return final
 
@@ -138,8 +122,7 @@ def publish(folder, final):
         final.rename(old)
     folder.chmod(0o755)  # mkdtemp's folders are private
     folder.rename(final)
-    for leftover in (old, *final.parent.glob(f".{final.name}.partial-*")):
-        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def read(folder):
@@ -151,16 +134,22 @@ def read(folder):
     Returns:
         dict, see DESIGN section 5, with "folder" added; or None.
     """
+    try:
+        return check(folder)
+    except RunError:
+        return None
+
+
+def check(folder):
+    """What `read` returns, or a `RunError` that says why there is no result; see `whole.check`."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two renames of `publish`
         old.rename(folder)
-    try:
-        metrics = json.loads((folder / "metrics.json").read_text())
-        if metrics["schema_version"] == SCHEMA_VERSION and metrics["model"] == folder.parent.name:
-            return metrics | {"folder": folder}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
+    metrics = whole.check(folder)
+    usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
+    if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:
+        raise RunError(f"{folder / 'metrics.json'} is that of another run, which belongs in {usual}")
+    return metrics
 
 
 def read_suite(suite):
@@ -170,6 +159,17 @@ def read_suite(suite):
     folders = (reports_dir() / suite).glob("*/seed_*")
     found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))
     return [metrics for metrics in found if metrics]
+
+
+def damaged(suite):
+    """Folders of a suite that should hold a run and do not: a list of (`Path`, the reason in words)."""
+    found = []
+    for folder in sorted((reports_dir() / suite).glob("*/seed_*/")):
+        try:
+            check(folder)
+        except RunError as error:
+            found.append((folder, str(error)))
+    return found
 
 
 def read_history(folder):
@@ -189,7 +189,7 @@ def load_encoder(params):
         `keras.Sequential`, see `models.encoder`; its dropout is the classifier's.
 
     Raises:
-        RunError: the autoencoder's run is not there, or is not the one expected.
+        RunError: the autoencoder's run is not there, or its encoder is not the one that it left.
     """
     import keras
 
@@ -205,7 +205,13 @@ def load_encoder(params):
             f"`papermill notebooks/autoencoder.ipynb OUT.ipynb -f params/{params['encoder_from']}.yaml "
             f"-p suite {params['suite']} -p seed {params['seed']}`"
         )
-    encoder.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+    expected = check(path.parent)["encoder_sha256"]
+    try:
+        encoder.set_weights(keras.saving.load_model(path, compile=False).get_weights())
+    except Exception as error:  # Keras raises many kinds; in safe mode a ValueError where there is code in it
+        raise RunError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
+    if weights_sha256(encoder) != expected:
+        raise RunError(f"{path} is not what its run left: metrics.json beside it has other weights' SHA-256")
     return encoder
 
 
@@ -230,11 +236,10 @@ def versions():
 
 def device():
     """The processor or the accelerator that the backend trains on, in words."""
-    import keras
+    from . import training
 
-    accelerators = [name for name in keras.distribution.list_devices() if "cpu" not in name.lower()]
-    if accelerators:
-        return ", ".join(accelerators)
+    if (found := training.accelerator()) is not None:
+        return found
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -85,7 +85,7 @@ def class_table(confusion):
     confusion = np.asarray(confusion)
     scores = evaluation.class_scores(confusion)
     intervals = [evaluation.proportion_interval(row[label], row.sum()) for label, row in enumerate(confusion)]
-    table = pd.DataFrame(scores, index=pd.Index(CLASS_NAMES, name="class")).round(3)
+    table = pd.DataFrame(scores, index=CLASS_NAMES).rename_axis(columns="class").round(3)
     table.insert(2, "recall, 95 % interval", [f"{low:.3f} to {high:.3f}" for low, high in intervals])
     return table.assign(images=confusion.sum(axis=1))
 

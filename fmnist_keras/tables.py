@@ -83,7 +83,13 @@ def cuadro_3(grouped):
             theirs = paper.RESULTS.get(model, {}).get(row)
             ours = spread(values, 1 if percent else 3, percent)
             columns[model][row] = _cell(theirs, ours, np.mean(values), quantity)
-    return pd.DataFrame(columns)
+    return _as_html(pd.DataFrame(columns))
+
+
+def _as_html(table):
+    """Say of a table that its cells are HTML, in which text from files is escaped; see `report.html`."""
+    table.attrs["html"] = True
+    return table
 
 
 def _cell(theirs, ours, mean, quantity):
@@ -159,7 +165,7 @@ def every_run(grouped, suite):
                     "in all": f"{m['seconds']['total']:,.0f} s",
                 }
             )
-    return pd.DataFrame(rows)
+    return _as_html(pd.DataFrame(rows))
 
 
 def environments(grouped):
@@ -180,7 +186,7 @@ def environments(grouped):
 def claims(rows):
     """The fourteen verdicts, see `claims.judge`; HTML inside."""
     css = {judged.HOLDS: "yes", judged.FAILS: "no", judged.OPEN: "open", judged.MISSING: "open"}
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "": f'<a href="#{_anchor(judged.CLAIMS[row["claim"]][2])}">{row["claim"]}</a>',
             "the paper says": escape(row["statement"]),
@@ -191,6 +197,7 @@ def claims(rows):
         }
         for row in rows
     )
+    return _as_html(table)
 
 
 def _anchor(heading):
@@ -212,8 +219,8 @@ def ablations(grouped, bases):
     for name, seeds in grouped.items():
         base, field = bases[name]
         rows[name] = {
-            "starts from": base,
-            "changes": f"{field}: {_text(seeds[0]['params'].get(field))}",
+            "starts from": escape(base),
+            "changes": escape(f"{field}: {_text(seeds[0]['params'].get(field))}"),
             "seeds": ", ".join(_page(run) for run in seeds),
             "validation loss": spread([run["val"]["loss"] for run in seeds]),
             "validation accuracy": spread([run["val"]["accuracy"] for run in seeds], 1, True)
@@ -222,7 +229,7 @@ def ablations(grouped, bases):
             "best epoch": whole(run["best_epoch"] for run in seeds),
             "epochs run": whole(run["epochs_run"] for run in seeds),
         }
-    return pd.DataFrame(rows).T
+    return _as_html(pd.DataFrame(rows).T)
 
 
 def holdout(honest, flattered):

@@ -9,32 +9,45 @@ import yaml
 
 from fmnist_keras import catalogue, data, runs
 
-COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
+COPIED = ("Snakefile", "Makefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = ("model_3", "model_4", "model_8")
+STRIPES = {"constant_pixels": 0, "mse_inside": 0.1, "mse_outside": 0.1, "floor": 0.0}
+OF_KIND = {  # what `metrics.json` holds of one kind alone, for runs that no notebook has made
+    "autoencoder": {"stripes": STRIPES, "pixel_errors": [[0.1] * 28] * 28},
+    "classifier": {"confusion": [[1] * 10] * 10, "started_from_sha256": "AE"},
+}
+
+
+def copied(root, models=MODELS, **suite):
+    """Copy the repository to `root`, with these models alone and a sample suite of one small epoch."""
+    for name in COPIED:
+        source = runs.ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
+    for path in (root / "params").glob("model_*.yaml"):
+        if path.stem not in models:
+            path.unlink()
+    shutil.rmtree(root / "params" / "ablations")
+    suite = {"data": "sample", "protocol": "paper", "epochs": 1, "limit": 64, "batch_size": 32} | suite
+    (root / "params" / "suites" / "sample.yaml").write_text(yaml.safe_dump(suite))
+    return root
 
 
 @pytest.fixture(scope="session")
 def copy(tmp_path_factory):
     """A copy whose path has a space and an accent, with three models, an epoch on 64 images each."""
-    root = tmp_path_factory.mktemp("una copia pequeña")
-    for name in COPIED:
-        source = runs.ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
-    for path in (root / "params").glob("model_*.yaml"):
-        if path.stem not in MODELS:
-            path.unlink()
-    shutil.rmtree(root / "params" / "ablations")
-    suite = {"data": "sample", "protocol": "paper", "epochs": 1, "limit": 64, "batch_size": 32}
-    (root / "params" / "suites" / "sample.yaml").write_text(yaml.safe_dump(suite))
-    return root
+    return copied(tmp_path_factory.mktemp("una copia pequeña"))
+
+
+def engine_call(root, *config):
+    """What `subprocess` needs to call the engine in a copy, its output in one stream."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("REPORTS_DIR", "PYTHONPATH", "HOME")}
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", *(config or ["suite=sample"])]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return {"args": command, "cwd": root, "env": clean, **output}
 
 
 def engine(root, *config, check=True):
-    clean = {k: v for k, v in os.environ.items() if k not in ("REPORTS_DIR", "PYTHONPATH", "HOME")}
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", *(config or ["suite=sample"])]
-    result = subprocess.run(
-        command, cwd=root, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    result = subprocess.run(**engine_call(root, *config))
     assert not check or result.returncode == 0, result.stdout
     return result
 

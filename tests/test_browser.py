@@ -9,7 +9,10 @@ import time
 import urllib.parse
 import urllib.request
 
+import nbformat
 import pytest
+
+from fmnist_keras import figures, plots
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -115,6 +118,20 @@ def lab(copy, first):
     finally:
         server.terminate()
         server.wait(30)
+
+
+def test_jupyterlab_shows_a_chart_with_its_alt_text(browser, lab, copy):
+    chart = figures.shown(plots.curves({"loss": [2, 1], "val_loss": [2, 1]}, "loss", "mean squared error", 2))
+    output = nbformat.v4.new_output("display_data", {"text/html": chart.data})
+    cell = nbformat.v4.new_code_cell("chart", outputs=[output])  # as committed: JupyterLab does not trust it
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), copy / "notebooks" / "chart.ipynb")
+    tab = browser.new_page()
+    tab.goto(f"{lab}/lab/tree/chart.ipynb?reset")
+    image = tab.locator(".jp-OutputArea img")
+    image.wait_for(timeout=60_000)
+    assert "mean squared error over 2 epochs" in image.get_attribute("alt")
+    assert image.evaluate("i => i.complete && i.naturalWidth > 0")
+    tab.close()
 
 
 def test_a_latent_slider_changes_the_decoded_image(browser, lab):

@@ -80,6 +80,22 @@ def test_a_flipped_bit_is_named_with_the_hash_it_should_have(folder):
     expect(folder, name, data.SHA256["sample"][name])
 
 
+def test_a_flipped_bit_in_the_compressed_bytes_is_named_too(folder):
+    name = data.FILES[0]
+    content = bytearray((folder / f"{name}.gz").read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (folder / f"{name}.gz").write_bytes(content)
+    expect(folder, name, data.SHA256["sample"][name])
+
+
+def test_fewer_labels_than_images_are_refused(folder):
+    name = data.FILES[1]
+    content = gzip.decompress((folder / f"{name}.gz").read_bytes())
+    fewer = content[:4] + (5999).to_bytes(4, "big") + content[8:-1]  # a whole IDX file, but one label short
+    (folder / f"{name}.gz").write_bytes(gzip.compress(fewer))
+    expect(folder, name, data.SHA256["sample"][name])
+
+
 @pytest.mark.parametrize(
     "damage", [lambda b: b[: len(b) // 2], lambda b: b"<html>Not found</html>", lambda b: b""]
 )

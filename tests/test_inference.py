@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import OF_KIND
 
 from fmnist_keras import evaluation, export, inference, models, predict, runs, training
 
@@ -15,7 +16,7 @@ def trained(tiny, reports, sample, images):
     made = (("classifier", params, classifier), ("autoencoder", tiny("model_1"), models.autoencoder(*parts)))
     for kind, values, model in made:
         figures = {part: {"loss": 1.0, "accuracy": 0.1} for part in ("train", "val")}
-        figures["confusion"] = np.eye(10, dtype=int).tolist()
+        figures |= OF_KIND[kind] | {"confusion": np.eye(10, dtype=int).tolist()}
         runs.finish(runs.start(values), kind, values, model, history, sample, figures)
     return classifier
 

@@ -1,4 +1,5 @@
 import ast
+import re
 import subprocess
 import sys
 
@@ -62,9 +63,12 @@ def test_the_parameters_cell_holds_every_parameter_as_a_literal_once(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_images_carry_an_alt_text(kind):
     outputs = [o for c in code_cells(runs.ROOT / "notebooks" / f"{kind}.ipynb") for o in c.outputs]
-    images = [o for o in outputs if "image/png" in o.get("data", {})]
-    assert len(images) >= 5
-    assert all(len(o.metadata["image/png"]["alt"]) > 20 for o in images)
+    pixels = [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
+    page = "".join(o.get("data", {}).get("text/html", "") for o in outputs)
+    vectors = re.findall(r'<img alt="([^"]*)"', page)
+    assert len(vectors) == page.count("<img")
+    assert len(pixels + vectors) >= 5
+    assert all(len(alt) > 20 for alt in pixels + vectors)
 
 
 def nbval(path):

@@ -68,6 +68,15 @@ def test_the_eight_files_are_cuadros_1_and_2():
         (GOOD, {"encoder_from": "model_1"}, ["upsampling", "encoder_from", "both"]),
         (GOOD, {"model": "model_8000"}, ["model", "model_8000", "model_9"]),
         (GOOD, {"model": "../model_9"}, ["model", "../model_9", "letters"]),
+        (GOOD, {"model": "{}"}, ["model", "'{}'", "letters"]),
+        (GOOD, {"model": "<script>alert(1)</script>"}, ["model", "<script>", "letters"]),
+        (GOOD, {"model": ".hidden"}, ["model", ".hidden", "letters"]),
+        (GOOD, {"upsampling": "<script>"}, ["upsampling", "<script>", "output_padding or kernel_size"]),
+        (GOOD, {"suite": "../../elsewhere"}, ["suite", "../../elsewhere", "letters"]),
+        (GOOD, {"latent_dim": 64.0}, ["latent_dim", "64.0", "whole number"]),
+        (GOOD, {"learning_rate": float("nan")}, ["learning_rate", "nan", "above 0"]),
+        (GOOD, {"learning_rate": 10**400}, ["learning_rate", "1000", "up to 1.0e+6"]),
+        (GOOD, {"a\nb": 1}, ["'a\\nb'", "unknown"]),
         (CLASSIFIER, {"encoder_from": "model_11"}, ["encoder_from", "model_11", "did you mean model_1?"]),
         (CLASSIFIER, {"encoder_from": "model_6"}, ["encoder_from", "model_6", "no autoencoder"]),
         (CLASSIFIER, {"encoder_from": "model_9"}, ["encoder_from", "model_9", "no autoencoder"]),
@@ -95,7 +104,14 @@ def test_what_is_wrong_is_named_with_file_field_value_and_what_is_allowed(folder
         (b"model: m\xff\n", ["cannot be read"]),
         (b"model: {\n", ["cannot be read"]),
         (b"model: !!python/object:os.system {}\n", ["cannot be read"]),
-        (GOOD.encode() + b"dropout: 0.3\n", ["dropout", "twice"]),
+        (b"model: !!python/object/apply:os.system ['touch evil']\n", ["cannot be read"]),
+        (GOOD.encode() + b"7: 1\n", ["7: 1", "unknown field"]),
+        (GOOD.encode().replace(b"seed: 0", b"seed: 0x" + b"f" * 5000), ["seed", "20000 bits"]),
+        (b"model: 2001-13-45\n", ["cannot be read"]),
+        (b"seed: " + b"9" * 5000, ["cannot be read"]),
+        (b"a: &a [0, 0]\nb: &b [*a, *a, *a]\nseed: *b\n", ["alias"]),
+        (b"model: " + b"[" * 2000, ["cannot be read"]),
+        (GOOD.encode() + b"dropout: 0.3\n", ["'dropout'", "twice"]),
         (b"# " + b"x" * 10_000_000, ["larger than"]),
     ],
 )
@@ -107,6 +123,14 @@ def test_a_file_that_is_no_params_file_is_named(folder, content, words):
     assert "\n" not in str(error.value)
     for word in ("model_9.yaml", *words):
         assert word in str(error.value)
+
+
+def test_autoencoders_cannot_stand_in_a_circle(folder):
+    """Only a classifier has an `encoder_from`, and only an autoencoder can be one: two links at most."""
+    circle = changed(CLASSIFIER, model="model_10", encoder_from="model_9")
+    (folder("model_9", changed(CLASSIFIER, encoder_from="model_10")) / "model_10.yaml").write_text(circle)
+    with pytest.raises(params.ParamsError, match=r"model_9.yaml: encoder_from: 'model_10' is no autoencoder"):
+        catalogue.models(folder("model_9", changed(CLASSIFIER, encoder_from="model_10")))
 
 
 def test_a_ninth_model_is_one_file(folder):

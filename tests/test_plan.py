@@ -1,8 +1,15 @@
 import json
+import shutil
+import zipfile
 
 import pytest
 
 from fmnist_keras import catalogue, params, plan, runs
+
+LANDED = {
+    kind: json.loads((runs.ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json").read_text())
+    for kind, model in (("autoencoder", "model_1"), ("classifier", "model_5"))
+}
 
 
 @pytest.fixture
@@ -13,12 +20,14 @@ def finished(reports):
         kind, values = catalogue.for_run(model, "sample", seed)
         folder = runs.run_dir("sample", model, seed)
         folder.mkdir(parents=True, exist_ok=True)
-        metrics = {"schema_version": 1, "model": model, "kind": kind, "encoder_sha256": encoder}
+        metrics = LANDED[kind] | {"model": model, "seed": seed, "suite": "sample", "encoder_sha256": encoder}
         metrics["params"] = values | {"deterministic": False, "limit": None} | changes
         if kind == "classifier":
             metrics["started_from_sha256"] = encoder
         elif weights:
-            (folder / "encoder.keras").touch()
+            zipfile.ZipFile(folder / "encoder.keras", "w").close()
+        history = runs.ROOT / "reports" / "paper" / LANDED[kind]["model"] / "seed_0" / "history.csv"
+        shutil.copy(history, folder)
         (folder / "metrics.json").write_text(json.dumps(metrics))
 
     return finish
@@ -41,6 +50,16 @@ def test_what_is_finished_is_not_run_again(finished):
     everything(finished)
     assert todo() == []
     assert len(todo(force=True)) == 8
+
+
+def test_a_forced_plan_as_a_node_makes_it_touches_no_folder(finished):
+    finished("model_4")
+    folder = runs.run_dir("sample", "model_4", 0)
+    old = folder.rename(folder.with_name(".seed_0.old"))  # as in the middle of another node's `runs.publish`
+    assert len(todo(force=True)) == 8
+    assert old.exists()
+    assert len(todo()) == 7
+    assert folder.exists()
 
 
 def test_a_model_brings_the_autoencoder_that_it_starts_from(reports):
@@ -104,22 +123,22 @@ def test_markers_stand_for_current_runs_alone(finished, tmp_path):
     everything(finished)
     page.touch()
     plan.mark(plan.jobs("sample"), folder, page)
-    (folder / "report").touch()
+    (folder / ".report").touch()
     plan.mark(plan.jobs("sample"), folder, page)
     assert len(list(folder.glob("*/seed_0"))) == 8
-    assert (folder / "report").exists()
+    assert (folder / ".report").exists()
     finished("model_3", epochs=1)
     plan.mark(plan.jobs("sample"), folder, page)
     assert not (folder / "model_3" / "seed_0").exists()
     assert len(list(folder.glob("*/seed_0"))) == 7
-    assert not (folder / "report").exists()  # it is to be made again when the run is
+    assert not (folder / ".report").exists()  # it is to be made again when the run is
 
 
 def test_a_report_that_is_gone_is_made_again(finished, tmp_path):
     everything(finished)
-    (tmp_path / "report").touch()
+    (tmp_path / ".report").touch()
     plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
-    assert not (tmp_path / "report").exists()
+    assert not (tmp_path / ".report").exists()
 
 
 def test_a_suite_is_locked_for_one(tmp_path):

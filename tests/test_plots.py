@@ -1,9 +1,12 @@
+import html
+from xml.etree import ElementTree
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_keras import evaluation, pictures, plots, runs
+from fmnist_keras import evaluation, figures, pictures, plots, runs
 
 STRIPE = evaluation.stripe_mask()
 HISTORY = {"loss": [0.5, 0.3, 0.31], "val_loss": [0.4, 0.25, 0.29]}
@@ -15,7 +18,7 @@ def closed():
     plt.close("all")
 
 
-def figures(images, labels):
+def every_figure(images, labels):
     counts = evaluation.confusion_counts(labels, np.roll(labels, 1))
     calibration = evaluation.calibration(np.eye(10)[labels], labels)
     return {
@@ -35,21 +38,42 @@ def figures(images, labels):
     }
 
 
+CHARTS = {"curves", "compare", "confusion", "reliability"}
+
+
 def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(images, sample, tmp_path):
     (tmp_path / "figures").mkdir()
-    for name, figure in figures(images, sample.y_val[:256].astype(int)).items():
+    for name, figure in every_figure(images, sample.y_val[:256].astype(int)).items():
         alt = figure.get_label()
         assert len(alt) > 20, name
         assert alt.endswith("."), name
         shown = runs.save_figure(tmp_path, name, figure)
-        assert shown.alt == alt
+        if name in CHARTS:
+            assert shown.data.startswith(f'<img alt="{html.escape(alt)}" width="')
+        else:
+            assert shown.alt == alt
         with Image.open(tmp_path / "figures" / f"{name}.png") as image:
             assert image.text["Description"] == alt  # the report takes it from there
     assert plt.get_fignums() == []
+    assert {path.stem for path in tmp_path.rglob("*.svg")} == CHARTS
+
+
+def test_charts_are_small_vectors_with_real_text_and_the_same_bytes_again(images, sample):
+    made, again = (every_figure(images, sample.y_val[:256].astype(int)) for _ in range(2))
+    for name in CHARTS:
+        text = figures.svg(made[name])
+        assert text == figures.svg(again[name])
+        assert len(text) < 60_000
+        assert "sans-serif" in text  # for readers without the font that it was measured in
+        root = ElementTree.fromstring(text)
+        assert root.findtext("{http://www.w3.org/2000/svg}title") == made[name].get_label()
+        tags = {element.tag.split("}")[1] for element in root.iter()}
+        assert "text" in tags
+        assert "image" not in tags
 
 
 def test_alt_texts_say_their_own_numbers(images, sample):
-    made = figures(images, sample.y_val[:256].astype(int))
+    made = every_figure(images, sample.y_val[:256].astype(int))
     assert "from 0.4000 to 0.2900; best epoch 2 with 0.2500" in made["curves"].get_label()
     assert "model_4 1.0000 and 1.0000" in made["error_maps"].get_label()
     assert "model_1 0.2900" in made["compare"].get_label()

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -8,6 +9,7 @@ from fmnist_keras import paper, report, runs, stories, tables
 def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
     confusion = [[diagonal if row == column else 0 for column in range(10)] for row in range(10)]
     params = {"data": "full", "protocol": "paper", "limit": None, "train_encoder": True}
+    params |= {"model": model, "epochs": 40, "seed": seed}
     params |= paper.HYPERPARAMETERS.get(model, paper.HYPERPARAMETERS["model_5"])
     return {
         "schema_version": 1,
@@ -28,6 +30,9 @@ def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
         "device": "CPU",
         "backend": "tensorflow",
         "versions": {"keras": "3"},
+        "data_sha256": {},
+        "encoder_sha256": "AE",
+        "started_from_sha256": "AE",
     }
 
 
@@ -35,7 +40,8 @@ def save(reports, m):
     folder = reports / "paper" / m["model"] / f"seed_{m['seed']}"
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps(m))
-    (folder / "history.csv").write_text("epoch,loss,val_loss\n1,0.5,0.4\n")
+    rows = [f"{epoch},0.5,0.4" for epoch in range(1, m["epochs_run"] + 1)]
+    (folder / "history.csv").write_text("\n".join(["epoch,loss,val_loss", *rows, ""]))
 
 
 def test_cuadro_3_shows_the_paper_s_number_ours_and_the_difference():
@@ -113,6 +119,22 @@ def test_the_opening_names_what_is_missing_and_what_failed(reports):
     assert "the suite `holdout` of model_5, model_6" in text
 
 
+def test_what_comes_from_files_is_shown_as_text(reports):
+    run = metrics("model_5") | {"device": "<script>alert(1)</script>", "backend": "<b>"}
+    run["params"] |= {"dropout": "<script>"}
+    (reports / "paper" / "<script>").mkdir(parents=True)
+    (reports / "paper" / "<script>" / "seed_0.failed.ipynb").touch()
+    (reports / "paper" / "<script>" / "seed_1").mkdir()
+    grouped = {"model_5": [run]}
+    shown = [report.html(make(grouped)).data for make in (tables.environments, tables.hyperparameters)]
+    shown.append(report.html(tables.ablations(grouped, {"model_5": ("model_6", "dropout")})).data)
+    shown.append(report.opening("paper", grouped))
+    for text in shown:
+        assert "&lt;script&gt;" in text
+        assert "<script>" not in text
+    assert "<b>0.300</b>" in report.html(tables.cuadro_3(grouped)).data  # our own stays HTML
+
+
 def test_every_suite_but_the_paper_s_carries_a_banner():
     assert stories.banner("paper", "full", "paper") == ""
     for arguments in (
@@ -156,6 +178,7 @@ def test_landed_claims_are_what_the_landed_runs_give_and_change_with_them(report
         copy = reports / "paper" / path.relative_to(landed)
         copy.parent.mkdir(parents=True)
         copy.write_text(path.read_text())
+        shutil.copy(path.with_name("history.csv"), copy.parent)
     assert report.judge("paper") == kept
     three, four = (
         sorted((reports / "paper" / name).glob("seed_*/metrics.json")) for name in ("model_3", "model_4")
@@ -164,6 +187,9 @@ def test_landed_claims_are_what_the_landed_runs_give_and_change_with_them(report
         text = one.read_text().replace("model_3", "model_4"), other.read_text().replace("model_4", "model_3")
         other.write_text(text[0])
         one.write_text(text[1])
+        histories = [path.with_name("history.csv") for path in (one, other)]
+        for path, swapped in zip(histories, [path.read_text() for path in reversed(histories)]):
+            path.write_text(swapped)
     swapped = {row["claim"]: row for row in report.judge("paper")}
     for row in kept:
         if row["claim"] in ("C1", "C2") and row["seeds"]:

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import OF_KIND
 
-from fmnist_keras import models, runs, training
+from fmnist_keras import inference, models, runs, training
 
 HISTORY = training.History({"loss": [0.3, 0.2], "val_loss": [0.4, 0.35]}, 2, False, 1.5)
 
@@ -13,7 +14,7 @@ HISTORY = training.History({"loss": [0.3, 0.2], "val_loss": [0.4, 0.35]}, 2, Fal
 def write(params, sample, mark="0.35", kind="autoencoder"):
     model = models.autoencoder(models.encoder(64, 0.2), models.decoder(64, 0.2, "output_padding"))
     folder = runs.start(params)
-    figures = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}}
+    figures = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND[kind]
     return runs.finish(folder, kind, params, model, HISTORY, sample, figures), model
 
 
@@ -77,6 +78,99 @@ def test_a_truncated_or_foreign_metrics_file_is_no_result(reports, content):
     (folder / "metrics.json").write_text(content)
     assert runs.read(folder) is None
     assert runs.read_suite("test") == []
+
+
+@pytest.fixture
+def finished(tiny, reports, sample):
+    return write(tiny("model_4"), sample)[0]
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+def hold(text, encoding="utf-8"):
+    return lambda path: path.write_text(text, encoding=encoding)
+
+
+def swap(old, new):
+    return lambda path: path.write_text(path.read_text().replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("metrics.json", cut),
+        ("metrics.json", hold('["a list"]')),
+        ("metrics.json", hold("null")),
+        ("metrics.json", hold("\xff", encoding="latin-1")),
+        ("metrics.json", swap('"epochs_run": 2', '"epochs_run": NaN')),
+        ("metrics.json", swap('"model": "model_4"', '"model": "model_1"')),
+        ("metrics.json", swap('"seed": 0', '"seed": 1')),
+        ("metrics.json", swap('"suite"', '"sweet"')),
+        ("history.csv", cut),
+        ("history.csv", hold("a,b\n1,2\n")),
+        ("history.csv", hold("epoch,loss,val_loss\n1,0.5,0.4\n2,nan,0.3\n")),
+        ("history.csv", hold("epoch,loss,val_loss\n1,0.5,0.4\n")),
+        ("history.csv", hold("<html>")),
+        ("history.csv", lambda path: path.unlink()),
+        ("encoder.keras", cut),
+        ("encoder.keras", flip),
+        ("encoder.keras", hold("<html>")),
+        ("model.keras", cut),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named_and_the_run_made_again(finished, name, damage):
+    assert runs.read(finished)["epochs_run"] == 2
+    assert runs.damaged("test") == []
+    damage(finished / name)
+    assert runs.read(finished) is None
+    assert runs.read_suite("test") == []
+    ((folder, reason),) = runs.damaged("test")
+    assert folder == finished
+    assert str(finished / name) in reason
+
+
+def test_an_encoder_of_another_run_is_refused(finished, tiny, sample):
+    other, _ = write(tiny("model_1"), sample)
+    params = tiny("model_7", latent_dim=64)
+    assert runs.load_encoder(params).count_params() == 56_064
+    (other / "encoder.keras").replace(finished / "encoder.keras")
+    with pytest.raises(runs.RunError, match=r"encoder\.keras is not what its run left"):
+        runs.load_encoder(params)
+
+
+def test_a_keras_file_with_code_in_it_is_refused(finished, tiny, tmp_path):
+    touched = tmp_path / "touched"
+    code = keras.layers.Lambda(lambda x, path=str(touched): (open(path, "w"), x)[1])  # noqa: SIM115
+    evil = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), code])
+    assert touched.exists(), "the code runs, where it is let"
+    touched.unlink()
+    for name in ("encoder.keras", "model.keras"):
+        evil.save(finished / name)
+    touched.unlink(missing_ok=True)
+    with pytest.raises(runs.RunError, match=r"encoder\.keras cannot be loaded: .*safe"):
+        runs.load_encoder(tiny("model_7", latent_dim=64))
+    with pytest.raises(ValueError, match="safe"):
+        inference.load_model(finished)
+    assert not touched.exists()
+
+
+def test_a_folder_that_holds_no_run_is_not_replaced(tiny, reports, sample):
+    mine = reports / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    with pytest.raises(runs.RunError, match=r"run_dir: .*mine holds no run, and would be replaced"):
+        runs.start(tiny("model_1", run_dir="mine"))
+    assert [path.name for path in reports.iterdir()] == ["mine"]
+    write(tiny("model_1", run_dir="new"), sample)
+    write(tiny("model_1", run_dir="new"), sample)  # a run does take an earlier one's place
 
 
 def test_run_dir_says_where_a_run_goes(tiny, reports, tmp_path, sample):

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import OF_KIND
 
 from fmnist_keras import evaluation, models, runs, training
 
@@ -20,7 +21,9 @@ def trained(tiny, reports, sample, images):
     training.compile(model, params)
     history = training.fit(model, images, images, (images[:64], images[:64]), params)
     folder = runs.start(params)
-    figures = {"train": training.measure(model, images, images), "val": {"loss": 0.1}}
+    figures = {"train": training.measure(model, images, images), "val": {"loss": 0.1}} | OF_KIND[
+        "autoencoder"
+    ]
     runs.finish(folder, "autoencoder", params, model, history, sample, figures)
     return model
 

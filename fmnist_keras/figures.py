@@ -1,0 +1,61 @@
+"""A figure as a page shows it and a folder keeps it: charts as vectors, what holds images as pixels."""
+
+import base64
+import io
+import re
+from html import escape
+
+import matplotlib.pyplot as plt
+from IPython.display import HTML, Image
+from matplotlib.collections import PathCollection
+
+CHART, PICTURE = 96, 80  # pixels of a page to an inch of a figure
+# Text stays text, in the fonts a reader has: the first of these is what matplotlib measures with, and the
+# others are no wider. With a fixed salt and without a date the same numbers give the same bytes.
+SVG = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fmnist_keras",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+}
+
+
+def is_chart(figure):
+    """True where a figure holds neither images nor a cloud of points: vectors draw it crisp, and small."""
+    clouds = [c for axes in figure.axes for c in axes.collections if isinstance(c, PathCollection)]
+    return not clouds and not any(axes.images for axes in figure.axes)
+
+
+def shown(figure, path=None):
+    """A figure for a notebook to show, its label the alt text; closes the figure.
+
+    A chart is an `<img>` that holds an SVG, since neither JupyterLab nor nbconvert gives a bare SVG an alt
+    text; all else is an `IPython.display.Image`.
+
+    Args:
+        figure: a `matplotlib.figure.Figure`.
+        path: where the PNG goes too, with the alt text inside as its description; a chart's SVG goes
+            beside it, with the alt text as its title. None writes nothing.
+    """
+    alt, vector = figure.get_label(), svg(figure) if is_chart(figure) else None
+    width = int(figure.get_figwidth() * (PICTURE if vector is None else CHART))
+    pixels = io.BytesIO()
+    if path is not None or vector is None:
+        figure.savefig(pixels, format="png", dpi=120, bbox_inches="tight", metadata={"Description": alt})
+    plt.close(figure)
+    if path is not None:
+        path.write_bytes(pixels.getvalue())
+        if vector is not None:
+            path.with_suffix(".svg").write_text(vector, encoding="utf-8")
+    if vector is None:
+        return Image(data=pixels.getvalue(), alt=alt, width=width)
+    source = base64.b64encode(vector.encode()).decode()
+    return HTML(f'<img alt="{escape(alt)}" width="{width}" src="data:image/svg+xml;base64,{source}">')
+
+
+def svg(figure):
+    """A figure as the text of an SVG, its label the title; in places to a hundredth of a point."""
+    metadata = {"Title": figure.get_label(), "Date": None, "Creator": None, "Format": None, "Type": None}
+    text = io.StringIO()
+    with plt.rc_context(SVG):
+        figure.savefig(text, format="svg", bbox_inches="tight", metadata=metadata)
+    return re.sub("<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text.getvalue())

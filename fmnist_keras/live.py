@@ -1,0 +1,105 @@
+"""`python -m fmnist_keras.live ARGUMENTS`: Snakemake with these arguments, its running models a line each.
+
+On a terminal a running model has one line, kept in place, and one that stays when it is done; whatever else
+Snakemake says passes above. Elsewhere Snakemake takes this process's place, and its plain lines stay.
+"""
+
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+
+RUN = r"\S+ (?P<run>\S+ seed \d+)"  # the suite, which all lines share, goes
+STARTS = re.compile(f"{RUN}  starts$")
+EPOCH = re.compile(f"{RUN}  epoch (?P<done>\\d+)/(?P<epochs>\\d+)  (?P<figures>.*)")
+ENDS = re.compile(f"(error: )?{RUN}(  done in |: )")
+BAR = 8  # characters: with it a line of numbers fits in 80
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main(arguments):
+    """Run Snakemake; the exit status is Snakemake's."""
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    if not sys.stdout.isatty():
+        os.execv(command[0], command)
+    return follow(command)
+
+
+def follow(command):
+    """Run a command and show its lines as they come, see `take`; its exit status.
+
+    The command has a process group of its own, which is sent each signal that this process gets: Ctrl-C
+    ends all of it. Where this process is killed outright, Linux tells the command to end.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    engine = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        process_group=0,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    )
+
+    def pass_on(number, frame):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(engine.pid, number)
+
+    for number in SIGNALS:
+        signal.signal(number, pass_on)
+    console, board = Console(highlight=False, markup=False, emoji=False), {}
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        for line in engine.stdout:
+            if kept := take(line.rstrip(), board):
+                console.print(kept, soft_wrap=True)
+            live.update(_lines(board), refresh=True)
+    status = engine.wait()
+    return status if status >= 0 else 128 - status
+
+
+def take(line, board):
+    """Take in a line: one that tells how a model stands changes `board` and gives ""; others come back.
+
+    Args:
+        line: what Snakemake or a model printed.
+        board: dict of a running model to what its line shows.
+    """
+    if match := STARTS.match(line):
+        board[match["run"]] = "starts"
+    elif match := EPOCH.match(line):
+        done, epochs = int(match["done"]), int(match["epochs"])
+        filled = round(BAR * done / epochs)
+        bar = "━" * filled + "╌" * (BAR - filled)
+        of = f"{done:{len(match['epochs'])}}/{epochs}"
+        figures = dict(re.findall(r"(\w+) (\S+)", match["figures"]))
+        left = re.search(r"\S+ left", match["figures"])
+        text = f"{bar}  {of}  loss {figures['loss']}  best val_loss {figures['best']}"
+        board[match["run"]] = text + (f"  {left[0]}" if left else "")
+    else:
+        if match := ENDS.match(line):
+            board.pop(match["run"], None)
+        return line
+    return ""
+
+
+def _lines(board):
+    from rich.text import Text
+
+    width = max(map(len, board), default=0)
+    lines = [f"{run:{width}}  {shown}" for run, shown in board.items()]
+    return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+
+
+def _end_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
