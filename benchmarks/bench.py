@@ -64,9 +64,10 @@ class Bench:
 
     def env(self, threads=None, root=None, **more):
         """The environment of a command; `threads` None leaves every framework its default."""
-        unset = {*THREADS, "REPORTS_DIR"}
+        unset = {*THREADS, "REPORTS_DIR", "KERAS_BACKEND"}
         env = {name: value for name, value in os.environ.items() if name not in unset}
         env |= {"PYTHONPATH": str(root or self.root), "TF_CPP_MIN_LOG_LEVEL": "3", **more}
+        env["CUDA_VISIBLE_DEVICES"] = "-1"  # everything on the CPU, also where there is a GPU
         return env | ({name: str(threads) for name in THREADS} if threads else {})
 
     def engine(self, reports, *config, root=None, cores="all", threads=None):
@@ -120,7 +121,7 @@ def say(text):
 
 def throughput(bench):
     """Section 1: training images a second, after the first epoch."""
-    images = 500 if bench.quick else 10_000
+    images = 500 if bench.quick else 8_000
     models = QUICK if bench.quick else MEASURED
     common = ["--suite", "sample" if bench.quick else "paper", "--val-limit", "100", "--epochs", "2"]
     some = [*common, "--limit", str(images)]
@@ -168,10 +169,11 @@ def suite(bench):
     ways = {
         "pytorch": lambda: one_after_another(bench, "pytorch", "sample", formats),
         "keras": lambda: one_after_another(bench, "keras", "sample", formats),
-        "project, one after another": lambda: project(cores=1, threads=CORES),
-        "project": lambda: project(),
+        "project": project,
     }
-    return {"formats": formats, "runs": bench.rounds(ways)}
+    found = bench.rounds(ways)
+    once = {"project, one after another": lambda: project(cores=1, threads=CORES)}
+    return {"formats": formats, "runs": found | bench.rounds(once, 1)}
 
 
 def paper(bench):
@@ -279,7 +281,7 @@ def growth(bench):
     root = bench.copy("growth")
     images = (100, 200) if bench.quick else (5_000, 10_000, 20_000, 40_000, 60_000)
     epochs = (1, 2) if bench.quick else (1, 2, 4, 8)
-    counts = (1, 2) if bench.quick else (1, 2, 4, 8)
+    counts = (1, 2) if bench.quick else (1, 2, 4, 6)
     base = yaml.safe_load((root / "params" / "model_1.yaml").read_text())
     base |= {"data": "sample" if bench.quick else "full", "epochs": 1, "limit": images[0]}
     shutil.rmtree(root / "params" / "ablations")
@@ -313,10 +315,9 @@ def growth(bench):
             "epochs": {n: made[name] for n, name in longer.items()},
         }
 
-    ways = {"runs": runs}
-    ways |= {f"models {n}": lambda n=n: engine(tiny[:n]) for n in counts}
-    ways |= {f"seeds {n}": lambda n=n: engine(tiny[:1], n) for n in counts[1:-1] or counts[1:]}
-    return bench.rounds(ways)
+    once = {f"models {n}": lambda n=n: engine(tiny[:n]) for n in counts}
+    once |= {f"seeds {n}": lambda n=n: engine(tiny[:1], n) for n in counts[1:]}
+    return bench.rounds({"runs": runs}) | bench.rounds(once, 1)
 
 
 def again(bench):
@@ -355,12 +356,12 @@ def written(reports):
 SECTIONS = {"1": throughput, "2": suite, "3": paper, "4": floor, "5": growth, "6": again}
 
 
-def machine(torch):
-    """Where and with what a section was measured."""
+def machine(torch, load):
+    """Where and with what a section was measured; `load` is the machine's before the bench began."""
     cpu = Path("/proc/cpuinfo").read_text().splitlines()
     found = {"cpu": next(line.split(":", 1)[1].strip() for line in cpu if line.startswith("model name"))}
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    found |= {"cores": CORES, "memory_gb": round(memory), "load_before": round(os.getloadavg()[0], 2)}
+    found |= {"cores": CORES, "memory_gb": round(memory), "load_before": round(load, 2)}
     found |= {"python": sys.version.split()[0]}
     sys.path.append(str(torch))  # for its version alone
     for name in ("keras", "tensorflow", "torch", "numpy", "snakemake", "papermill"):
@@ -391,11 +392,12 @@ def arguments():
 
 def main():
     """Measure the sections asked for, then write the page."""
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(given.repeats, given.quick, Path(folder), given.torch.resolve())
         for name in given.sections:
             say(f"section {name}: {SECTIONS[name].__doc__.splitlines()[0].split(': ', 1)[1]}")
-            where, start = machine(bench.torch), time.perf_counter()
+            where, start = machine(bench.torch, load), time.perf_counter()
             found = SECTIONS[name](bench)
             about = {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": where, "quick": given.quick}
             about |= {"took": round(time.perf_counter() - start), "repeats": given.repeats}

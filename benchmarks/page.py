@@ -68,7 +68,7 @@ def _where(sections):
         load = max(section["machine"]["load_before"] for _, section in members)
         numbers = ", ".join(sorted(number for number, _ in members))
         when = f"Sections {numbers}, {dates[0]} to {dates[-1]}, {took:.0f} minutes"
-        lines.append(f"{where}. {when}; load average before a section at most {load}.")
+        lines.append(f"{where}. {when}; load average before it began at most {load}.")
     return "\n\n".join(lines)
 
 
@@ -165,7 +165,7 @@ def suite(sections):
     """Section 2: the sample as measured; the paper's scale as estimated, where section 3 was measured."""
     names = {
         "project": "this project, `--cores all`",
-        "project, one after another": "this project, `--cores 1`, all threads",
+        "project, one after another": "this project, `--cores 1`, all threads (once)",
         "keras": "Keras' defaults, eight scripts one after another, all threads",
         "pytorch": "PyTorch, eight scripts one after another, all threads",
     }
@@ -327,8 +327,8 @@ def growth(sections):
     memory = median(r["images"][last]["memory"] for r in section["runs"])
     before = f"""*Images* (of training; of validation at most 10,000) and *epochs* (on the fewest images):
         wall time of a run of model 1, as many at once as there are cores. *Models* and *seeds*: wall time of
-        the engine on that many tiny runs. Slopes by least squares; a point is on the line where the line is
-        within {LINEAR:.0%} of it."""
+        the engine on that many tiny runs, once each. Slopes by least squares; a point is on the line where
+        the line is within {LINEAR:.0%} of it."""
     after = f"Not on one line: {', '.join(bent)}." if bent else "All four grow along a line."
     after += f""" A run on {int(last):,} images holds {memory / 1024:.2f} GB at its peak, its kernel and the
         process that started it added."""
