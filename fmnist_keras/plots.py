@@ -12,6 +12,7 @@ from matplotlib import patheffects
 
 from .data import CLASS_NAMES
 
+FEW = 10  # images in a bin of the reliability diagram, below which its accuracy is mostly chance
 PALETTE = sns.color_palette("colorblind")
 MARKERS = "osD^vPX<>p"
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
@@ -165,7 +166,12 @@ def reliability(calibration):
     )
     figure, axes = new_figure(alt, size=(4.6, 4.2))
     axes.plot([0, 1], [0, 1], ":", color="0.5", label="perfect calibration")
-    axes.plot(confidence[full], accuracy[full], "o-", color=PALETTE[0], label="this model", clip_on=False)
+    drawn = {"color": PALETTE[0], "clip_on": False}
+    axes.plot(confidence[full], accuracy[full], "o-", label="this model", **drawn)
+    few = full & (count < FEW)
+    if few.any():
+        label = f"a bin of fewer than {FEW} images"
+        axes.plot(confidence[few], accuracy[few], "o", markerfacecolor="white", label=label, **drawn)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     axes.legend(frameon=False)
     sns.despine(figure)

@@ -1,7 +1,10 @@
+import io
+
 import keras
 import numpy as np
 import pytest
 from conftest import OF_KIND
+from PIL import Image
 
 from fmnist_keras import evaluation, export, inference, models, predict, runs, training
 
@@ -91,3 +94,37 @@ def test_code_in_a_model_file_is_refused(trained, reports):
     evil.save(folder / "model.keras")
     with pytest.raises(ValueError, match=r"[Ll]ambda"):
         inference.load_model(folder)
+
+
+def picture(pixels, format="PNG", mode="L"):
+    content = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(content, format)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(("format", "mode"), [("PNG", "L"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "RGB")])
+@pytest.mark.parametrize("light", [True, False], ids=["light background", "dark background"])
+def test_a_picture_of_any_size_becomes_what_the_data_set_would_have_made_of_it(sample, format, mode, light):
+    original = sample.x_val[1]  # a pullover, 28 pixels tall and somewhat narrower
+    large = np.full((500, 700), 0, np.uint8)
+    large[90:426, 150:486] = original.repeat(12, 0).repeat(12, 1)
+    made = inference.from_picture(picture(255 - large if light else large, format, mode))
+    assert (made.shape, made.dtype) == ((28, 28), np.uint8)
+    assert np.corrcoef(made.ravel(), original.ravel())[0, 1] > 0.95
+    rows, columns = (np.flatnonzero((made > 25).any(axis)) for axis in (1, 0))
+    assert (rows[0], rows[-1]) == (0, 27)  # its longer side fills the frame
+    assert abs(columns[0] - (27 - columns[-1])) <= 1  # and it stands in the middle
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "no PNG or JPEG"),
+        (b"<html>", "no PNG or JPEG"),
+        (picture(np.zeros((40, 40), np.uint8))[:50], "no PNG or JPEG"),
+        (picture(np.full((40, 40), 255, np.uint8)), "shows nothing"),
+    ],
+)
+def test_a_file_that_shows_nothing_is_refused_with_a_sentence(content, words):
+    with pytest.raises(ValueError, match=words):
+        inference.from_picture(content)
