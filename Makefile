@@ -64,12 +64,12 @@ badges: $(VENV)/installed  ## badges to Colab and Binder, from the git remote or
 	@$(PY) -m fmnist_keras badges $(if $(REPOSITORY),--repository $(REPOSITORY))
 
 # PyTorch goes into a folder of its own, so that what is measured is the environment that everyone has.
-$(VENV)/torch: benchmarks/requirements.txt $(VENV)/installed
-	@echo "Installing benchmarks/requirements.txt into $@ ..."
-	@$(PY) -m pip install --quiet --upgrade --target $@ -r $<
+$(VENV)/torch/installed: benchmarks/requirements.txt $(VENV)/installed
+	@echo "Installing benchmarks/requirements.txt into $(VENV)/torch ..."
+	@$(PY) -m pip install --quiet --upgrade --target $(VENV)/torch -r $<
 	@touch $@
 
-bench: data $(VENV)/torch  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="1 2"
+bench: data $(VENV)/torch/installed  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="1 2"
 	@$(PY) benchmarks/bench.py --torch $(VENV)/torch --repeats $(REPEATS) --sections $(SECTIONS)
 
 backends: $(VENV)/installed  ## JAX and PyTorch beside TensorFlow: KERAS_BACKEND=jax make report

@@ -66,8 +66,8 @@ def train(name, given):
     val_limit = given.val_limit or params.get("limit")
     fk.training.seed_everything(0)
     dataset = load(params["data"], params["protocol"])
-    x_train = fk.data.to_float(dataset.x_train[:limit])
-    x_val = fk.data.to_float(dataset.x_val[:val_limit])
+    convert = fk.training.as_tensor if given.how == "project" else fk.data.to_float
+    x_train, x_val = convert(dataset.x_train[:limit]), fk.data.to_float(dataset.x_val[:val_limit])
     y_train, y_val = dataset.y_train[:limit], dataset.y_val[:val_limit]
     if kind == "autoencoder":
         y_train, y_val = x_train, x_val
