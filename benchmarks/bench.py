@@ -1,6 +1,6 @@
 """Measure the project against plain Keras and PyTorch on this machine: reports/bench.json and bench.md.
 
-Six sections, in the order of the page. As soon as one is measured, it goes into bench.json with every
+Seven sections, in the order of the page. As soon as one is measured, it goes into bench.json with every
 repetition, the machine, the date and the versions. Sections that are not asked for stay as they are, so that
 a bench that was cut off goes on with `--sections`. page.py makes the page from bench.json alone.
 """
@@ -25,6 +25,8 @@ COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = tuple(f"model_{number}" for number in range(1, 9))
 MEASURED = ("model_1", "model_4", "model_5", "model_8")  # section 1
 QUICK = ("model_4", "model_8")
+TRIED = ("model_1", "model_4")  # section 7: a batch of 100 and one of 1,000
+KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
 CORES = len(os.sched_getaffinity(0))
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 FORMATS = ("contiguous", "channels_last")
@@ -90,10 +92,10 @@ class Bench:
         script = [sys.executable, str(HERE / "pytorch_script.py"), *models]
         return [*script, "--memory-format", layout, *options]
 
-    def scripts(self, commands, threads=None, torch=False):
-        """Run scripts at once, see `watch.together`."""
+    def scripts(self, commands, threads=None, torch=False, **more):
+        """Run scripts at once, with `more` in their environment; see `watch.together`."""
         path = os.pathsep.join([str(self.root), str(self.torch)] if torch else [str(self.root)])
-        return watch.together(commands, self.env(threads) | {"PYTHONPATH": path}, self.root)
+        return watch.together(commands, self.env(threads, **more) | {"PYTHONPATH": path}, self.root)
 
     def rounds(self, ways, repeats=None):
         """Measure each way in turn, then each again: what drifts on the machine hits all of them.
@@ -155,6 +157,31 @@ def same_parameters(lines, counts):
             model, _, count = text.split()
             if counts.setdefault(model, int(count)) != int(count):
                 raise watch.BenchError(f"{model} has {counts[model]} parameters in Keras, {count} in PyTorch")
+
+
+def tried(bench):
+    """Section 7: settings that might make training faster, each against the project's own."""
+    images = 500 if bench.quick else 6_000
+    some = ["--suite", "sample", "--val-limit", "100", "--epochs", "2", "--limit", str(images)]
+    command = bench.keras(QUICK if bench.quick else TRIED, *some, "--how", "project")
+
+    def way(*options, **env):
+        done = bench.scripts([[*command, *options]] * CORES, 1, **env)
+        rates = [{m: images / s for m, s in watch.epoch_seconds(one.lines).items()} for one in done]
+        return {model: sum(rate[model] for rate in rates) for model in rates[0]}
+
+    return {
+        "images": images,
+        "rates": bench.rounds(
+            {
+                "as the project trains": way,
+                "10 steps at a time (`steps_per_execution`)": lambda: way("--steps", "10"),
+                "malloc keeps what is freed": lambda: way(**KEPT),
+                "malloc asks for huge pages": lambda: way(GLIBC_TUNABLES="glibc.malloc.hugetlb=1"),
+                "TensorFlow without oneDNN": lambda: way(TF_ENABLE_ONEDNN_OPTS="0"),
+            }
+        ),
+    }
 
 
 def suite(bench):
@@ -353,7 +380,7 @@ def written(reports):
     return {f"{path.parts[-3]}/{path.parts[-2]}": path.stat().st_mtime_ns for path in found}
 
 
-SECTIONS = {"1": throughput, "2": suite, "3": paper, "4": floor, "5": growth, "6": again}
+SECTIONS = {"1": throughput, "2": suite, "3": paper, "4": floor, "5": growth, "6": again, "7": tried}
 
 
 def machine(torch, load):

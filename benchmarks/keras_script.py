@@ -75,6 +75,7 @@ def train(name, given):
     print(f"{name} parameters {model.count_params()}", flush=True)
     if given.how == "project":
         fk.training.compile(model, params)
+        model.steps_per_execution = given.steps or model.steps_per_execution
         fk.training.fit(model, x_train, y_train, (x_val, y_val), params)
     else:
         jit = True if given.xla else "auto"
@@ -103,6 +104,7 @@ def main():
     parser.add_argument("--val-limit", type=int, help="validate on so many")
     parser.add_argument("--encoders", type=Path, help="folder where autoencoders leave their encoder")
     parser.add_argument("--how", choices=("project", "plain"), default="plain")
+    parser.add_argument("--steps", type=int, help="steps_per_execution, instead of the project's")
     parser.add_argument("--xla", action="store_true", help="which is not Keras' default on a CPU")
     given = parser.parse_args()
     for name in given.models:

@@ -68,6 +68,7 @@ def results():
             **{f"seeds {n}": [10.0 * n] for n in (2, 4)},
         },
         "6": {"nothing": [5.0, 6.0, 7.0], "touched": [12.0], "edited": [40.0]},
+        "7": {"images": 6_000, "rates": {"ours": [{"model_1": 100.0}] * 3, "slow": [{"model_1": 60.0}] * 3}},
     }
     return json.loads(json.dumps({"sections": {number: about | s for number, s in sections.items()}}))
 
@@ -92,7 +93,7 @@ def test_a_frozen_encoder_costs_its_forward_pass_alone():
 
 def test_the_page_comes_from_the_numbers_alone(results):
     text = page.markdown(results)
-    assert re.findall(r"^## (\d)", text, re.M) == ["1", "2", "3", "4", "5", "6"]
+    assert re.findall(r"^## (\d)", text, re.M) == ["1", "2", "3", "4", "5", "6", "7"]
     ratios = {"Keras": "2.00", "PyTorch": "3.20", "PyTorch, a process a core": "2.50"}
     row = next(line for line in text.splitlines() if line.startswith("| model_4 |"))
     assert [cell.strip() for cell in row.split("|")][-4:-1] == list(ratios.values())
@@ -100,6 +101,7 @@ def test_the_page_comes_from_the_numbers_alone(results):
     # 5 MFLOP an image at 50 GFLOP/s: 0.1 ms; 4,000 images a second on two cores: 0.5 ms.
     assert "| model_1 | 100 | 2.00 | 5.00 | 10.00 ms | 50.00 ms | 20% |" in text
     assert "nothing to do takes 6.0 s, after a touch 12.0 s" in text
+    assert "| slow | 0.60 |" in text
     assert "--quick" not in text
     assert "nan" not in text
 
