@@ -362,9 +362,9 @@ def tried(sections):
         rates[way] = {model: median(r[model] for r in repetitions) for model in repetitions[0]}
     ours, *others = rates
     rows = [[way, *(f"{rates[way][m] / rates[ours][m]:.2f}" for m in rates[ours])] for way in others]
-    before = f"""Images a second in `fit`, as in section 1 but on {sections["7"]["images"]:,} images, over those of
-        the project's own settings ({", ".join(f"{m} {rate:,.0f}" for m, rate in rates[ours].items())}): below 1 is
-        slower."""
+    own = ", ".join(f"{model} {rate:,.0f}" for model, rate in rates[ours].items())
+    before = f"""Images a second in `fit`, as in section 1 but on {sections["7"]["images"]:,} images, over
+        those of the project's own settings ({own}): below 1 is slower."""
     best = max((rates[way][m] / rates[ours][m], way, m) for way in others for m in rates[ours])
     after = (
         f"""The most that any of them brought is {best[0]:.2f}, *{best[1]}* on {best[2]}. None is in use."""
