@@ -92,9 +92,10 @@ def as_tensor(images):
 
 def optimizer(params):
     """The optimizer of cuadros I and II, from a run's parameters."""
+    learning_rate = float(params["learning_rate"])  # `1` in a params file is a number too, but not to Keras
     if params["optimizer"] == "adam":
-        return keras.optimizers.Adam(params["learning_rate"], epsilon=params["epsilon"])
-    return keras.optimizers.SGD(params["learning_rate"])  # no momentum, as in the paper
+        return keras.optimizers.Adam(learning_rate, epsilon=params["epsilon"])
+    return keras.optimizers.SGD(learning_rate)  # no momentum, as in the paper
 
 
 def compile(model, params):

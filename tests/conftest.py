@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -30,6 +31,17 @@ def copied(root, models=MODELS, **suite):
     suite = {"data": "sample", "protocol": "paper", "epochs": 1, "limit": 64, "batch_size": 32} | suite
     (root / "params" / "suites" / "sample.yaml").write_text(yaml.safe_dump(suite))
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def foreground():
+    """What tests start hears signals as on a terminal, also where `nohup` or a shell's & started pytest."""
+    deaf = [name for name in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(name) == signal.SIG_IGN]
+    for name in deaf:
+        signal.signal(name, signal.SIG_DFL)
+    yield
+    for name in deaf:
+        signal.signal(name, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")

@@ -86,9 +86,23 @@ def test_the_gallery_marks_what_is_wrong(images):
     labels, predictions = np.array([0, 1, 2]), np.array([0, 1, 4])
     figure = pictures.gallery(images[:3], labels, predictions)
     assert "1 predictions are wrong: Pullover taken for Coat" in figure.get_label()
-    titles = [axes.get_title() for axes in figure.axes[:3]]
-    assert titles == ["T-shirt/top", "Trouser", "✗ Coat"]
-    assert [axes.get_ylabel() for axes in figure.axes[:3]] == ["T-shirt/top", "Trouser", "Pullover"]
+    (axes,) = figure.axes
+    above, beside = ([text.get_text() for text in axes.texts[i::2]] for i in (0, 1))
+    assert above == ["T-shirt/top", "Trouser", "✗ Coat"]
+    assert beside == ["T-shirt/top", "Trouser", "Pullover"]
+    widths = [frame.get_linewidth() for frame in axes.patches]
+    assert widths[0] == widths[1] < widths[2]
+
+
+def test_tiles_stand_row_by_row_with_nothing_between_them():
+    tiles = np.arange(3 * 4 * 5, dtype="float32").reshape(3, 4, 5)
+    canvas, down, across = pictures.mosaic(tiles, columns=2, gap=(1, 2))
+    assert canvas.shape == (4 + 1 + 4, 5 + 2 + 5)
+    np.testing.assert_array_equal(canvas[:4, :5], tiles[0])
+    np.testing.assert_array_equal(canvas[:4, 7:], tiles[1])
+    np.testing.assert_array_equal(canvas[5:, :5], tiles[2])
+    assert np.isnan(canvas).sum() == canvas.size - tiles.size
+    assert (down.tolist(), across.tolist()) == ([1.5, 6.5], [2.0, 9.0])
 
 
 def test_a_model_keeps_its_colour():
