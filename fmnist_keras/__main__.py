@@ -10,172 +10,11 @@ badges                        badges to Colab and Binder in README.md, once it i
 """
 
 import argparse
-import contextlib
-import logging
-import os
-import re
-import shutil
 import sys
-import tempfile
-import time
 
-from . import badges, catalogue, data, params, runs, safety
+from . import badges, data, jobs, params, runs, safety
 
-NOTEBOOKS = runs.ROOT / "notebooks"
 MARKS = ("<!-- cuadro III: make readme -->", "<!-- end -->")
-START_ATTEMPTS = 3  # a kernel that could not start, on a busy machine, is worth another try
-
-
-class JobFailed(RuntimeError):
-    """A notebook failed; the message says where and why, the failed notebook is kept."""
-
-
-def execute(notebook, output, values, label, failed):
-    """Execute a notebook with papermill, its epoch lines printed under `label` as they come.
-
-    Args:
-        notebook: the notebook's `Path`.
-        output: where the executed notebook goes when, and only when, all cells have run.
-        values: dict of parameters.
-        label: what stands before each printed line.
-        failed: where the notebook goes instead when a cell has failed; gone when all have run.
-
-    Raises:
-        JobFailed: a cell failed or the kernel died.
-    """
-    import nbformat
-    import papermill
-
-    _log_epochs(label)
-    partial = output.with_name(f".{os.getpid()}.{output.name}")
-    for attempt in range(1, START_ATTEMPTS + 1):
-        try:
-            with tempfile.TemporaryFile("w+") as log, _stderr_into(log):
-                papermill.execute_notebook(
-                    *(str(notebook), str(partial), values),
-                    cwd=str(runs.ROOT),
-                    log_output=True,
-                    progress_bar=False,
-                    shutdown_kernel="immediate",  # it may be in the middle of a fit and deaf to a request
-                )
-            break
-        except Exception as error:
-            if isinstance(error, RuntimeError) and not _began(partial) and attempt < START_ATTEMPTS:
-                print(f"{label}  the kernel did not start, trying again", flush=True)
-                continue
-            if partial.is_file():
-                partial.replace(failed)
-            reason = getattr(error, "evalue", None) or " ".join(str(error).split())
-            reason = safety.disk_full(error) or safety.disk_full(reason) or reason
-            raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
-    executed = nbformat.read(partial, 4)
-    for path in ("input_path", "output_path"):  # of this machine, and of no use on another
-        executed.metadata.papermill.pop(path, None)
-    nbformat.write(executed, partial)
-    failed.unlink(missing_ok=True)
-    partial.replace(output)
-
-
-def _began(notebook):
-    """Has a cell of this notebook, as far as it was written, run?"""
-    import nbformat
-
-    try:
-        return any(cell.get("execution_count") for cell in nbformat.read(notebook, 4).cells)
-    except FileNotFoundError:
-        return False
-    except nbformat.reader.NotJSONError:  # cut off in the middle: there was something to write
-        return True
-
-
-def _log_epochs(label):
-    """Let papermill's log of the cells' output print its epoch lines, and nothing else."""
-
-    class EpochLines(logging.Handler):
-        began = None
-
-        def emit(self, record):
-            for line in record.getMessage().splitlines():
-                if match := re.match(r"epoch (\d+)/(\d+) ", line):
-                    done, epochs = map(int, match.groups())
-                    self.began = self.began or (time.monotonic(), done)
-                    print(f"{label}  {line}{self.left(done, epochs)}", flush=True)
-
-        def left(self, done, epochs):
-            since, first = self.began
-            if done in (first, epochs):
-                return ""
-            seconds = (time.monotonic() - since) / (done - first) * (epochs - done)
-            return f"  {seconds // 60:.0f}:{seconds % 60:02.0f} left at most"
-
-    logger = logging.getLogger("papermill")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.handlers = [EpochLines()]
-
-
-@contextlib.contextmanager
-def _stderr_into(file):
-    """Keep what a kernel writes to its stderr outside of any cell off the terminal."""
-    saved = os.dup(2)
-    os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-@contextlib.contextmanager
-def _scratch(final):
-    """A hidden folder beside `final` that is gone at the end; see `safety.hidden_folder`."""
-    folder = safety.hidden_folder(final, "job")
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def run(model, suite, seed):
-    """Train and evaluate one model of a suite; its folder appears when everything in it is there."""
-    from . import pages
-
-    label = f"{suite} {model} seed {seed}"
-    kind, values = catalogue.for_run(model, suite, seed)
-    final = runs.run_dir(suite, model, seed)
-    with _scratch(final) as scratch:
-        made = scratch / final.name
-        notebook = scratch / "notebook.ipynb"
-        values |= {"run_dir": os.path.relpath(made, runs.reports_dir())}
-        print(f"{label}  starts", flush=True)
-        failed = final.with_name(f"{final.name}.failed.ipynb")
-        execute(NOTEBOOKS / f"{kind}.ipynb", notebook, values, label, failed)
-        pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
-        notebook.replace(made / "notebook.ipynb")
-        runs.publish(made, final)
-    metrics = runs.read(final)
-    print(
-        f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {metrics['best_epoch']} of "
-        f"{metrics['epochs_run']}, val loss {metrics['val']['loss']:.4f}",
-        flush=True,
-    )
-
-
-def suite_report(suite):
-    """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`."""
-    from . import pages
-
-    folder = runs.reports_dir() / suite
-    with _scratch(folder / "report") as scratch:
-        notebook = scratch / "report.ipynb"
-        failed = folder / "report.failed.ipynb"
-        execute(NOTEBOOKS / "report.ipynb", notebook, {"suite": suite}, f"{suite} report", failed)
-        pages.page(notebook, scratch / "index.html", f"Suite {suite}")
-        notebook.replace(folder / "report.ipynb")
-        (scratch / "index.html").replace(folder / "index.html")
-    page = folder / "index.html"
-    shown = page.relative_to(runs.ROOT) if page.is_relative_to(runs.ROOT) else page
-    print(f"{suite} report  {shown}", flush=True)
 
 
 def readme():
@@ -221,7 +60,7 @@ def main(arguments=None):
                 print(f"  {name}  {array.shape}  SHA-256 {data.SHA256['full'][name][:16]}…  verified")
         elif given.command == "run":
             safety.end_cleanly(given.parent)
-            run(given.model, given.suite, given.seed)
+            jobs.run(given.model, given.suite, given.seed)
         elif given.command == "claims":
             from . import report
 
@@ -239,8 +78,8 @@ def main(arguments=None):
             badges.write(badges.repository(given.repository))
         else:
             safety.end_cleanly(given.parent)
-            suite_report(given.suite)
-    except (data.DataError, params.ParamsError, runs.RunError, badges.NoAddress, JobFailed) as error:
+            jobs.report(given.suite)
+    except (data.DataError, params.ParamsError, runs.RunError, badges.NoAddress, jobs.JobFailed) as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         if not safety.disk_full(error):

@@ -3,7 +3,7 @@ import papermill
 import pytest
 
 from fmnist_keras import __main__ as main
-from fmnist_keras import data, safety
+from fmnist_keras import data, jobs, safety
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def engine(monkeypatch, tmp_path):
                 raise outcome
 
         monkeypatch.setattr(papermill, "execute_notebook", execute)
-        main.execute("in.ipynb", tmp_path / "out.ipynb", {}, "model_1", tmp_path / "out.failed.ipynb")
+        jobs.execute("in.ipynb", tmp_path / "out.ipynb", {}, "model_1", tmp_path / "out.failed.ipynb")
 
     return play
 
@@ -38,13 +38,13 @@ def test_a_kernel_that_could_not_start_is_tried_again(engine, tmp_path, capsys):
 
 
 def test_after_three_tries_it_has_failed(engine):
-    with pytest.raises(main.JobFailed, match="Kernel died before replying"):
+    with pytest.raises(jobs.JobFailed, match="Kernel died before replying"):
         engine((DIED, False), (DIED, False), (DIED, False))
 
 
 def test_a_cell_that_fails_is_not_tried_again_and_spares_what_was_there(engine, tmp_path):
     (tmp_path / "out.ipynb").write_text("the last good one")
-    with pytest.raises(main.JobFailed, match="model_1: out of luck"):
+    with pytest.raises(jobs.JobFailed, match="model_1: out of luck"):
         engine((RuntimeError("out of luck"), True), (None, True))
     assert (tmp_path / "out.ipynb").read_text() == "the last good one"
     assert nbformat.read(tmp_path / "out.failed.ipynb", 4).cells[0].source == "1 + 1"
