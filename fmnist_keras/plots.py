@@ -51,7 +51,7 @@ def curves(history, name, ylabel, best_epoch, model):
         f"from {val[0]:.4f} to {val[-1]:.4f}; best epoch {best_epoch} with {val[best_epoch - 1]:.4f}."
     )
     figure, axes = new_figure(alt)
-    axes.plot(epochs, train, "--", color="0.45", label="training (dropout on)")
+    axes.plot(epochs, train, "--", color="0.25", label="training (dropout on)")
     axes.plot(epochs, val, color=colour(model), label="validation")
     axes.plot(best_epoch, val[best_epoch - 1], "o", color="black", label=f"best epoch: {best_epoch}")
     axes.set(xlabel="epoch", ylabel=ylabel)
