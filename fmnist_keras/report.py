@@ -54,16 +54,18 @@ def failed(suite):
 
 
 def html(table, index=True):
-    """A table as HTML that scrolls sideways by itself on a narrow screen.
+    """A table as HTML, or a sentence where it has no row.
 
     Its cells are shown as text, unless the function that made it says in `attrs` that they are HTML.
     """
     from IPython.display import HTML
 
+    if table.empty:
+        return HTML("<p>None in this suite.</p>")
     escape = not table.attrs.get("html")
     table = table.rename_axis(index=None, columns=table.index.name)  # in the corner, not in a row of its own
-    body = table.to_html(escape=escape, border=0, index=index, classes="wide").replace(" ± ", "&nbsp;±&nbsp;")
-    return HTML(f'<div class="scroll" tabindex="0">{body}</div>')
+    body = table.to_html(escape=escape, border=0, index=index, classes="wide")
+    return HTML(body.replace(" ± ", "&nbsp;±&nbsp;"))
 
 
 def figure_of(run, name):

@@ -135,6 +135,11 @@ def test_what_comes_from_files_is_shown_as_text(reports):
     assert "<b>0.300</b>" in report.html(tables.cuadro_3(grouped)).data  # our own stays HTML
 
 
+def test_a_table_without_a_row_is_a_sentence():
+    assert report.html(tables.holdout({}, {})).data == "<p>None in this suite.</p>"
+    assert report.html(tables.ablations({}, {})).data == "<p>None in this suite.</p>"
+
+
 def test_every_suite_but_the_paper_s_carries_a_banner():
     assert stories.banner("paper", "full", "paper") == ""
     for arguments in (
