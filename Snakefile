@@ -8,6 +8,7 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -83,7 +84,7 @@ if workflow.is_main_process:
 # A job takes the place of its shell, so that its parent is this process, and ends when this process does:
 # killed, Snakemake cannot take its jobs along. It does not hear a terminal's Ctrl-C, at which Python would
 # print a traceback while it still imports: `stop` tells it.
-JOB = [sys.executable, "-m", "fmnist_keras"]
+JOB = f"trap '' INT; exec {shlex.join([sys.executable, '-m', 'fmnist_keras'])}"
 PARENT = os.getpid()
 
 
@@ -111,7 +112,7 @@ rule run:
         mem_mb=3000,
         runtime=120,
     shell:
-        "trap '' INT; exec {JOB:q} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed} --parent {PARENT}"
+        "{JOB} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed} --parent {PARENT}"
 
 
 rule report:
@@ -126,12 +127,13 @@ rule report:
         mem_mb=1000,
         runtime=30,
     shell:
-        "trap '' INT; exec {JOB:q} report {SUITE} --parent {PARENT}"
+        "{JOB} report {SUITE} --parent {PARENT}"
 
 
 onerror:
     # What did finish is still worth a report; it names what failed.
     if not STOPPED:
-        subprocess.run([*JOB, "report", SUITE, "--parent", str(PARENT)])
-        if not config.get("force"):
+        with contextlib.suppress(KeyboardInterrupt):
+            subprocess.run(f"{JOB} report {SUITE} --parent {PARENT}", shell=True)
+        if not (STOPPED or config.get("force")):
             plan.describe(planned(force=False))  # a cluster's job may have ended without a word, and in company
