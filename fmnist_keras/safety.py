@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import signal
@@ -74,6 +75,7 @@ def end_cleanly(parent=None):
     def stop(number, frame):
         for caught in (signal.SIGINT, signal.SIGTERM):
             signal.signal(caught, signal.SIG_IGN)
+        logging.disable()  # asyncio would print a traceback for each task that is cut off here
         hard = threading.Timer(GRACE, os._exit, [1])
         hard.daemon = True
         hard.start()

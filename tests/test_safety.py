@@ -1,4 +1,5 @@
 import errno
+import signal
 import subprocess
 import sys
 import time
@@ -87,6 +88,30 @@ def test_a_process_started_by_hand_outlives_its_shell(child, prefix):
 
 def test_a_job_ends_with_its_engine(child):
     assert ended(child("os.getppid()"), 10)
+
+
+CUT_OFF = """
+import asyncio, os, signal
+from fmnist_keras import safety
+
+async def fail():
+    raise RuntimeError("Kernel died")
+
+safety.end_cleanly()
+loop = asyncio.new_event_loop()
+task = loop.create_task(fail())
+loop.call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
+try:
+    loop.run_forever()
+finally:
+    del task  # nobody asks how it ended
+"""
+
+
+def test_what_is_cut_off_prints_no_traceback():
+    result = subprocess.run([sys.executable, "-c", CUT_OFF], capture_output=True, text=True)
+    assert result.returncode == 128 + signal.SIGTERM
+    assert result.stderr == ""
 
 
 def test_a_full_disk_is_recognised_as_an_error_and_as_text():
