@@ -15,7 +15,8 @@ def trained(tiny, reports, sample, images):
     params = tiny("model_8", encoder_from=None)
     classifier = models.classifier(runs.load_encoder(params), None)
     parts = models.encoder(64, 0.2), models.decoder(64, 0.2, "kernel_size")
-    history = training.History({"loss": [1.0], "val_loss": [1.0]}, 1, False, 0.1)
+    columns = ("loss", "val_loss", "accuracy", "val_accuracy")
+    history = training.History({name: [1.0] for name in columns}, 1, False, 0.1)
     made = (("classifier", params, classifier), ("autoencoder", tiny("model_1"), models.autoencoder(*parts)))
     for kind, values, model in made:
         figures = {part: {"loss": 1.0, "accuracy": 0.1} for part in ("train", "val")}
