@@ -26,10 +26,8 @@ def main(arguments):
     """Run Snakemake; the exit status is Snakemake's."""
     if sys.stdout.isatty():
         return follow([sys.executable, "-m", "fmnist_keras.live", *arguments])  # which is on a pipe
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        )  # until the Snakefile takes it: no traceback of an import
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # nohup means it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no import's traceback; the Snakefile takes it later
     sys.argv = ["snakemake", *arguments]
     return runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
 
