@@ -6,7 +6,9 @@
 # holds what the YAML files give now. So a fresh clone trains nothing that has landed, and an edited file
 # retrains its model and what starts from it.
 
+import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -64,8 +66,12 @@ def stop(number, frame):
     """Ctrl-C, or a request to end: every job ends too, and no report is made of what was cut off."""
     global STOPPED
     STOPPED = True
+    for name in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C would cut the end of the first one short
+        signal.signal(name, signal.SIG_IGN)
     for job in psutil.Process().children():
-        job.terminate()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            job.terminate()
+            job.resume()  # one that is paused would not hear it
     raise KeyboardInterrupt
 
 
@@ -76,8 +82,9 @@ if workflow.is_main_process:
             signal.signal(name, stop)
 
 # A job takes the place of its shell, so that its parent is this process, and ends when this process does:
-# killed, Snakemake cannot take its jobs along.
-JOB = [sys.executable, "-m", "fmnist_keras"]
+# killed, Snakemake cannot take its jobs along. It does not hear a terminal's Ctrl-C, at which Python would
+# print a traceback while it still imports: `stop` tells it.
+JOB = f"trap '' INT; exec {shlex.join([sys.executable, '-m', 'fmnist_keras'])}"
 PARENT = os.getpid()
 
 
@@ -105,7 +112,7 @@ rule run:
         mem_mb=3000,
         runtime=120,
     shell:
-        "exec {JOB:q} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed} --parent {PARENT}"
+        "{JOB} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed} --parent {PARENT}"
 
 
 rule report:
@@ -120,12 +127,13 @@ rule report:
         mem_mb=1000,
         runtime=30,
     shell:
-        "exec {JOB:q} report {SUITE} --parent {PARENT}"
+        "{JOB} report {SUITE} --parent {PARENT}"
 
 
 onerror:
     # What did finish is still worth a report; it names what failed.
     if not STOPPED:
-        subprocess.run([*JOB, "report", SUITE, "--parent", str(PARENT)])
-        if not config.get("force"):
+        with contextlib.suppress(KeyboardInterrupt):
+            subprocess.run(f"{JOB} report {SUITE} --parent {PARENT}", shell=True)
+        if not (STOPPED or config.get("force")):
             plan.describe(planned(force=False))  # a cluster's job may have ended without a word, and in company

@@ -132,7 +132,8 @@ def _follow(engine, jobs):
             threading.Thread(target=_wait, args=(process.pid, alive[process.pid]), daemon=True).start()
         for pid, job in alive.items():
             if not job.ended:
-                for process in (psutil.Process(pid), *_children(pid)) if psutil.pid_exists(pid) else ():
+                children = _children(pid)  # without one its kernel has gone, and with it most of the memory
+                for process in (psutil.Process(pid), *children) if children else ():
                     job.peaks[process.pid] = max(job.peaks.get(process.pid, 0), _peak(process.pid))
         time.sleep(POLL)
 

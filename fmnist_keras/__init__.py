@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 sys.modules.setdefault("rfc3987_syntax", None)
 _ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # TensorFlow takes oneDNN's faster convolutions only on some CPUs by itself
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several runs share a GPU: none takes all its memory at the start
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the same, for JAX
 }

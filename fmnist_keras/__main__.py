@@ -82,10 +82,8 @@ def main(arguments=None):
             jobs.report(given.suite)
     except (data.DataError, params.ParamsError, runs.RunError, badges.NoAddress, jobs.JobFailed) as error:
         sys.exit(f"error: {error}")
-    except OSError as error:
-        if not safety.disk_full(error):
-            raise
-        sys.exit(f"error: {safety.disk_full(error)}")
+    except OSError as error:  # it names the file or folder that is not as it should be
+        sys.exit(f"error: {safety.disk_full(error) or error}")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def ablations(found, folder=None):
     for path in sorted(Path(folder or PARAMS_DIR / "ablations").glob("*.yaml")):
         where, change = where_is(path), read_yaml(path)
         base = change.pop("base", None)
-        if base not in found:
+        if not isinstance(base, str) or base not in found:
             raise ParamsError(f"{where}: base: {short(base)} is not in params; {did_you_mean(base, found)}")
         kind, values = found[base]
         if change.get("model") != path.stem or path.stem in found:
@@ -115,7 +115,12 @@ def for_run(name, suite, seed, found=None):
         raise ParamsError(f"suite: {suite!r} is not in params/suites; {did_you_mean(suite, suites)}")
     kind, values = found[name]
     path = PARAMS_DIR / "suites" / f"{suite}.yaml"
-    values = values | read_yaml(path) | {"suite": suite, "seed": seed}
+    changes = read_yaml(path)
+    for field in ("model", "suite", "seed", "run_dir"):
+        if field in changes:
+            allowed = "allowed: what a suite changes in every model"
+            raise ParamsError(f"{where_is(path)}: {field}: {short(changes[field])} is not allowed; {allowed}")
+    values = values | changes | {"suite": suite, "seed": seed}
     return kind, validate(values, kind, f"{where_is(path)} with {name}")
 
 

@@ -117,7 +117,10 @@ def find(data="full"):
         return f"embedded sample, {SAMPLE_DIR}", read_folder(SAMPLE_DIR, SHA256["sample"])
     chosen = os.environ.get("FMNIST_DATA_DIR")
     if chosen:  # what a person chose is used or refused, never replaced behind their back
-        return f"FMNIST_DATA_DIR, {chosen}", read_folder(Path(chosen), SHA256["full"])
+        try:
+            return f"FMNIST_DATA_DIR, {chosen}", read_folder(Path(chosen), SHA256["full"])
+        except DataError as error:
+            raise DataError(f"FMNIST_DATA_DIR: {error}") from error
     tried = []
     sources = (
         ("the distribution's package", lambda: DISTRIBUTION_DIR),

@@ -1,6 +1,7 @@
 """The widgets of `explore.ipynb`: an image, what an autoencoder makes of it, what classifiers call it."""
 
 import io
+from html import escape
 
 import ipywidgets as widgets
 import numpy as np
@@ -31,7 +32,8 @@ def app(suite=None):
     classifiers = {name: run for name, run in trained.items() if run["kind"] == "classifier"}
     if not autoencoders:
         return widgets.HTML(NOTHING)
-    images = data.load("sample").x_val
+    dataset = data.load("sample")
+    images, labels = dataset.x_val, dataset.y_val
     choose = widgets.Dropdown(options=list(autoencoders), description="run")
     index = widgets.BoundedIntText(value=0, min=0, max=len(images) - 1, description="image")
     upload = widgets.FileUpload(accept=".png,.jpg,.jpeg", multiple=False, description="your own")
@@ -58,7 +60,8 @@ def app(suite=None):
         error = (now["image"] - decoded) ** 2
         for name, pixels in (("original", now["image"]), ("reconstruction", decoded), ("error", error)):
             pictures[name].value = png(pixels[0, ..., 0])
-        message.value = f"Mean squared error of this image: {error.mean():.4f}"
+        name = "Your own picture" if "own" in now else data.CLASS_NAMES[labels[index.value]]
+        message.value = f"{name}: mean squared error {error.mean():.4f}"
         classes.value = _classes(now["image"], classifiers)
         now["still"] = True  # the sliders take the code's place, and need not decode it one by one
         for slider, number in zip(sliders, now["numbers"]):
@@ -82,7 +85,7 @@ def app(suite=None):
         try:
             now["own"] = inference.from_picture(bytes(upload.value[0]["content"]))
         except ValueError as error:
-            message.value = f"<b>{error}</b>"
+            message.value = f"<b>{escape(str(error))}</b>"
         else:
             show()
 

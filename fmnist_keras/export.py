@@ -27,8 +27,9 @@ def export(run, format, folder):
         The export's `Path`, and the largest difference of any output on 256 images of the sample.
 
     Raises:
-        runs.RunError: the outputs differ by more than `PARITY`, or the backend is not the format's; nothing
-            is written then.
+        runs.RunError: the backend is not the format's, the outputs differ by more than `PARITY`, the folder
+            cannot be written to, or what stands in the export's place is no earlier one; nothing is written
+            then.
     """
     backend = _keras().backend.backend()
     if format != "keras" and backend != "tensorflow":  # Keras' own ways fail, for JAX or PyTorch
@@ -38,12 +39,21 @@ def export(run, format, folder):
         )
     model, metrics, folder = load_model(run), runs.read(Path(run)), Path(folder)
     name = metrics["model"] + {"keras": ".keras", "saved_model": "", "onnx": ".onnx"}[format]
+    place = folder / name
+    if place.is_dir() and not (place / "saved_model.pb").is_file():
+        raise runs.RunError(f"{place} is a folder with something else in it, and is not replaced")
+    if place.is_file() and format == "saved_model":
+        raise runs.RunError(f"{place} is a file, and is not replaced by a folder")
     images = data.to_float(data.load("sample").x_val[:PARITY_IMAGES])
     expected = model.predict(images, verbose=0)  # Keras exports only a model that has been called
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch, warnings.catch_warnings():
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=folder)
+    except OSError as error:
+        raise runs.RunError(f"{folder} cannot be written to: {error.strerror}") from error
+    with scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx asks NumPy for a name of old
-        made = Path(scratch) / name
+        made = Path(scratch.name) / name
         if format == "keras":
             model.save(made)
         else:
@@ -54,11 +64,11 @@ def export(run, format, folder):
             raise runs.RunError(
                 f"{name} differs from its original by {difference:.1e}; allowed: {PARITY:.0e}"
             )
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
-        made.replace(folder / name)
+        if place.is_dir():
+            shutil.rmtree(place)
+        made.replace(place)
     (folder / f"{metrics['model']}.md").write_text(model_card(metrics, name, difference))
-    return folder / name, difference
+    return place, difference
 
 
 def _outputs(path, format, images):
@@ -87,7 +97,9 @@ def model_card(metrics, name, difference):
     params, classifier = metrics["params"], metrics["kind"] == "classifier"
     parameters, images = metrics["parameters"], metrics["images"]
     gives = (
-        "logits (n, 10) float32, of which a softmax makes probabilities" if classifier else "images like them"
+        f"logits (n, 10) float32, of which a softmax makes probabilities: {', '.join(CLASS_NAMES)}"
+        if classifier
+        else "images like them"
     )
     lines = [
         f"# {metrics['model']}",
@@ -105,18 +117,25 @@ def model_card(metrics, name, difference):
         "## Figures",
         *_figures(metrics),
         "## Limits",
-        "It knows ten classes of centred, grey, 28x28 product photographs, and nothing else. The epoch was "
-        "chosen on the validation images, so their figures flatter. "
-        + (
-            "Made from the embedded sample: a demonstration, no result. "
-            if params["data"] == "sample"
-            else ""
-        )
-        + f"The outputs differ from the original's by at most {difference:.1e} on {PARITY_IMAGES} images.",
+        " ".join(_limits(metrics)),
+        f"The outputs differ from the original's by at most {difference:.1e} on {PARITY_IMAGES} images.",
         "## Licence",
         "MIT, as the code and the data set.",
     ]
     return "\n\n".join(lines) + "\n"
+
+
+def _limits(metrics):
+    yield "It knows ten classes of centred, grey, 28x28 product photographs, and nothing else."
+    yield "The epoch was chosen on the validation images, so their figures flatter."
+    if metrics["params"]["data"] == "sample":
+        yield "Made from the embedded sample: a demonstration, no result."
+    if metrics["kind"] == "classifier":
+        recall = evaluation.class_scores(metrics["confusion"])["recall"]
+        if never := [name for name, share in zip(CLASS_NAMES, recall) if share == 0]:
+            yield f"It recognised no validation image of: {', '.join(never)}."
+    elif constant := metrics["stripes"]["constant_pixels"]:
+        yield f"{constant} of the 784 pixels are the same in every image that it gives."
 
 
 def _figures(metrics):

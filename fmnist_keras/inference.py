@@ -1,12 +1,15 @@
 """A trained classifier on images of one's own."""
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from . import data, evaluation, models, runs
+from . import catalogue, data, evaluation, models, runs
+
+BATCH = 1000  # images that go through a model at once
 
 
 def find_run(model, suite=None, seed=0):
@@ -18,17 +21,22 @@ def find_run(model, suite=None, seed=0):
         seed: its seed.
 
     Raises:
-        runs.RunError: no such run has weights; it says what makes them.
+        runs.RunError: no such run has weights; it says what makes them, or which models there are.
     """
     suites = (suite,) if suite else ("paper", "sample", "scratch")
     for name in suites:
         folder = runs.run_dir(name, model, seed)
         if runs.read(folder) and (folder / "model.keras").is_file():
             return folder
+    known = catalogue.models()
+    known |= catalogue.ablations(known)
+    if model not in known:
+        raise runs.RunError(f"{model!r} is no model with a run; models: {', '.join(known)}")
     places = ", ".join(f"{name}/{model}/seed_{seed}" for name in suites)
+    wanted = f"MODELS={model}" + (f" SEEDS={seed}" if seed else "")
     raise runs.RunError(
         f"{model} has no trained weights (looked in {places}); weights are not in git, so make them first: "
-        f"`make report MODELS={model}` in minutes, or `make paper MODELS={model}`"
+        f"`make report {wanted}` in minutes, or `make paper {wanted}`"
     )
 
 
@@ -75,34 +83,50 @@ def as_images(images):
 
 
 def from_picture(content):
-    """A photograph as Fashion-MNIST would have it: grey, light on dark, 28x28, centred.
+    """A photograph as Fashion-MNIST would have it: grey, light on black, 28x28, centred.
 
     Args:
-        content: the bytes of a PNG or JPEG of any size.
+        content: the bytes of a PNG or JPEG of any size; what is transparent counts as white, as the paper
+            that the garments of the data set were photographed on.
 
     Returns:
         `(28, 28)` uint8.
 
     Raises:
-        ValueError: the bytes are no image that can be read, or show nothing.
+        ValueError: the bytes are no image that can be read, or too large a one, or show nothing.
     """
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            opaque = Image.new("RGBA", picture.size, "white")
-            opaque.alpha_composite(picture.convert("RGBA"))
-            grey = opaque.convert("L")
-    except (OSError, Image.DecompressionBombError) as error:
+        grey = _grey(content)
+    except UnidentifiedImageError as error:
+        raise ValueError("this is no PNG or JPEG") from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        limit = Image.MAX_IMAGE_PIXELS // 10**6
+        raise ValueError(f"this picture is too large; allowed: {limit} million pixels") from error
+    except Exception as error:  # Pillow's are of many kinds, by the part of a file that is broken
         raise ValueError(f"this is no PNG or JPEG that can be read: {error}") from error
-    pixels = np.asarray(grey)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    if np.median(border) > 127:  # a light background: the data set's are black
-        pixels = 255 - pixels
+    pixels = np.asarray(grey).astype(int)
+    border = np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]))
+    pixels = (border - pixels if border > 127 else pixels - border).clip(0).astype("uint8")  # black around it
     rows, columns = (np.flatnonzero((pixels > 25).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        raise ValueError("this image shows nothing on its background")
+        raise ValueError("this picture shows nothing on its background")
     cut = Image.fromarray(pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-    cut = ImageOps.contain(cut, (28, 28), Image.Resampling.LANCZOS)
-    return np.asarray(ImageOps.pad(cut, (28, 28)))
+    size = [max(1, round(28 * side / max(cut.size))) for side in cut.size]  # a thread is a pixel wide
+    return np.asarray(ImageOps.pad(cut.resize(size, Image.Resampling.LANCZOS), (28, 28)))
+
+
+def _grey(content):
+    """The bytes of a picture as a grey one, upright, of 1,000 pixels a side at most."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a camera's broken notes, whose picture is whole
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        picture = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        picture.thumbnail((1000, 1000))  # far more than 28, and a large picture takes no time
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype("uint8"))
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("L")
 
 
 def predict(images, run):
@@ -120,11 +144,12 @@ def predict(images, run):
         runs.RunError: the run is not there, or is no classifier's.
     """
     images = as_images(images)
-    folder = Path(run) if Path(run).is_dir() else find_run(str(run))
+    folder = Path(run).resolve() if Path(run).is_dir() else find_run(str(run))
     metrics = runs.read(folder)
     if metrics is None or metrics["kind"] != "classifier":
         raise runs.RunError(f"{folder} holds no classifier's run")
     if not len(images):
         return np.zeros(0, "int64"), np.zeros((0, models.NUM_CLASSES), "float32")
-    probabilities = evaluation.softmax(load_model(folder).predict(images, verbose=0))
+    model, batches = load_model(folder), np.split(images, range(BATCH, len(images), BATCH))
+    probabilities = evaluation.softmax(np.concatenate([models.output(model, batch) for batch in batches]))
     return probabilities.argmax(axis=1), probabilities.astype("float32")

@@ -153,7 +153,7 @@ def report(suite):
     """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`."""
     from . import pages
 
-    folder = runs.reports_dir() / suite
+    folder = runs.suite_dir(suite)
     with _scratch(folder / "report") as scratch:
         notebook = scratch / "report.ipynb"
         failed = folder / "report.failed.ipynb"

@@ -1,13 +1,14 @@
 """`python -m fmnist_keras.live ARGUMENTS`: Snakemake with these arguments, its running models a line each.
 
 On a terminal a running model has one line, kept in place, and one that stays when it is done; whatever else
-Snakemake says passes above. Elsewhere Snakemake takes this process's place, and its plain lines stay.
+Snakemake says passes above. Elsewhere Snakemake runs in this process, and its plain lines stay.
 """
 
 import contextlib
 import ctypes
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -23,10 +24,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def main(arguments):
     """Run Snakemake; the exit status is Snakemake's."""
-    command = [sys.executable, "-m", "snakemake", *arguments]
-    if not sys.stdout.isatty():
-        os.execv(command[0], command)
-    return follow(command)
+    if sys.stdout.isatty():
+        return follow([sys.executable, "-m", "fmnist_keras.live", *arguments])  # which is on a pipe
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # until the Snakefile takes it: no traceback of an import
+    sys.argv = ["snakemake", *arguments]
+    return runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
 
 
 def follow(command):

@@ -19,6 +19,8 @@ PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
 BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
 MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
+LINES = "lines of the form `field: value`"
+ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
 
 
 class ParamsError(ValueError):
@@ -115,10 +117,13 @@ def read_yaml(path):
     """Read one flat YAML mapping.
 
     Raises:
-        ParamsError: the file cannot be read, is no YAML, no mapping, or names a field twice.
+        ParamsError: the file cannot be read, is no YAML, no mapping, names a field twice, or has a number
+            that YAML takes for another than it seems.
     """
     where = where_is(path)
     try:
+        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+            raise ParamsError(f"{where}: is no file; allowed: a file with {LINES}")
         if Path(path).stat().st_size > MAX_BYTES:
             raise ParamsError(f"{where}: is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
         text = Path(path).read_text(encoding="utf-8")
@@ -128,19 +133,27 @@ def read_yaml(path):
     except ParamsError:
         raise
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: 2001-13-45
-        raise ParamsError(f"{where}: cannot be read: {' '.join(str(error).split())}") from error
+        reason = " ".join(str(error).split())
+        raise ParamsError(f"{where}: cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
     if not isinstance(values, dict):
-        raise ParamsError(f"{where}: holds {short(values)}; allowed: lines of the form `field: value`")
+        raise ParamsError(f"{where}: holds {short(values)}; allowed: {LINES}")
     names = [key.value for key, _ in node.value]
-    for name in names:
+    for name, (_, given) in zip(names, node.value):
+        if name == "<<":  # a merge: it can hide a field's second value
+            raise ParamsError(f"{where}: '<<': is no field; allowed: every value written out")
         if names.count(name) > 1:
             raise ParamsError(f"{where}: {short(name)}: stands there twice; allowed: once")
+        if given.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(given.value):
+            read = f"YAML reads it as {short(values[name])}"
+            raise ParamsError(
+                f"{where}: {short(name)}: {given.value} is not allowed ({read}); allowed: plain digits"
+            )
     return values
 
 
 def where_is(path):
     """A path as an error shows it: from the repository's root where it lies below."""
-    return os.path.relpath(path, ROOT) if Path(path).resolve().is_relative_to(ROOT) else str(path)
+    return os.path.relpath(path, ROOT) if Path(os.path.realpath(path)).is_relative_to(ROOT) else str(path)
 
 
 def load(path):

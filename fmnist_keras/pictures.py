@@ -77,10 +77,9 @@ def interpolation(images, first, last):
 def gallery(images, labels, predictions, columns=8):
     """Figure 2 of the paper: true label left of each image, predicted label above, wrong ones framed."""
     wrong = int(np.sum(labels != predictions))
-    alt = f"{len(images)} validation images with true and predicted labels; {wrong} predictions are wrong: "
-    alt += "; ".join(
-        f"{CLASS_NAMES[t]} taken for {CLASS_NAMES[p]}" for t, p in zip(labels, predictions) if t != p
-    )
+    alt = f"{len(images)} validation images with true and predicted labels; wrong predictions: {wrong}"
+    mistakes = [f"{CLASS_NAMES[t]} taken for {CLASS_NAMES[p]}" for t, p in zip(labels, predictions) if t != p]
+    alt += f", {'; '.join(mistakes)}" if mistakes else ""
     canvas, down, across = mosaic(images[..., 0], columns, (14, 14))
     figure, axes = new_figure(alt + ".", size=(1.45 * columns, 1.45 * len(down)))
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1)

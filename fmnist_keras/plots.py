@@ -5,6 +5,8 @@ Every function returns a `Figure` whose label is its alt text, made from its own
 Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers in [0, 9].
 """
 
+import re
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -27,12 +29,12 @@ def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
 
 
 def colour(name):
-    """The colour of a model, the same everywhere: by the number its name ends in."""
-    digits = "".join(c for c in name if c.isdigit())
-    return MODEL_COLOURS[(int(digits or 1) - 1) % len(MODEL_COLOURS)]
+    """The colour of a model, the same everywhere: by the first number in its name, as an ablation has it."""
+    digits = re.search(r"\d+", name)
+    return MODEL_COLOURS[(int(digits[0] if digits else 1) - 1) % len(MODEL_COLOURS)]
 
 
-def curves(history, name, ylabel, best_epoch):
+def curves(history, name, ylabel, best_epoch, model):
     """Training and validation curves of one quantity of one run.
 
     Args:
@@ -40,6 +42,7 @@ def curves(history, name, ylabel, best_epoch):
         name: "loss" or "accuracy"; "val_" + name is drawn too.
         ylabel: what it is, with its unit.
         best_epoch: the epoch, from 1, whose weights were restored.
+        model: whose run it is, for its colour.
     """
     train, val = np.asarray(history[name]), np.asarray(history[f"val_{name}"])
     epochs = np.arange(1, len(train) + 1)
@@ -48,9 +51,9 @@ def curves(history, name, ylabel, best_epoch):
         f"from {val[0]:.4f} to {val[-1]:.4f}; best epoch {best_epoch} with {val[best_epoch - 1]:.4f}."
     )
     figure, axes = new_figure(alt)
-    axes.plot(epochs, train, "--", color="0.45", label="training (dropout on)")
-    axes.plot(epochs, val, color=PALETTE[0], label="validation")
-    axes.plot(best_epoch, val[best_epoch - 1], "o", color=PALETTE[3], label=f"best epoch: {best_epoch}")
+    axes.plot(epochs, train, "--", color="0.25", label="training (dropout on)")
+    axes.plot(epochs, val, color=colour(model), label="validation")
+    axes.plot(best_epoch, val[best_epoch - 1], "o", color="black", label=f"best epoch: {best_epoch}")
     axes.set(xlabel="epoch", ylabel=ylabel)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False)
@@ -153,8 +156,13 @@ def confusion_matrix(shares, title=""):
     return figure
 
 
-def reliability(calibration):
-    """Accuracy against confidence in bins; argument as `evaluation.calibration` returns it."""
+def reliability(calibration, model):
+    """Accuracy against confidence in bins.
+
+    Args:
+        calibration: see `evaluation.calibration`.
+        model: whose it is, for its colour.
+    """
     count, confidence, accuracy = (
         np.asarray(calibration[name]) for name in ("count", "confidence", "accuracy")
     )
@@ -166,13 +174,14 @@ def reliability(calibration):
     )
     figure, axes = new_figure(alt, size=(4.6, 4.2))
     axes.plot([0, 1], [0, 1], ":", color="0.5", label="perfect calibration")
-    drawn = {"color": PALETTE[0], "clip_on": False}
-    axes.plot(confidence[full], accuracy[full], "o-", label="this model", **drawn)
+    drawn = {"color": colour(model), "clip_on": False}
+    axes.plot(confidence[full], accuracy[full], "o-", label=model, **drawn)
     few = full & (count < FEW)
     if few.any():
         label = f"a bin of fewer than {FEW} images"
         axes.plot(confidence[few], accuracy[few], "o", markerfacecolor="white", label=label, **drawn)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+    axes.set_title(f"expected calibration error {calibration['ece']:.4f}", fontsize="medium")
     axes.legend(frameon=False)
     sns.despine(figure)
     return figure

@@ -45,35 +45,49 @@ def far_off(grouped):
 
 def failed(suite):
     """Runs whose last try failed: a list of (name, path of the failed notebook below the suite)."""
-    folder = runs.reports_dir() / suite
+    folder = runs.suite_dir(suite)
     paths = sorted(folder.glob("*/seed_*.failed.ipynb"))
     return [
-        (escape(f"{p.parent.name}, {p.name.split('.')[0]}"), quote(p.relative_to(folder).as_posix()))
+        (as_text(f"{p.parent.name}, {p.name.split('.')[0]}"), quote(p.relative_to(folder).as_posix()))
         for p in paths
     ]
 
 
+def as_text(words):
+    """Words that come from files, for Markdown: neither HTML nor Markdown in them comes to life."""
+    return escape(words).translate({ord(mark): f"&#{ord(mark)};" for mark in "[]()*`$\\~|"})
+
+
 def html(table, index=True):
-    """A table as HTML that scrolls sideways by itself on a narrow screen.
+    """A table as HTML, or a sentence where it has no row.
 
     Its cells are shown as text, unless the function that made it says in `attrs` that they are HTML.
     """
     from IPython.display import HTML
 
+    if table.empty:
+        return HTML("<p>None in this suite.</p>")
     escape = not table.attrs.get("html")
     table = table.rename_axis(index=None, columns=table.index.name)  # in the corner, not in a row of its own
-    body = table.to_html(escape=escape, border=0, index=index, classes="wide").replace(" ± ", "&nbsp;±&nbsp;")
-    return HTML(f'<div class="scroll" tabindex="0">{body}</div>')
+    body = table.to_html(escape=escape, border=0, index=index, classes="wide")
+    return HTML(body.replace(" ± ", "&nbsp;±&nbsp;"))
 
 
 def figure_of(run, name):
-    """A figure of pixels that a run has saved, as an `IPython.display.Image` with its alt text."""
+    """A figure of pixels that a run has saved, as an `IPython.display.Image` with its alt text.
+
+    Where the file is missing or damaged, a sentence that says so, as `Markdown`.
+    """
     from IPython.display import Image as Shown
+    from IPython.display import Markdown
     from PIL import Image
 
     path = run["folder"] / "figures" / f"{name}.png"
-    with Image.open(path) as image:
-        alt, width = image.text["Description"], int(image.width / 1.5)
+    try:
+        with Image.open(path) as image:
+            alt, width = image.text["Description"], int(image.width / 1.5)
+    except (OSError, KeyError, SyntaxError, ValueError) as error:  # what PIL raises of a file that is cut off
+        return Markdown(as_text(f"{run['model']}: figures/{path.name} cannot be shown: {error}"))
     return Shown(filename=path, alt=f"{run['model']}: {alt}", width=width)
 
 
@@ -100,8 +114,8 @@ def opening(suite, grouped):
         f"> **Failed:** {name}; [its notebook]({path}) holds the error." for name, path in failed(suite)
     ]
     for where, reason in runs.damaged(suite):
-        name = escape(f"{where.parent.name}, {where.name}")
-        reason = escape(reason.replace(f"{where}{os.sep}", ""))
+        name = as_text(f"{where.parent.name}, {where.name}")
+        reason = as_text(reason.replace(f"{where}{os.sep}", ""))
         lines.append(f"> **Damaged, so left out:** {name}: {reason}. The next `make` runs it again.")
     if first and (texts := _still_to_run(suite, grouped)):
         lines.append(f"> **Still to run:** {'; '.join(texts)}.")
@@ -204,13 +218,16 @@ def ablation_bases():
 def judge(suite):
     """The fourteen verdicts of a suite, written to `claims.json` in its folder too; see `claims.judge`."""
     rows = claims.judge(with_ablations(suite))
-    path = runs.reports_dir() / suite / "claims.json"
+    path = runs.suite_dir(suite) / "claims.json"
     if path.parent.is_dir():
-        text = json.dumps(rows, indent=1) + "\n"
-        partial = path.with_name(".claims.json")
-        partial.write_text(text)
-        partial.replace(path)
+        _write(path, rows)
     return rows
+
+
+def _write(path, value):
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(json.dumps(value, indent=1) + "\n")
+    partial.replace(path)
 
 
 def baselines(suite, grouped):
@@ -219,9 +236,12 @@ def baselines(suite, grouped):
     Returns:
         dict of the number of components, as text, to the mean squared error on the validation images.
     """
-    path = runs.reports_dir() / suite / "baselines.json"
+    path = runs.suite_dir(suite) / "baselines.json"
     lengths = sorted({seeds[0]["params"]["latent_dim"] for seeds in grouped.values()})
-    kept = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        kept = {length: float(error) for length, error in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):  # not there, or damaged: computed again
+        kept = {}
     if lengths and not {str(length) for length in lengths} <= kept.keys():
         from . import data
 
@@ -229,5 +249,5 @@ def baselines(suite, grouped):
         dataset = data.load(first["data"], first["protocol"], first["limit"])
         images = (data.to_float(part) for part in (dataset.x_train, dataset.x_val))
         kept = evaluation.pca_errors(*images, lengths)
-        path.write_text(json.dumps(kept, indent=1) + "\n")
+        _write(path, kept)
     return {str(length): kept[str(length)] for length in lengths}

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -23,9 +24,20 @@ def reports_dir():
     return Path(os.environ.get("REPORTS_DIR") or ROOT / "reports").resolve()
 
 
+def suite_dir(suite):
+    """The folder of one suite.
+
+    Raises:
+        RunError: this is no folder's name, but a path, which may lead anywhere.
+    """
+    if not re.fullmatch(r"[^./\0][^/\0]*", suite):
+        raise RunError(f"suite: {suite!r} is not allowed; allowed: the name of a folder in {reports_dir()}")
+    return reports_dir() / suite
+
+
 def run_dir(suite, model, seed):
     """The folder of one run."""
-    return reports_dir() / suite / model / f"seed_{seed}"
+    return suite_dir(suite) / model / f"seed_{seed}"
 
 
 def start(params):
@@ -39,10 +51,13 @@ def start(params):
         The folder's `Path`.
 
     Raises:
-        RunError: `run_dir` is a folder of something else, which `finish` would replace.
+        RunError: `run_dir` leads out of `reports_dir()`, or is a folder of something else, which `finish`
+            would replace.
     """
     usual = run_dir(params["suite"], params["model"], params["seed"])
     final = (reports_dir() / params["run_dir"]).resolve() if params["run_dir"] else usual
+    if not (final.is_relative_to(reports_dir()) or Path(params["run_dir"]).is_absolute()):
+        raise RunError(f"run_dir: {params['run_dir']!r} is not allowed; allowed: an absolute path, or no ..")
     if final != usual and final.exists() and not (final / "metrics.json").is_file():
         allowed = "allowed: a new folder, or one that holds a run"
         raise RunError(f"run_dir: {final} holds no run, and would be replaced by one; {allowed}")
@@ -98,6 +113,7 @@ def finish(folder, kind, params, model, history, dataset, figures):
         "images": {"train": len(dataset.x_train), "val": len(dataset.x_val)},
         **figures,
         "encoder_sha256": weights_sha256(model.layers[0]),
+        "history_sha256": hashlib.sha256((folder / "history.csv").read_bytes()).hexdigest(),
         "parameters": {"total": model.count_params(), "trainable": trainable},
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "data_sha256": dataset.sha256,
@@ -156,7 +172,7 @@ def read_suite(suite):
     """All whole runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
     from .catalogue import natural
 
-    folders = (reports_dir() / suite).glob("*/seed_*")
+    folders = suite_dir(suite).glob("*/seed_*")
     found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))
     return [metrics for metrics in found if metrics]
 
@@ -164,7 +180,7 @@ def read_suite(suite):
 def damaged(suite):
     """Folders of a suite that should hold a run and do not: a list of (`Path`, the reason in words)."""
     found = []
-    for folder in sorted((reports_dir() / suite).glob("*/seed_*/")):
+    for folder in sorted(suite_dir(suite).glob("*/seed_*/")):
         try:
             check(folder)
         except RunError as error:

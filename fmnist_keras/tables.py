@@ -155,7 +155,7 @@ def every_run(grouped, suite):
                 {
                     "run": f'<a href="{page_path}">{escape(model)}, seed {m["seed"]}</a>',
                     "validation loss": f"{m['val']['loss']:.4f}",
-                    "validation accuracy": f"{m['val']['accuracy']:.1%}"
+                    "validation accuracy": f"{100 * m['val']['accuracy']:.1f} %"
                     if "accuracy" in m["val"]
                     else MISSING,
                     "parameters": f"{m['parameters']['total']:,}",

@@ -2,14 +2,18 @@
 
 import csv
 import functools
+import hashlib
 import json
 import math
+import re
 import zipfile
 import zlib
 from pathlib import Path
 
 import jsonschema
 import yaml
+
+NUMBER = re.compile(r"[-+.e\d]+", re.ASCII)  # as pandas reads one; Python's float takes 1_0 too
 
 
 class RunError(RuntimeError):
@@ -29,7 +33,7 @@ def check(folder):
         RunError: a file is missing, cut off or no run's; it names the file.
     """
     metrics = _metrics(folder / "metrics.json")
-    _history(folder / "history.csv", metrics["epochs_run"])
+    _history(folder / "history.csv", metrics)
     for path in (folder / "encoder.keras", folder / "model.keras"):  # neither is in git: it may be missing
         if path.exists() and not _whole_archive(path):
             raise RunError(f"{path} is damaged: it is no whole .keras file")
@@ -49,6 +53,10 @@ def _metrics(path):
         raise RunError(f"{path} cannot be read: {error}") from error
     for error in _schema().iter_errors(metrics):
         raise RunError(f"{path} holds no run: {error.json_path}: {error.message[:200]}")
+    if metrics["best_epoch"] > metrics["epochs_run"]:
+        raise RunError(
+            f"{path} holds no run: epoch {metrics['best_epoch']} is best of {metrics['epochs_run']}"
+        )
     return metrics
 
 
@@ -56,18 +64,22 @@ def _no_number(name):
     raise ValueError(f"{name} is no number")
 
 
-def _history(path, epochs):
-    """Raise a `RunError` unless this is a table of finite numbers, an epoch a row."""
+def _history(path, metrics):
+    """Raise a `RunError` unless this is the run's table of finite numbers, an epoch a row."""
+    columns = [part + name for name in metrics["val"] for part in ("", "val_")]
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file, strict=True))
         for number, row in enumerate(rows, start=1):
-            if not (int(row["epoch"]) == number and row["loss"] and row["val_loss"]):
+            if not (int(row["epoch"]) == number and all(row[name] for name in columns)):
                 raise ValueError(f"row {number} is not that of epoch {number}")
-            if not all(math.isfinite(float(value)) for value in row.values()):
+            if not all(NUMBER.fullmatch(value) and math.isfinite(float(value)) for value in row.values()):
                 raise ValueError(f"row {number} holds what is no finite number")
-        if len(rows) != epochs:
-            raise ValueError(f"it has {len(rows)} epochs, metrics.json has {epochs}")
+        if len(rows) != metrics["epochs_run"]:
+            raise ValueError(f"it has {len(rows)} epochs, metrics.json has {metrics['epochs_run']}")
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if metrics.get("history_sha256", found) != found:  # runs of before it was kept have none
+            raise ValueError("it is not what the run left: metrics.json has another SHA-256")
     except KeyError as error:
         raise RunError(f"{path} cannot be read: it has no column {error}") from error
     except (OSError, ValueError, TypeError, csv.Error) as error:

@@ -1,5 +1,6 @@
 """The report and the explore notebook in real headless Chromium, with the network blocked."""
 
+import io
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ import urllib.request
 
 import nbformat
 import pytest
+from PIL import Image
 
 from fmnist_keras import figures, plots
 
@@ -82,11 +84,21 @@ def test_no_page_scrolls_sideways_on_a_narrow_screen(page, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_colour_schemes_are_accessible(page, scheme):
+def test_figures_are_not_shrunk_beyond_reading_on_a_phone(page):
+    page.set_viewport_size({"width": 375, "height": 800})
+    widths = page.eval_on_selector_all(
+        "img", "all => all.map(i => [i.width, Number(i.getAttribute('width'))])"
+    )
+    assert widths
+    assert all(shown >= min(wanted, 560) for shown, wanted in widths)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
+def test_both_colour_schemes_are_accessible(page, scheme, width):
     from axe_playwright_python.sync_playwright import Axe
 
     page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
     assert dark == (scheme == "dark")
     page.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
@@ -121,7 +133,8 @@ def lab(copy, first):
 
 
 def test_jupyterlab_shows_a_chart_with_its_alt_text(browser, lab, copy):
-    chart = figures.shown(plots.curves({"loss": [2, 1], "val_loss": [2, 1]}, "loss", "mean squared error", 2))
+    history = {"loss": [2, 1], "val_loss": [2, 1]}
+    chart = figures.shown(plots.curves(history, "loss", "mean squared error", 2, "model_1"))
     output = nbformat.v4.new_output("display_data", {"text/html": chart.data})
     cell = nbformat.v4.new_code_cell("chart", outputs=[output])  # as committed: JupyterLab does not trust it
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # or it asks which one
@@ -137,24 +150,46 @@ def test_jupyterlab_shows_a_chart_with_its_alt_text(browser, lab, copy):
     tab.close()
 
 
-def test_a_latent_slider_changes_the_decoded_image(browser, lab):
+@pytest.fixture(scope="module")
+def explored(browser, lab):
+    """The explore notebook in JupyterLab, all its cells run."""
     tab = browser.new_page(viewport={"width": 1400, "height": 1400})
     tab.goto(f"{lab}/lab/tree/explore.ipynb?reset")
     tab.locator(".jp-NotebookPanel").first.wait_for(timeout=60_000)
     tab.get_by_text("| Idle").wait_for(timeout=60_000)  # the kernel is there
     tab.get_by_role("menuitem", name="Run", exact=True).click()
     tab.get_by_text("Run All Cells", exact=True).click()
-    images = tab.locator(".jp-OutputArea img.widget-image")
-    images.nth(3).wait_for(timeout=120_000)
+    tab.locator(".jp-OutputArea img.widget-image").nth(3).wait_for(timeout=120_000)
+    yield tab
+    tab.close()
+
+
+def test_a_latent_slider_changes_the_decoded_image(explored):
+    images = explored.locator(".jp-OutputArea img.widget-image")
+    assert explored.get_by_text("Ankle boot: mean squared error 0.").count() == 1
     before = images.nth(3).get_attribute("src")
     shown = images.nth(0).get_attribute("src")
-    handle = tab.locator(".widget-slider .noUi-handle").first
+    handle = explored.locator(".widget-slider .noUi-handle").first
     handle.focus()
     for _ in range(30):
         handle.press("PageUp")
-    tab.wait_for_function(
+    explored.wait_for_function(
         "before => document.querySelectorAll('.jp-OutputArea img.widget-image')[3].src !== before", arg=before
     )
     assert images.nth(0).get_attribute("src") == shown  # the original stays
-    assert "code" in tab.locator(".widget-slider").first.inner_text()
-    tab.close()
+    assert "code" in explored.locator(".widget-slider").first.inner_text()
+
+
+def upload(tab, name, content):
+    with tab.expect_file_chooser() as chooser:
+        tab.locator(".widget-upload").click()
+    chooser.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
+
+
+def test_a_picture_of_one_s_own_is_shown_and_what_is_none_is_a_sentence(explored):
+    upload(explored, "page.png", b"<html>")
+    explored.get_by_text("this is no PNG or JPEG").wait_for()
+    picture = io.BytesIO()
+    Image.linear_gradient("L").save(picture, "PNG")
+    upload(explored, "own.png", picture.getvalue())
+    explored.get_by_text("Your own picture: mean squared error 0.").wait_for()

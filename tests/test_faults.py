@@ -172,6 +172,9 @@ def test_ctrl_c_ends_everything_within_10_seconds_and_a_second_engine_is_told_of
     assert "Traceback" not in second.stdout
     interrupted = time.monotonic()
     os.killpg(running.process.pid, signal.SIGINT)  # as a terminal does: to all of the foreground at once
+    time.sleep(0.3)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.process.pid, signal.SIGINT)  # and again, as the impatient do
     running.all_gone(10)
     assert time.monotonic() - interrupted < 10
     assert running.process.returncode != 0

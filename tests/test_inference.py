@@ -15,7 +15,8 @@ def trained(tiny, reports, sample, images):
     params = tiny("model_8", encoder_from=None)
     classifier = models.classifier(runs.load_encoder(params), None)
     parts = models.encoder(64, 0.2), models.decoder(64, 0.2, "kernel_size")
-    history = training.History({"loss": [1.0], "val_loss": [1.0]}, 1, False, 0.1)
+    columns = ("loss", "val_loss", "accuracy", "val_accuracy")
+    history = training.History({name: [1.0] for name in columns}, 1, False, 0.1)
     made = (("classifier", params, classifier), ("autoencoder", tiny("model_1"), models.autoencoder(*parts)))
     for kind, values, model in made:
         figures = {part: {"loss": 1.0, "accuracy": 0.1} for part in ("train", "val")}
@@ -41,6 +42,14 @@ def test_predict_gives_labels_and_probabilities_for_every_form_of_image(trained,
     ):
         np.testing.assert_allclose(predict(form, run)[1], probabilities, atol=2e-2)
     assert predict(raw[:0], run)[0].shape == (0,)
+    assert predict(raw[:0].astype(float), run)[1].shape == (0, 10)
+
+
+def test_images_of_many_batches_keep_their_order(trained, sample, monkeypatch):
+    run = runs.run_dir("test", "model_8", 0)
+    at_once = predict(sample.x_val[:20], run)[1]
+    monkeypatch.setattr(inference, "BATCH", 7)
+    np.testing.assert_allclose(predict(sample.x_val[:20], run)[1], at_once, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +58,9 @@ def test_predict_gives_labels_and_probabilities_for_every_form_of_image(trained,
         (np.zeros((28, 28)), r"shape \(28, 28\); allowed: \(n, 28, 28\)"),
         (np.zeros((2, 28, 28, 3), np.uint8), r"shape \(2, 28, 28, 3\)"),
         (np.zeros((2, 28, 28), np.int64), "int64; allowed: uint8"),
+        (np.zeros((2, 28, 28), bool), "bool; allowed: uint8"),
+        (np.zeros((2, 28, 28), object), "object; allowed: uint8"),
+        (np.zeros((0, 28, 28), int), "int64; allowed: uint8"),
         (np.full((2, 28, 28), 255.0), r"\[255, 255\]; allowed: \[0, 1\]"),
         (np.full((2, 28, 28), np.nan), "nan"),
         (np.full((2, 28, 28), -0.1), r"-0.1"),
@@ -63,8 +75,12 @@ def test_predict_rejects_the_rest_with_a_sentence(images, words):
 def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images):
     with pytest.raises(runs.RunError, match=r"model_6 has no trained weights .*make report MODELS=model_6"):
         predict(images[:1], "model_6")
+    with pytest.raises(runs.RunError, match=r"'model_66' is no model with a run; models: model_1, .*model_8"):
+        predict(images[:1], "model_66")
     with pytest.raises(runs.RunError, match="no classifier"):
         predict(images[:1], runs.run_dir("test", "model_1", 0))
+    with pytest.raises(runs.RunError, match="no classifier"):
+        predict(images[:1], ".")
 
 
 @pytest.mark.parametrize("format", ["keras", "saved_model", "onnx"])
@@ -77,6 +93,7 @@ def test_an_export_agrees_with_its_original(trained, tmp_path, model, format):
     assert "Fashion-MNIST" in card
     assert "| Shirt | 1.000 | 1.000 | 1.000 |" in card or model == "model_1"
     assert "demonstration" in card
+    assert ("probabilities: T-shirt/top, Trouser" in card) == (model == "model_8")
     export.export(runs.run_dir("test", model, 0), format, tmp_path / "out")  # over an earlier one
 
 
@@ -93,6 +110,33 @@ def test_a_format_of_tensorflow_s_says_so_on_another_backend(trained, tmp_path, 
     with pytest.raises(runs.RunError, match=f"{format} is written by TensorFlow and not by jax"):
         export.export(runs.run_dir("test", "model_8", 0), format, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_card_names_what_the_model_cannot_do(trained):
+    metrics = runs.read(runs.run_dir("test", "model_8", 0))
+    assert "no validation image of" not in export.model_card(metrics, "x", 0)
+    metrics["confusion"][4], metrics["confusion"][6] = [1] + [0] * 9, [1] + [0] * 9
+    assert "recognised no validation image of: Coat, Shirt." in export.model_card(metrics, "x", 0)
+    metrics = runs.read(runs.run_dir("test", "model_1", 0))
+    metrics["stripes"]["constant_pixels"] = 159
+    assert "159 of the 784 pixels are the same in every image" in export.model_card(metrics, "x", 0)
+
+
+def test_an_export_replaces_earlier_exports_and_nothing_else(trained, tmp_path):
+    run = runs.run_dir("test", "model_8", 0)
+    precious = tmp_path / "model_8" / "thesis.txt"
+    precious.parent.mkdir()
+    precious.write_text("years of work")
+    with pytest.raises(runs.RunError, match="model_8 is a folder with something else in it"):
+        export.export(run, "saved_model", tmp_path)
+    assert precious.read_text() == "years of work"
+    (tmp_path / "file" / "model_8").mkdir(parents=True)
+    (tmp_path / "file" / "model_8").rmdir()
+    (tmp_path / "file" / "model_8").touch()
+    with pytest.raises(runs.RunError, match="model_8 is a file"):
+        export.export(run, "saved_model", tmp_path / "file")
+    with pytest.raises(runs.RunError, match=r"thesis.txt/x cannot be written to: Not a directory"):
+        export.export(run, "keras", precious / "x")
 
 
 def test_code_in_a_model_file_is_refused(trained, reports):
@@ -124,13 +168,51 @@ def test_a_picture_of_any_size_becomes_what_the_data_set_would_have_made_of_it(s
     assert abs(columns[0] - (27 - columns[-1])) <= 1  # and it stands in the middle
 
 
+def test_a_picture_is_read_as_a_viewer_would_show_it(sample):
+    """Upright as the camera says, with all 16 bits, without the ink of a printer, and the wall behind it."""
+    original = sample.x_val[1]
+    large = np.pad(original.repeat(12, 0).repeat(12, 1), 90)
+    upright, exif = Image.fromarray(255 - large), Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    wall = Image.fromarray((200 - large * 0.7).astype("uint8"))
+    for image, options in (
+        (upright.rotate(90), {"format": "JPEG", "exif": exif}),
+        (upright.convert("CMYK"), {"format": "JPEG"}),
+        (Image.fromarray(large.astype("uint16") * 257), {"format": "PNG"}),
+        (Image.fromarray(65535 - large.astype("uint16") * 257), {"format": "PNG"}),
+        (wall, {"format": "PNG"}),
+        (upright.resize((6000, 6000)), {"format": "JPEG"}),
+    ):
+        content = io.BytesIO()
+        image.save(content, **options)
+        made = inference.from_picture(content.getvalue())
+        assert np.corrcoef(made.ravel(), original.ravel())[0, 1] > 0.95, options
+        assert made[:, 0].max() < 30  # black around it
+
+
+def test_a_thread_is_a_pixel_wide():
+    pixels = np.full((900, 30), 255, np.uint8)
+    pixels[100:800, 12:18] = 0
+    made = inference.from_picture(picture(pixels))
+    assert (made > 25).any(axis=0).sum() == 1
+    assert (made > 25).any(axis=1).all()
+
+
+CUT_OFF = picture(np.arange(10_000, dtype="uint8").reshape(100, 100), "JPEG")[:2000]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no PNG or JPEG"),
-        (b"<html>", "no PNG or JPEG"),
-        (picture(np.zeros((40, 40), np.uint8))[:50], "no PNG or JPEG"),
+        (b"", "this is no PNG or JPEG$"),
+        (b"<html>", "this is no PNG or JPEG$"),
+        (picture(np.zeros((40, 40), np.uint8), "GIF"), "this is no PNG or JPEG$"),
+        (picture(np.zeros((40, 40), np.uint8))[:50], "no PNG or JPEG that can be read: "),
+        (CUT_OFF, "no PNG or JPEG that can be read: image file is truncated"),
         (picture(np.full((40, 40), 255, np.uint8)), "shows nothing"),
+        (picture(np.full((1, 1), 100, np.uint8)), "shows nothing"),
+        (picture(np.zeros((9000, 10_000), np.uint8)), "too large; allowed: 89 million pixels"),
+        (picture(np.zeros((20_000, 10_000), np.uint8)), "too large; allowed: 89 million pixels"),
     ],
 )
 def test_a_file_that_shows_nothing_is_refused_with_a_sentence(content, words):

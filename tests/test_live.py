@@ -119,11 +119,26 @@ def alive(pid):
         return False
 
 
-def test_without_a_terminal_snakemake_takes_its_place():
+def test_without_a_terminal_snakemake_s_plain_lines_stay():
     command = [sys.executable, "-m", "fmnist_keras.live"]
     version = subprocess.run([*command, "--version"], capture_output=True, text=True)
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", version.stdout)
     assert subprocess.run([*command, "--no-such"], capture_output=True).returncode == 2
+
+
+def test_ctrl_c_while_snakemake_imports_prints_no_traceback(tmp_path):
+    (tmp_path / "snakemake").mkdir()
+    (tmp_path / "snakemake" / "__init__.py").touch()
+    slow = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
+    (tmp_path / "snakemake" / "__main__.py").write_text(slow)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    command = [sys.executable, "-m", "fmnist_keras.live"]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, **both) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == -signal.SIGINT
+        assert process.stdout.read() == ""
 
 
 def test_the_engine_itself_on_a_terminal(copy, first):

@@ -51,10 +51,18 @@ def test_a_cell_that_fails_is_not_tried_again_and_spares_what_was_there(engine, 
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_errors_are_one_sentence_and_exit_status_1(monkeypatch):
+def test_errors_are_one_sentence_and_exit_status_1(monkeypatch, tmp_path):
     monkeypatch.setattr(safety, "end_cleanly", lambda parent: None)  # pytest's signals are its own
     with pytest.raises(SystemExit, match="error: model: 'model_99' is not in params; did you mean"):
         main.main(["run", "model_99"])
+
+    with pytest.raises(SystemExit, match=r"error: suite: '\.\./evil' is not allowed; allowed: the name of a"):
+        main.main(["report", "../evil"])
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "file"))
+    with pytest.raises(SystemExit, match="error: .*Not a directory: .*/file/sample"):
+        main.main(["report", "sample"])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
     def missing(name):
         raise data.DataError("Fashion-MNIST was not found")

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import yaml
 
@@ -113,6 +115,15 @@ def test_what_is_wrong_is_named_with_file_field_value_and_what_is_allowed(folder
         (b"model: " + b"[" * 2000, ["cannot be read"]),
         (GOOD.encode() + b"dropout: 0.3\n", ["'dropout'", "twice"]),
         (b"# " + b"x" * 10_000_000, ["larger than"]),
+        (
+            GOOD.encode().replace(b"epochs: 40", b"epochs: 1:30"),
+            ["epochs", "1:30", "YAML reads it as 90", "plain"],
+        ),
+        (GOOD.encode().replace(b"seed: 0", b"seed: 010"), ["seed", "010", "YAML reads it as 8", "plain"]),
+        (GOOD.encode().replace(b"epochs: 40", b"epochs: 4_0"), ["epochs", "4_0", "YAML reads it as 40"]),
+        (GOOD.encode() + b"<<: {dropout: 0.3}\n", ["<<", "written out"]),
+        (GOOD.encode() + b'run_dir: "a\\0b"\n', ["run_dir", "a\\x00b", "path of a folder"]),
+        (GOOD.encode("utf-16"), ["cannot be read", "allowed", "in UTF-8"]),
     ],
 )
 def test_a_file_that_is_no_params_file_is_named(folder, content, words):
@@ -123,6 +134,15 @@ def test_a_file_that_is_no_params_file_is_named(folder, content, words):
     assert "\n" not in str(error.value)
     for word in ("model_9.yaml", *words):
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize("make", [lambda path: path.mkdir(), os.mkfifo, lambda path: path.symlink_to("none")])
+def test_what_is_no_file_is_named_and_not_waited_for(folder, make):
+    path = folder("model_9", "") / "model_9.yaml"
+    path.unlink()
+    make(path)
+    with pytest.raises(params.ParamsError, match=r"model_9\.yaml: .*; allowed: .*`field: value`"):
+        catalogue.models(path.parent)
 
 
 def test_autoencoders_cannot_stand_in_a_circle(folder):
@@ -170,6 +190,20 @@ def test_a_backend_that_there_is_not_is_named_before_anything_is_trained(monkeyp
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(params.ParamsError, match="jax is not installed here: make backends"):
         catalogue.for_run("model_1", "sample", 0)
+
+
+@pytest.mark.parametrize("line", ["model: model_1", "seed: 3", "suite: odd", "run_dir: here"])
+def test_a_suite_names_no_run(tmp_path, monkeypatch, line):
+    """Its fields hold for all models: one that tells runs apart would be lost, or put them in one place."""
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "odd.yaml").write_text(f"data: sample\n{line}\n")
+    found = catalogue.models()
+    monkeypatch.setattr(catalogue, "PARAMS_DIR", tmp_path)
+    field, value = line.split(": ")
+    with pytest.raises(
+        params.ParamsError, match=rf"odd\.yaml: {field}: '?{value}'? is not allowed; allowed: "
+    ):
+        catalogue.for_run("model_2", "odd", 0, found)
 
 
 def namespace(text, injected=""):
@@ -230,6 +264,7 @@ def test_the_ablations_of_the_repository_are_runs_like_any_other():
             "base: 'model_33' is not in params; did you mean model_3",
         ),
         ("model: odd\ndropout: 0.1\n", "base: None is not in params"),
+        ("model: odd\nbase: [model_3]\ndropout: 0.1\n", r"base: \['model_3'\] is not in params"),
         ("model: even\nbase: model_3\ndropout: 0.1\n", "model: 'even' is not allowed; allowed: odd"),
         ("model: odd\nbase: model_3\n", r"changes \[\]; allowed: one field"),
         ("model: odd\nbase: model_3\ndropout: 0.1\nepochs: 3\n", "allowed: one field"),

@@ -22,14 +22,14 @@ def every_figure(images, labels):
     counts = evaluation.confusion_counts(labels, np.roll(labels, 1))
     calibration = evaluation.calibration(np.eye(10)[labels], labels)
     return {
-        "curves": plots.curves(HISTORY, "loss", "mean squared error", 2),
+        "curves": plots.curves(HISTORY, "loss", "mean squared error", 2, "model_1"),
         "compare": plots.compare_curves({"model_1": [HISTORY]}, "val_loss", "error", "Errors"),
         "reconstructions": pictures.reconstructions(images[:10], images[1:11], labels[:10]),
         "error_map": plots.error_map(np.ones((28, 28)), evaluation.stripe_mask()),
         "error_maps": plots.error_maps({"model_1": np.eye(28), "model_4": np.ones((28, 28))}, STRIPE),
         "gallery": pictures.gallery(images[:11], labels[:11], np.roll(labels, 1)[:11]),
         "confusion": plots.confusion_matrix(evaluation.normalised_rows(counts)),
-        "reliability": plots.reliability(calibration),
+        "reliability": plots.reliability(calibration, "model_5"),
         "latent_space": plots.latent_space(np.ones((256, 2)), labels, 0.5),
         "t-SNE": plots.latent_space(np.ones((256, 2)), labels),
         "interpolation": pictures.interpolation(images[:10], "Sandal", "Bag"),
@@ -85,7 +85,7 @@ def test_alt_texts_say_their_own_numbers(images, sample):
 def test_the_gallery_marks_what_is_wrong(images):
     labels, predictions = np.array([0, 1, 2]), np.array([0, 1, 4])
     figure = pictures.gallery(images[:3], labels, predictions)
-    assert "1 predictions are wrong: Pullover taken for Coat" in figure.get_label()
+    assert "wrong predictions: 1, Pullover taken for Coat" in figure.get_label()
     (axes,) = figure.axes
     above, beside = ([text.get_text() for text in axes.texts[i::2]] for i in (0, 1))
     assert above == ["T-shirt/top", "Trouser", "✗ Coat"]
@@ -108,3 +108,17 @@ def test_tiles_stand_row_by_row_with_nothing_between_them():
 def test_a_model_keeps_its_colour():
     assert plots.colour("model_3") == plots.colour("model_3")
     assert len({plots.colour(f"model_{i}") for i in range(1, 9)}) == 8
+    assert plots.colour("model_5_epoch_15") == plots.colour("model_5")
+    calibration = evaluation.calibration(np.full((20, 10), 0.1), np.arange(20) % 10)
+    for figure in (
+        plots.curves(HISTORY, "loss", "mean squared error", 2, "model_6"),
+        plots.compare_curves({"model_6": [HISTORY]}, "val_loss", "error", "Errors"),
+        plots.reliability(calibration, "model_6"),
+    ):
+        assert plots.colour("model_6") in [line.get_color() for line in figure.axes[0].lines]
+
+
+def test_a_reliability_diagram_shows_its_expected_calibration_error():
+    calibration = evaluation.calibration(np.full((20, 10), 0.1), np.zeros(20, int))  # argmax is 0: all right
+    (axes,) = plots.reliability(calibration, "model_6").axes
+    assert axes.get_title() == "expected calibration error 0.9000"

@@ -40,8 +40,8 @@ def save(reports, m):
     folder = reports / "paper" / m["model"] / f"seed_{m['seed']}"
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps(m))
-    rows = [f"{epoch},0.5,0.4" for epoch in range(1, m["epochs_run"] + 1)]
-    (folder / "history.csv").write_text("\n".join(["epoch,loss,val_loss", *rows, ""]))
+    rows = [f"{epoch},0.5,0.4,0.8,0.8" for epoch in range(1, m["epochs_run"] + 1)]
+    (folder / "history.csv").write_text("\n".join(["epoch,loss,val_loss,accuracy,val_accuracy", *rows, ""]))
 
 
 def test_cuadro_3_shows_the_paper_s_number_ours_and_the_difference():
@@ -135,6 +135,11 @@ def test_what_comes_from_files_is_shown_as_text(reports):
     assert "<b>0.300</b>" in report.html(tables.cuadro_3(grouped)).data  # our own stays HTML
 
 
+def test_a_table_without_a_row_is_a_sentence():
+    assert report.html(tables.holdout({}, {})).data == "<p>None in this suite.</p>"
+    assert report.html(tables.ablations({}, {})).data == "<p>None in this suite.</p>"
+
+
 def test_every_suite_but_the_paper_s_carries_a_banner():
     assert stories.banner("paper", "full", "paper") == ""
     for arguments in (
@@ -208,3 +213,43 @@ def test_landed_runs_are_the_paper_s_in_full():
         assert m["images"] == {"train": 60_000, "val": 10_000}
         assert m["data_sha256"] == data.SHA256["full"]
     assert {m["model"] for m in landed if m["seed"] == 0} >= {f"model_{i}" for i in range(1, 9)}
+
+
+def test_neither_html_nor_markdown_comes_to_life_in_what_names_a_run(reports):
+    """A link in a folder's name, and in a value that a damaged file holds."""
+    save(reports, metrics("model_5") | {"seed": "[x](javascript:alert(1)) <script>"})
+    odd = reports / "paper" / "[x](javascript:alert(1))"
+    odd.mkdir()
+    (odd / "seed_0.failed.ipynb").touch()
+    text = report.opening("paper", {})
+    assert "**Failed:** &#91;x&#93;&#40;javascript:alert&#40;1&#41;&#41;, seed_0" in text
+    assert "**Damaged, so left out:** model_5" in text
+    assert "](javascript" not in text
+    assert "<script" not in text
+
+
+def test_a_figure_that_is_missing_or_cut_off_is_named_in_its_place(reports):
+    run = metrics("model_5") | {"folder": reports}
+    shown = report.figure_of(run, "reconstructions")
+    assert "model_5: figures/reconstructions.png cannot be shown" in shown.data
+    figures = reports / "figures"
+    figures.mkdir()
+    landed = runs.ROOT / "reports/paper/model_1/seed_0/figures/reconstructions.png"
+    for size in (0, 30, 300):
+        (figures / "reconstructions.png").write_bytes(landed.read_bytes()[:size])
+        assert "cannot be shown" in report.figure_of(run, "reconstructions").data
+
+
+@pytest.mark.parametrize("content", [None, '{"64": 0.', "[1]", '{"64": "<script>"}'])
+def test_baselines_that_are_damaged_are_computed_again(reports, monkeypatch, content):
+    (reports / "sample").mkdir()
+    path = reports / "sample" / "baselines.json"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setattr("fmnist_keras.evaluation.pca_errors", lambda *arguments: {"64": 0.02})
+    run = metrics("model_1") | {
+        "params": {"latent_dim": 64, "data": "sample", "protocol": "paper", "limit": 10}
+    }
+    assert report.baselines("sample", {"model_1": [run]}) == {"64": 0.02}
+    assert json.loads(path.read_text()) == {"64": 0.02}
+    assert sorted(file.name for file in path.parent.iterdir()) == ["baselines.json"]

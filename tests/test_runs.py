@@ -100,7 +100,12 @@ def hold(text, encoding="utf-8"):
 
 
 def swap(old, new):
-    return lambda path: path.write_text(path.read_text().replace(old, new, 1))
+    def damage(path):
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return damage
 
 
 @pytest.mark.parametrize(
@@ -114,10 +119,18 @@ def swap(old, new):
         ("metrics.json", swap('"model": "model_4"', '"model": "model_1"')),
         ("metrics.json", swap('"seed": 0', '"seed": 1')),
         ("metrics.json", swap('"suite"', '"sweet"')),
+        ("metrics.json", swap('"latent_dim": 128', '"latent_dim": "128"')),
+        ("metrics.json", swap('"protocol": "paper"', '"protocol": "<script>"')),
+        ("metrics.json", swap('"loss": 0.2', '"loss": -0.2')),
+        ("metrics.json", swap('"best_epoch": 2', '"best_epoch": 3')),
+        ("metrics.json", swap("0.1,", '"0.1",')),
+        ("metrics.json", hold("[" * 100_000)),
         ("history.csv", cut),
         ("history.csv", hold("a,b\n1,2\n")),
         ("history.csv", hold("epoch,loss,val_loss\n1,0.5,0.4\n2,nan,0.3\n")),
         ("history.csv", hold("epoch,loss,val_loss\n1,0.5,0.4\n")),
+        ("history.csv", hold("epoch,loss,val_loss\n1,0.3,0.4\n2,0.2,0.3_5\n")),
+        ("history.csv", swap("0.3", "0.4")),
         ("history.csv", hold("<html>")),
         ("history.csv", lambda path: path.unlink()),
         ("encoder.keras", cut),
@@ -135,6 +148,17 @@ def test_a_damaged_file_of_a_run_is_named_and_the_run_made_again(finished, name,
     ((folder, reason),) = runs.damaged("test")
     assert folder == finished
     assert str(finished / name) in reason
+
+
+def test_an_autoencoder_s_history_is_none_of_a_classifier(finished):
+    """Also of a run whose metrics were written before they had the history's SHA-256."""
+    path = finished / "metrics.json"
+    metrics = json.loads(path.read_text()) | {"kind": "classifier"} | OF_KIND["classifier"]
+    metrics |= {part: {"loss": 0.3, "accuracy": 0.9} for part in ("train", "val")}
+    del metrics["history_sha256"]
+    path.write_text(json.dumps(metrics))
+    with pytest.raises(runs.RunError, match=r"history\.csv cannot be read: it has no column 'accuracy'"):
+        runs.check(finished)
 
 
 def test_an_encoder_of_another_run_is_refused(finished, tiny, sample):
@@ -176,6 +200,14 @@ def test_a_folder_that_holds_no_run_is_not_replaced(tiny, reports, sample):
 def test_run_dir_says_where_a_run_goes(tiny, reports, tmp_path, sample):
     folder, _ = write(tiny("model_1", run_dir="elsewhere/here"), sample)
     assert folder == reports / "elsewhere" / "here"
+
+
+def test_a_relative_run_dir_stays_below_the_reports(tiny, reports):
+    with pytest.raises(
+        runs.RunError, match=r"run_dir: '\.\./elsewhere' is not allowed; allowed: an absolute"
+    ):
+        runs.start(tiny("model_1", run_dir="../elsewhere"))
+    assert not (reports.parent / "elsewhere").exists()
 
 
 def test_a_suite_s_runs_come_in_natural_order(tiny, reports, sample):
