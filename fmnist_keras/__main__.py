@@ -67,6 +67,7 @@ def main(arguments=None):
             for row in report.judge(given.suite):
                 print(f"{row['claim']:4} {row['verdict']:21} {row['statement']}: {row['number']}")
         elif given.command == "export":
+            params.check_backend()
             from . import export, inference
 
             folder = inference.find_run(given.model, given.suite, given.seed)

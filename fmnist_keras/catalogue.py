@@ -7,6 +7,7 @@ from pathlib import Path
 from .params import (
     PARAMS_DIR,
     ParamsError,
+    check_backend,
     did_you_mean,
     fields,
     load,
@@ -101,8 +102,9 @@ def for_run(name, suite, seed, found=None):
         The kind and the dict of parameters, checked, `suite` and `seed` included.
 
     Raises:
-        ParamsError: a field is wrong, or there is no such model or suite.
+        ParamsError: a field is wrong, or there is no such model, suite or backend.
     """
+    check_backend()
     found = models() if found is None else found
     if name not in found:
         found = found | ablations(found)
@@ -135,8 +137,9 @@ def from_notebook(namespace, kind):
         dict of field to value, checked.
 
     Raises:
-        ParamsError: a value is wrong, or papermill set a name that is no parameter.
+        ParamsError: a value is wrong, papermill set a name that is no parameter, or there is no such backend.
     """
+    check_backend()
     injected = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
     assigned = [statement for cell in injected for statement in ast.parse(cell).body]
     names = [node.targets[0].id for node in assigned if isinstance(node, ast.Assign)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import data, evaluation, runs
+from . import _keras, data, evaluation, runs
 from .data import CLASS_NAMES
 from .inference import load_model
 
@@ -27,9 +27,16 @@ def export(run, format, folder):
         The export's `Path`, and the largest difference of any output on 256 images of the sample.
 
     Raises:
-        runs.RunError: the outputs differ by more than `PARITY`, the folder cannot be written to, or what
-            stands in the export's place is no earlier one; nothing is written then.
+        runs.RunError: the backend is not the format's, the outputs differ by more than `PARITY`, the folder
+            cannot be written to, or what stands in the export's place is no earlier one; nothing is written
+            then.
     """
+    backend = _keras().backend.backend()
+    if format != "keras" and backend != "tensorflow":  # Keras' own ways fail, for JAX or PyTorch
+        raise runs.RunError(
+            f"{format} is written by TensorFlow and not by {backend}: give the same command with "
+            "KERAS_BACKEND=tensorflow, which reads the models of all backends"
+        )
     model, metrics, folder = load_model(run), runs.read(Path(run)), Path(folder)
     name = metrics["model"] + {"keras": ".keras", "saved_model": "", "onnx": ".onnx"}[format]
     place = folder / name

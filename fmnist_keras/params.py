@@ -8,6 +8,7 @@ import functools
 import math
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import jsonschema
@@ -16,6 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
+BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
 MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
 LINES = "lines of the form `field: value`"
 ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
@@ -73,6 +75,19 @@ def validate(values, kind, where):
     elif values["optimizer"] == "sgd" and values.get("epsilon") is not None:
         raise ParamsError(_not_allowed(where, "epsilon", values["epsilon"], known))
     return checked
+
+
+def check_backend():
+    """Check the backend that `KERAS_BACKEND` chooses, before Keras is imported and anything is trained.
+
+    Raises:
+        ParamsError: it is none that trains, or is not installed.
+    """
+    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if name not in BACKENDS:
+        raise ParamsError(f"KERAS_BACKEND: {short(name)} is not allowed; {did_you_mean(name, BACKENDS)}")
+    if find_spec(name) is None:
+        raise ParamsError(f"KERAS_BACKEND: {name} is not installed here: make backends")
 
 
 def _not_allowed(where, name, value, known):

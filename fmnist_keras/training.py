@@ -81,7 +81,7 @@ def accelerator():
 
 
 def as_tensor(images):
-    """Images on the device that trains, once: `fit` would otherwise copy an array for each use of it.
+    """Images as a tensor of the backend, once: `fit` would otherwise copy an array for each use of it.
 
     Args:
         images: `(n, 28, 28)` uint8 in [0, 255].
@@ -109,7 +109,8 @@ def compile(model, params):
     on_cpu = accelerator() is None
     how = {
         "jit_compile": False if on_cpu and keras.backend.backend() == "tensorflow" else "auto",
-        "steps_per_execution": 1 if on_cpu else STEPS_PER_LAUNCH,
+        # Keras refuses more than one under PyTorch.
+        "steps_per_execution": 1 if on_cpu or keras.backend.backend() == "torch" else STEPS_PER_LAUNCH,
     }
     if "upsampling" in params:
         model.compile(optimizer(params), loss="mean_squared_error", **how)

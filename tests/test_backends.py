@@ -43,6 +43,9 @@ assert fk.training.measure(made, x_val, val)["loss"] > 0
 made.save(f"{folder}/model.keras")
 np.save(f"{folder}/outputs.npy", made.predict(x_val, verbose=0))
 print("device:", fk.runs.device())
+fk.training.accelerator = lambda: "what a GPU is told"
+fk.training.compile(made, params)
+fk.training.fit(made, x_train, targets, (x_val, val), params)
 """
 
 

@@ -104,6 +104,14 @@ def test_an_export_that_differs_is_refused(trained, tmp_path, monkeypatch):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("format", ["saved_model", "onnx"])
+def test_a_format_of_tensorflow_s_says_so_on_another_backend(trained, tmp_path, monkeypatch, format):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(runs.RunError, match=f"{format} is written by TensorFlow and not by jax"):
+        export.export(runs.run_dir("test", "model_8", 0), format, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_card_names_what_the_model_cannot_do(trained):
     metrics = runs.read(runs.run_dir("test", "model_8", 0))
     assert "no validation image of" not in export.model_card(metrics, "x", 0)

@@ -180,6 +180,18 @@ def test_a_run_is_the_model_s_file_then_the_suite_s():
         catalogue.for_run("modle_2", "sample", 0)
 
 
+def test_a_backend_that_there_is_not_is_named_before_anything_is_trained(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "touch")
+    with pytest.raises(params.ParamsError, match="KERAS_BACKEND: 'touch' is not allowed; did you mean torch"):
+        catalogue.for_run("model_1", "sample", 0)
+    with pytest.raises(params.ParamsError, match="KERAS_BACKEND: 'touch'"):
+        catalogue.from_notebook(namespace(GOOD), "autoencoder")
+    monkeypatch.setattr(params, "find_spec", lambda name: None)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(params.ParamsError, match="jax is not installed here: make backends"):
+        catalogue.for_run("model_1", "sample", 0)
+
+
 @pytest.mark.parametrize("line", ["model: model_1", "seed: 3", "suite: odd", "run_dir: here"])
 def test_a_suite_names_no_run(tmp_path, monkeypatch, line):
     """Its fields hold for all models: one that tells runs apart would be lost, or put them in one place."""
