@@ -1,9 +1,11 @@
 """The engine, end to end, in a copy of the repository with small models."""
 
 import json
+import re
+import subprocess
 
 import yaml
-from conftest import MODELS, engine, results
+from conftest import MODELS, engine, engine_call, results
 
 from fmnist_keras import catalogue
 
@@ -106,3 +108,11 @@ def test_a_run_that_fails_keeps_the_earlier_result_and_is_named_in_the_report(co
     assert "Failed:</strong> model_8, seed_0" in (folder / "index.html").read_text()
     assert [p.name for p in (folder / "model_8").iterdir() if p.name.startswith(".")] == []
     assert catalogue.models(copy / "params")["model_8"][1]["encoder_from"] == "model_4"
+
+
+def test_the_longest_way_to_the_report_comes_first(copy):
+    call = engine_call(copy, "suite=sample", "force=1")
+    call["args"] += ["--dry-run", "--quiet", "host"]
+    output = subprocess.run(**call).stdout
+    first = dict(re.findall(r"wildcards: model=(\w+), seed=0(?:\n +priority: (\d))?", output))
+    assert first == {"model_3": "1", "model_4": "2", "model_8": ""}, output
