@@ -1,6 +1,7 @@
 """Convolutional autoencoders and classifiers on Fashion-MNIST: the helper module behind the notebooks."""
 
 import contextlib
+import gc
 import os
 import sys
 import time
@@ -24,21 +25,21 @@ _MODULES = {path.stem for path in Path(__file__).parent.glob("[!_]*.py")}
 def __getattr__(name):
     """Import a module on first use, so that `import fmnist_keras` alone costs nothing."""
     if name in _MODULES:
-        with _quiet():
+        with _importing():
             return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _keras():
-    """Keras, imported without that noise; for functions that may be the first to need it."""
-    with _quiet():
+    """Keras, imported as the modules here are; for functions that may be the first to need it."""
+    with _importing():
         import keras
     return keras
 
 
 def predict(images, run):
     """Classify images with a trained classifier: see `inference.predict`."""
-    with _quiet():
+    with _importing():
         from .inference import predict
     return predict(images, run)
 
@@ -48,19 +49,26 @@ def __dir__():
 
 
 @contextlib.contextmanager
-def _quiet():
+def _importing():
     """Silence what TensorFlow's C++ writes to stderr at its import, and a saved notebook would keep.
 
     `TF_CPP_MIN_LOG_LEVEL` does not reach those lines: they come before its logging starts. Python's own
-    warnings and exceptions are not touched.
+    warnings and exceptions are not touched. What an import makes, hundreds of thousands of objects, is there
+    to stay: the garbage collector does not look through it time and again, neither here nor later.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
+    modules, collecting = len(sys.modules), gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
+        if len(sys.modules) > modules:
+            gc.freeze()
+        if collecting:
+            gc.enable()
         os.dup2(saved, 2)
         os.close(saved)
         os.close(null)

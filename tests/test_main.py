@@ -1,7 +1,10 @@
+import gc
+
 import nbformat
 import papermill
 import pytest
 
+import fmnist_keras as fk
 from fmnist_keras import __main__ as main
 from fmnist_keras import data, jobs, safety
 
@@ -79,3 +82,12 @@ def test_data_says_where_it_was_found_and_what_it_is(monkeypatch, capsys):
     output = capsys.readouterr().out
     assert "Fashion-MNIST from the Keras cache, /somewhere" in output
     assert output.count("verified") == 4
+
+
+def test_an_import_leaves_the_garbage_collector_on_and_a_later_call_freezes_nothing():
+    assert fk.models.NUM_CLASSES == 10  # imported, if it was not before
+    frozen = gc.get_freeze_count()
+    with fk._importing():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen
