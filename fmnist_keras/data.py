@@ -98,7 +98,9 @@ def load(data="full", protocol="paper", limit=None):
 
 def to_float(images):
     """uint8 images `(n, 28, 28)` in [0, 255] to float32 `(n, 28, 28, 1)` in [0, 1]."""
-    return np.divide(images[..., np.newaxis], np.float32(255), dtype="float32")
+    converted = images[..., np.newaxis].astype("float32")
+    converted /= 255  # in place: fresh memory for 60,000 images costs more time than the arithmetic
+    return converted
 
 
 def find(data="full"):
