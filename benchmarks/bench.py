@@ -19,6 +19,8 @@ import page
 import watch
 import yaml
 
+from fmnist_keras import _ENVIRONMENT
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
@@ -26,7 +28,7 @@ MODELS = tuple(f"model_{number}" for number in range(1, 9))
 MEASURED = ("model_1", "model_4", "model_5", "model_8")  # section 1
 QUICK = ("model_4", "model_8")
 TRIED = ("model_1", "model_4")  # section 7: a batch of 100 and one of 1,000
-KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
+MALLOC = {name: v for name, v in _ENVIRONMENT.items() if name.startswith("MALLOC_")}  # as kernels have it
 CORES = len(os.sched_getaffinity(0))
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 FORMATS = ("contiguous", "channels_last")
@@ -66,7 +68,7 @@ class Bench:
 
     def env(self, threads=None, root=None, **more):
         """The environment of a command; `threads` None leaves every framework its default."""
-        unset = {*THREADS, "REPORTS_DIR", "KERAS_BACKEND"}
+        unset = {*THREADS, *_ENVIRONMENT, "REPORTS_DIR", "KERAS_BACKEND"}
         env = {name: value for name, value in os.environ.items() if name not in unset}
         env |= {"PYTHONPATH": str(root or self.root), "TF_CPP_MIN_LOG_LEVEL": "3", **more}
         env["CUDA_VISIBLE_DEVICES"] = "-1"  # everything on the CPU, also where there is a GPU
@@ -129,17 +131,18 @@ def throughput(bench):
     some = [*common, "--limit", str(images)]
     few = [*common, "--limit", "200" if bench.quick else "400"]
 
-    def way(command, at_once=1, threads=None, n=images, torch=False):
-        done = bench.scripts([command] * at_once, threads, torch)
+    def way(command, at_once=1, threads=None, n=images, torch=False, **env):
+        done = bench.scripts([command] * at_once, threads, torch, **env)
         for one in done:
             same_parameters(one.lines, counts)
         rates = [{m: n / s for m, s in watch.epoch_seconds(one.lines).items()} for one in done]
         return {model: sum(rate[model] for rate in rates) for model in rates[0]}
 
     counts = {}
+    project = bench.keras(models, *some, "--how", "project")
     ways = {
-        "project, one a core": lambda: way(bench.keras(models, *some, "--how", "project"), CORES, 1),
-        "project, all threads": lambda: way(bench.keras(models, *some, "--how", "project")),
+        "project, one a core": lambda: way(project, CORES, 1, **MALLOC),
+        "project, all threads": lambda: way(project, **MALLOC),
         "keras": lambda: way(bench.keras(models, *some)),
     }
     for layout in FORMATS:
@@ -161,13 +164,13 @@ def same_parameters(lines, counts):
 
 
 def tried(bench):
-    """Section 7: settings that might make training faster, each against the project's own."""
+    """Section 7: settings that make training faster, or might, each against the project's own."""
     images = 500 if bench.quick else 6_000
     some = ["--suite", "sample", "--val-limit", "100", "--epochs", "2", "--limit", str(images)]
     command = bench.keras(QUICK if bench.quick else TRIED, *some, "--how", "project")
 
-    def way(*options, **env):
-        done = bench.scripts([[*command, *options]] * CORES, 1, **env)
+    def way(*options, malloc=MALLOC, **env):
+        done = bench.scripts([[*command, *options]] * CORES, 1, **malloc, **env)
         rates = [{m: images / s for m, s in watch.epoch_seconds(one.lines).items()} for one in done]
         return {model: sum(rate[model] for rate in rates) for model in rates[0]}
 
@@ -177,9 +180,10 @@ def tried(bench):
             {
                 "as the project trains": way,
                 "10 steps at a time (`steps_per_execution`)": lambda: way("--steps", "10"),
-                "malloc keeps what is freed": lambda: way(**KEPT),
                 "malloc asks for huge pages": lambda: way(GLIBC_TUNABLES="glibc.malloc.hugetlb=1"),
-                "TensorFlow without oneDNN": lambda: way(TF_ENABLE_ONEDNN_OPTS="0"),
+                "malloc gives back what is freed, its default": lambda: way(malloc={}),
+                "the pipeline of batches tunes itself, its default": lambda: way("--autotune"),
+                "TensorFlow without oneDNN, its default here": lambda: way(TF_ENABLE_ONEDNN_OPTS="0"),
             }
         ),
     }

@@ -60,6 +60,15 @@ def fit_plain(model, x_train, targets, validation_data, params, jit):
     )
 
 
+def self_tuned(*args, **kwargs):
+    """The project's batches, but with the self-tuning that TensorFlow's pipelines have by default."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = True
+    return fk.batches.batches(*args, **kwargs).with_options(options)
+
+
 def train(name, given):
     """One model, from its parameters to its losses."""
     kind, params = fk.catalogue.for_run(name, given.suite, seed=0)
@@ -68,14 +77,17 @@ def train(name, given):
     val_limit = given.val_limit or params.get("limit")
     fk.training.seed_everything(0)
     dataset = load(params["data"], params["protocol"])
-    convert = fk.training.as_tensor if given.how == "project" else fk.data.to_float
-    x_train, x_val = convert(dataset.x_train[:limit]), fk.data.to_float(dataset.x_val[:val_limit])
+    x_train, x_val = dataset.x_train[:limit], fk.data.to_float(dataset.x_val[:val_limit])
+    if given.how == "plain":
+        x_train = fk.data.to_float(x_train)
     y_train, y_val = dataset.y_train[:limit], dataset.y_val[:val_limit]
     if kind == "autoencoder":
         y_train, y_val = x_train, x_val
     model = build(params, given.encoders)
     print(f"{name} parameters {model.count_params()}", flush=True)
     if given.how == "project":
+        if given.autotune:
+            fk.training.batches = self_tuned
         fk.training.compile(model, params)
         model.steps_per_execution = given.steps or model.steps_per_execution
         fk.training.fit(model, x_train, y_train, (x_val, y_val), params)
@@ -107,6 +119,7 @@ def main():
     parser.add_argument("--encoders", type=Path, help="folder where autoencoders leave their encoder")
     parser.add_argument("--how", choices=("project", "plain"), default="plain")
     parser.add_argument("--steps", type=int, help="steps_per_execution, instead of the project's")
+    parser.add_argument("--autotune", action="store_true", help="batches as tf.data likes them")
     parser.add_argument("--xla", action="store_true", help="which is not Keras' default on a CPU")
     given = parser.parse_args()
     for name in given.models:

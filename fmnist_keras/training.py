@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from . import data
+from .batches import EVALUATION_BATCH, batches
 
-EVALUATION_BATCH = 1000  # images at once outside `fit`; it changes no number, only the speed
 STEPS_PER_LAUNCH = 20  # training steps that an accelerator is given at once; on a CPU it gained nothing
 
 
@@ -80,18 +79,6 @@ def accelerator():
     return None if "cpu" in device.lower() else device
 
 
-def as_tensor(images):
-    """Images as a tensor of the backend, once: `fit` would otherwise copy an array for each use of it.
-
-    Args:
-        images: `(n, 28, 28)` uint8 in [0, 255].
-
-    Returns:
-        `(n, 28, 28, 1)` float32 tensor in [0, 1].
-    """
-    return keras.ops.convert_to_tensor(data.to_float(images))
-
-
 def optimizer(params):
     """The optimizer of cuadros I and II, from a run's parameters."""
     learning_rate = float(params["learning_rate"])  # `1` in a params file is a number too, but not to Keras
@@ -138,7 +125,7 @@ def fit(model, x_train, targets, validation_data, params):
 
     Args:
         model: a compiled `keras.Sequential`.
-        x_train: `(n, 28, 28, 1)` float32 in [0, 1], best as `as_tensor` gives them.
+        x_train: `(n, 28, 28)` uint8 in [0, 255], or `(n, 28, 28, 1)` float32 in [0, 1].
         targets: `x_train` again for an autoencoder, labels `(n,)` for a classifier.
         validation_data: the pair of inputs and targets to validate on.
         params: dict of the run's parameters.
@@ -153,13 +140,11 @@ def fit(model, x_train, targets, validation_data, params):
     (early_stopping,) = (c for c in stop if isinstance(c, keras.callbacks.EarlyStopping))
     start = time.perf_counter()
     history = model.fit(
-        x_train,
-        targets,
-        validation_data=validation_data,
-        validation_batch_size=EVALUATION_BATCH,
-        batch_size=params["batch_size"],
+        batches(x_train, targets, params["batch_size"], shuffle=True),
+        validation_data=batches(*validation_data, EVALUATION_BATCH),
         epochs=params["epochs"],
         callbacks=stop,
+        shuffle=False,  # the batches do it
         verbose=0,
     ).history
     seconds = time.perf_counter() - start
@@ -183,11 +168,25 @@ def measure(model, images, targets):
 
     Args:
         model: a compiled `keras.Sequential`.
-        images: `(n, 28, 28, 1)` float32 in [0, 1], an array or a tensor.
+        images: uint8 or float32, as in `fit`.
         targets: images or labels, as in `fit`.
 
     Returns:
         dict: "loss" (mean squared error per pixel on [0, 1], or nats), and "accuracy" in [0, 1].
     """
-    figures = model.evaluate(images, targets, batch_size=EVALUATION_BATCH, verbose=0, return_dict=True)
+    figures = model.evaluate(batches(images, targets, EVALUATION_BATCH), verbose=0, return_dict=True)
     return {name: float(value) for name, value in figures.items()}
+
+
+def outputs(model, inputs):
+    """What a model makes of many inputs in eval mode; `models.output` is for a few.
+
+    Args:
+        model: a `keras.Sequential`.
+        inputs: images or codes, float32, as the model takes them.
+
+    Returns:
+        float32 array, one output an input.
+    """
+    made = model.predict(batches(inputs, inputs, EVALUATION_BATCH), verbose=0)
+    return made.astype("float32")  # also where the model computes in half precision

@@ -26,7 +26,7 @@ kind, params = fk.catalogue.for_run(model, "sample", 0)
 params |= {"batch_size": 64, "epochs": 1, "encoder_from": None, "dtype_policy": None, "deterministic": False}
 fk.training.prepare(params)
 dataset = fk.data.load("sample", limit=128)
-x_train, x_val = fk.training.as_tensor(dataset.x_train), fk.data.to_float(dataset.x_val)
+x_train, x_val = dataset.x_train, fk.data.to_float(dataset.x_val)
 encoder = fk.models.encoder(params["latent_dim"], params["dropout"])
 if kind == "autoencoder":
     decoder = fk.models.decoder(params["latent_dim"], params["dropout"], params["upsampling"])

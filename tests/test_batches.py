@@ -1,0 +1,58 @@
+import keras
+import numpy as np
+import pytest
+
+from fmnist_keras import batches, data, training
+
+MAKERS = [batches._pipeline, batches._Batches]  # of TensorFlow, and of the other backends
+
+
+def epoch(made):
+    """All images and targets of an epoch, as Keras would go through them."""
+    pairs = [made[number] for number in range(len(made))] if hasattr(made, "on_epoch_end") else list(made)
+    if hasattr(made, "on_epoch_end"):
+        made.on_epoch_end()
+    return [[np.asarray(part) for part in pair] for pair in pairs]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_images_become_floats_in_their_batch_and_their_order_is_kept(make, sample):
+    images, labels = sample.x_val[:100], sample.y_val[:100]
+    found = epoch(make(images, labels, 32, shuffle=False))
+    assert [len(x) for x, _ in found] == [32, 32, 32, 4]
+    assert {x.dtype.name for x, _ in found} == {"float32"}
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in found]), data.to_float(images))
+    np.testing.assert_array_equal(np.concatenate([y for _, y in found]), labels)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("other", [lambda x: x, np.copy])
+def test_an_autoencoder_s_targets_are_its_images(make, other, sample, images):
+    for given in (sample.x_val[:50], images[:50]):  # uint8 and float32
+        found = epoch(make(given, other(given), 50, shuffle=False))
+        np.testing.assert_array_equal(found[0][0], images[:50])
+        np.testing.assert_array_equal(found[0][1], images[:50])
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_each_epoch_has_every_image_once_with_its_label_in_another_order_from_the_seed(make):
+    images = np.arange(100, dtype="float32").reshape(100, 1, 1, 1)
+    orders = []
+    for seed in (0, 0, 1):
+        training.seed_everything(seed)
+        made = make(images, np.arange(100), 30, shuffle=True)
+        for _ in range(2):
+            pairs = epoch(made)
+            order = np.concatenate([y for _, y in pairs])
+            np.testing.assert_array_equal(np.concatenate([x.ravel() for x, _ in pairs]), order)
+            assert sorted(order) == list(range(100))
+            orders.append(order.tolist())
+    assert orders[:2] == orders[2:4]
+    assert len({tuple(order) for order in orders}) == 4
+
+
+def test_tensorflow_s_pipelines_do_not_tune_themselves(images):
+    """Their tuning was seen to keep the next epoch waiting for as long as the last one took."""
+    made = batches.batches(images, images, 64)
+    assert made.options().autotune.enabled is False
+    assert isinstance(batches._Batches(images, images, 64, False), keras.utils.PyDataset)
