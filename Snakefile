@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from threading import Thread
 
 import psutil
 
@@ -19,6 +20,7 @@ sys.path.insert(0, workflow.basedir)
 os.environ["PYTHONPATH"] = os.pathsep.join([workflow.basedir, os.environ.get("PYTHONPATH", "")])
 
 from snakemake.exceptions import WorkflowError
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from fmnist_keras import params, plan, runs, safety
 
@@ -80,6 +82,11 @@ if workflow.is_main_process:
     for name in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(name) != signal.SIG_IGN:
             signal.signal(name, stop)
+
+# What Snakemake itself does at SIGTERM: what runs may finish, nothing more starts. It waits for a lock, for ever
+# where the signal came while the same thread held it; another thread only waits until that one goes on.
+FINISH = JobScheduler.exit_gracefully
+JobScheduler.exit_gracefully = lambda scheduler, *_: Thread(target=FINISH, args=[scheduler]).start()
 
 # A job takes the place of its shell, so that its parent is this process, and ends when this process does:
 # killed, Snakemake cannot take its jobs along. It does not hear a terminal's Ctrl-C, at which Python would

@@ -194,6 +194,22 @@ def test_the_next_call_finishes_what_was_killed_and_clears_what_it_left(copy, go
     assert "Failed:" not in (suite / "index.html").read_text()
 
 
+def test_sigterm_lets_what_runs_finish_and_starts_nothing_more(copy, batch, start):
+    suite = batch(30)
+    running = start(**engine_call(copy, "suite=faults", f"{MODELS} model_8"))
+    running.wait_for(*(EPOCH.format(model=model) for model in ("model_3", "model_4")))
+    for _ in range(500):  # one may come while Snakemake holds the lock that its own answer waits for
+        with contextlib.suppress(ProcessLookupError):
+            running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.001)
+    running.all_gone(60)
+    assert running.process.returncode != 0
+    assert "Traceback" not in running.output
+    for model in ("model_3", "model_4"):
+        assert json.loads((suite / model / "seed_0" / "metrics.json").read_text())["epochs_run"] == 30
+    assert not (suite / "model_8").exists()
+
+
 def program(copy, *arguments, before=(), **env):
     """Call `python -m fmnist_keras` in the copy, after the words `before`; gives the finished process."""
     call = engine_call(copy) | {"args": [*before, sys.executable, "-m", "fmnist_keras", *arguments]}
