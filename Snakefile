@@ -103,8 +103,10 @@ def encoder(wildcards):
 
 def length(wildcards):
     """What comes first: the longest way to the report, or a core would idle while the last ones train."""
-    after = [job.params.get("encoder_from") for (_, seed), job in JOBS.items() if seed == wildcards.seed]
-    return after.count(wildcards.model) + (JOBS[wildcards.model, wildcards.seed].kind == "autoencoder")
+    job = JOBS[wildcards.model, wildcards.seed]
+    after = [other.params.get("encoder_from") for (_, seed), other in JOBS.items() if seed == wildcards.seed]
+    own = 2 if job.kind == "autoencoder" else int(job.params["train_encoder"])  # a frozen encoder trains fastest
+    return own + after.count(wildcards.model)
 
 
 rule all:

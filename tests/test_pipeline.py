@@ -115,4 +115,4 @@ def test_the_longest_way_to_the_report_comes_first(copy):
     call["args"] += ["--dry-run", "--quiet", "host"]
     output = subprocess.run(**call).stdout
     first = dict(re.findall(r"wildcards: model=(\w+), seed=0(?:\n +priority: (\d))?", output))
-    assert [first[model] for model in MODELS] == ["1", "2", ""], output
+    assert [first[model] for model in MODELS] == ["2", "3", ""], output
