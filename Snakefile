@@ -124,7 +124,7 @@ rule run:
         model="[A-Za-z0-9_-]+",
         seed="[0-9]+",
     priority: length
-    resources:  # asked of a cluster; a run on all 70,000 images was seen to take 1.8 GiB and 13 minutes
+    resources:  # asked of a cluster; reports/bench.md has what a run on all 70,000 images takes
         mem_mb=3000,
         runtime=120,
     shell:
