@@ -366,8 +366,8 @@ def tried(sections):
     before = f"""Images a second in `fit`, as in section 1 but on {sections["7"]["images"]:,} images, over
         those of the project's own settings ({own}): below 1 is slower."""
     best = max((rates[way][m] / rates[ours][m], way, m) for way in others for m in rates[ours])
-    after = f"""The first two are not in use, the others the project has changed. The most that any of them
-        brought is {best[0]:.2f}, *{best[1]}* on {best[2]}."""
+    after = f"""What is called a default here the project has changed; the others are not in use. The most
+        that any of them brought is {best[0]:.2f}, *{best[1]}* on {best[2]}."""
     return _section("7. What was tried", before, _table(["setting", *rates[ours]], rows), after)
 
 

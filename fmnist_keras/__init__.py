@@ -18,7 +18,7 @@ _ENVIRONMENT = {
     "TF_ENABLE_ONEDNN_OPTS": "1",  # TensorFlow takes oneDNN's faster convolutions only on some CPUs by itself
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several runs share a GPU: none takes all its memory at the start
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the same, for JAX
-    # glibc keeps what a step frees for the next: fresh memory took a seventh of the time of 1,000 images.
+    # glibc keeps what a step frees for the next, since fresh memory costs time (section 7 of bench.md).
     # It reads these when a process starts, so they are for the kernels that this one starts.
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),

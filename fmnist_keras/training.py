@@ -8,7 +8,7 @@ import numpy as np
 
 from .batches import EVALUATION_BATCH, batches
 
-STEPS_PER_LAUNCH = 20  # training steps that an accelerator is given at once; on a CPU it gained nothing
+STEPS_PER_LAUNCH = 20  # training steps that an accelerator is given at once; on a CPU: section 7 of bench.md
 
 
 class TrainingDiverged(RuntimeError):
