@@ -1,5 +1,7 @@
 """Numbers from arrays, in NumPy: errors, maps, confusion counts, intervals. No model is needed."""
 
+import base64
+
 import numpy as np
 
 
@@ -19,6 +21,24 @@ def pixel_errors(images, reconstructions):
 def image_errors(images, reconstructions):
     """Mean squared error of each image over its pixels: `(n,)` float64. Arguments as `pixel_errors`."""
     return np.mean(_squared_errors(images, reconstructions), axis=(1, 2, 3), dtype="float64")
+
+
+def pack(errors):
+    """Errors `(n,)` as text: base64 of little-endian float16, 27 KB for 10,000, each exact to 0.05 %.
+
+    An error below 6e-5 is exact to 3e-8 instead; one above 65,504 would be infinite, and a mean squared error
+    of images in [0, 1] is at most 1.
+    """
+    return base64.b64encode(np.asarray(errors).astype("<f2").tobytes()).decode()
+
+
+def unpack(text):
+    """Errors `(n,)` float64 of the text that `pack` made.
+
+    Raises:
+        ValueError: the text is no base64, or not of whole numbers.
+    """
+    return np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype("float64")
 
 
 def _squared_errors(images, reconstructions):

@@ -6,6 +6,8 @@ Every builder returns a `keras.Sequential`. Images are `(n, 28, 28, 1)` float32 
 import keras
 from keras import layers
 
+from .layers import Dropout
+
 IMAGE_SHAPE = (28, 28, 1)
 NUM_CLASSES = 10
 
@@ -32,16 +34,16 @@ def encoder(latent_dim, dropout):
             keras.Input(IMAGE_SHAPE),
             layers.Conv2D(16, 3, padding="valid"),  # 28x28 -> 26x26
             layers.ReLU(),
-            layers.Dropout(dropout),
+            Dropout(dropout),
             layers.MaxPooling2D(2),  # 26x26 -> 13x13
             layers.Conv2D(32, 3, padding="valid"),  # 13x13 -> 11x11
             layers.ReLU(),
-            layers.Dropout(dropout),
+            Dropout(dropout),
             layers.MaxPooling2D(2),  # 11x11 -> 5x5
             layers.Flatten(),
             layers.Dense(latent_dim),
             layers.ReLU(),
-            layers.Dropout(dropout),
+            Dropout(dropout),
         ],
         name="encoder",
     )
@@ -68,13 +70,13 @@ def decoder(latent_dim, dropout, upsampling):
             keras.Input((latent_dim,)),
             layers.Dense(32 * 5 * 5),
             layers.ReLU(),
-            layers.Dropout(dropout),
+            Dropout(dropout),
             layers.Reshape((5, 5, 32)),
             layers.Conv2DTranspose(  # 5x5 -> 13x13
                 16, kernel_1, strides=2, padding="valid", output_padding=padding_1
             ),
             layers.ReLU(),
-            layers.Dropout(dropout),
+            Dropout(dropout),
             layers.Conv2DTranspose(  # 13x13 -> 28x28
                 1, kernel_2, strides=2, padding="valid", output_padding=padding_2
             ),

@@ -16,7 +16,7 @@ from . import IMPORTED, safety, whole
 from .whole import RunError
 
 ROOT = Path(__file__).resolve().parents[1]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def reports_dir():

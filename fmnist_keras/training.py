@@ -8,7 +8,7 @@ import numpy as np
 
 from .batches import EVALUATION_BATCH, batches
 
-STEPS_PER_LAUNCH = 20  # training steps that an accelerator is given at once; on a CPU: section 7 of bench.md
+STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: section 7 of bench.md
 
 
 class TrainingDiverged(RuntimeError):
@@ -79,25 +79,57 @@ def accelerator():
     return None if "cpu" in device.lower() else device
 
 
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam, whose update of a variable is one operation under TensorFlow instead of ten.
+
+    It computes the same, and is saved as Keras' own.
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Update one variable and its two moments from its gradient."""
+        if keras.backend.backend() != "tensorflow" or self.amsgrad:
+            return super().update_step(gradient, variable, learning_rate)
+        import tensorflow as tf
+
+        number = self._get_variable_index(variable)
+        step = tf.cast(self.iterations.value + 1, variable.dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[number].value.handle,
+            v=self._velocities[number].value.handle,
+            beta1_power=self.beta_1**step,
+            beta2_power=self.beta_2**step,
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+
+Adam.__module__ = "keras.optimizers"  # the name under which Keras saves it
+
+
 def optimizer(params):
     """The optimizer of cuadros I and II, from a run's parameters."""
     learning_rate = float(params["learning_rate"])  # `1` in a params file is a number too, but not to Keras
     if params["optimizer"] == "adam":
-        return keras.optimizers.Adam(learning_rate, epsilon=params["epsilon"])
+        return Adam(learning_rate, epsilon=params["epsilon"])
     return keras.optimizers.SGD(learning_rate)  # no momentum, as in the paper
 
 
 def compile(model, params):
     """Compile an autoencoder (mean squared error per pixel) or a classifier (cross entropy from logits).
 
-    On a CPU, XLA stays off under TensorFlow: it made an epoch of model 1 some 20 times slower. On an
-    accelerator several steps go out at once, since a batch of 100 is done before the next is on its way.
+    On a CPU, XLA stays off under TensorFlow: it made an epoch of model 1 some 20 times slower. Several steps
+    go out at once, since Python takes its time between two; on an accelerator a batch of 100 is done before
+    the next is on its way.
     """
-    on_cpu = accelerator() is None
+    backend, on_cpu = keras.backend.backend(), accelerator() is None
     how = {
-        "jit_compile": False if on_cpu and keras.backend.backend() == "tensorflow" else "auto",
-        # Keras refuses more than one under PyTorch.
-        "steps_per_execution": 1 if on_cpu or keras.backend.backend() == "torch" else STEPS_PER_LAUNCH,
+        "jit_compile": False if on_cpu and backend == "tensorflow" else "auto",
+        # Keras refuses more than one under PyTorch; under JAX on a CPU it brought nothing.
+        "steps_per_execution": 1 if backend == "torch" or (on_cpu and backend == "jax") else STEPS_PER_LAUNCH,
     }
     if "upsampling" in params:
         model.compile(optimizer(params), loss="mean_squared_error", **how)

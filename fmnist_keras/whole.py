@@ -13,6 +13,8 @@ from pathlib import Path
 import jsonschema
 import yaml
 
+from .evaluation import unpack
+
 NUMBER = re.compile(r"[-+.e\d]+", re.ASCII)  # as pandas reads one; Python's float takes 1_0 too
 
 
@@ -57,7 +59,26 @@ def _metrics(path):
         raise RunError(
             f"{path} holds no run: epoch {metrics['best_epoch']} is best of {metrics['epochs_run']}"
         )
+    if "image_errors" in metrics:
+        _image_errors(path, metrics)
     return metrics
+
+
+def _image_errors(path, metrics):
+    """Raise a `RunError` unless there is an error for each validation image, and their mean is the loss."""
+    try:
+        errors = unpack(metrics["image_errors"])
+    except ValueError as error:
+        raise RunError(f"{path} holds no run: image_errors: {error}") from error
+    images, mean, loss = metrics["images"]["val"], errors.mean() if len(errors) else 0, metrics["val"]["loss"]
+    if len(errors) != images:
+        raise RunError(
+            f"{path} holds no run: image_errors: {len(errors)} errors of {images} validation images"
+        )
+    if not math.isclose(mean, loss, rel_tol=0.01):
+        raise RunError(
+            f"{path} holds no run: image_errors: their mean is {mean:.6g}, the val loss {loss:.6g}"
+        )
 
 
 def _no_number(name):
@@ -77,8 +98,7 @@ def _history(path, metrics):
                 raise ValueError(f"row {number} holds what is no finite number")
         if len(rows) != metrics["epochs_run"]:
             raise ValueError(f"it has {len(rows)} epochs, metrics.json has {metrics['epochs_run']}")
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if metrics.get("history_sha256", found) != found:  # runs of before it was kept have none
+        if metrics["history_sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():
             raise ValueError("it is not what the run left: metrics.json has another SHA-256")
     except KeyError as error:
         raise RunError(f"{path} cannot be read: it has no column {error}") from error

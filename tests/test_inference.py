@@ -19,7 +19,7 @@ def trained(tiny, reports, sample, images):
     history = training.History({name: [1.0] for name in columns}, 1, False, 0.1)
     made = (("classifier", params, classifier), ("autoencoder", tiny("model_1"), models.autoencoder(*parts)))
     for kind, values, model in made:
-        figures = {part: {"loss": 1.0, "accuracy": 0.1} for part in ("train", "val")}
+        figures = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")}
         figures |= OF_KIND[kind] | {"confusion": np.eye(10, dtype=int).tolist()}
         runs.finish(runs.start(values), kind, values, model, history, sample, figures)
     return classifier

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import OF_KIND
 
-from fmnist_keras import inference, models, runs, training
+from fmnist_keras import evaluation, inference, models, runs, training
 
 HISTORY = training.History({"loss": [0.3, 0.2], "val_loss": [0.4, 0.35]}, 2, False, 1.5)
 
@@ -14,7 +14,8 @@ HISTORY = training.History({"loss": [0.3, 0.2], "val_loss": [0.4, 0.35]}, 2, Fal
 def write(params, sample, mark="0.35", kind="autoencoder"):
     model = models.autoencoder(models.encoder(64, 0.2), models.decoder(64, 0.2, "output_padding"))
     folder = runs.start(params)
-    figures = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND[kind]
+    errors = {"image_errors": evaluation.pack([float(mark)] * len(sample.x_val))}
+    figures = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND[kind] | errors
     return runs.finish(folder, kind, params, model, HISTORY, sample, figures), model
 
 
@@ -22,7 +23,7 @@ def test_a_run_s_folder_holds_what_design_section_5_says(tiny, reports, sample):
     folder, model = write(tiny("model_1", seed=3), sample)
     assert folder == reports / "test" / "model_1" / "seed_3"
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["schema_version"] == 1
+    assert metrics["schema_version"] == 2
     assert (metrics["model"], metrics["kind"], metrics["suite"]) == ("model_1", "autoencoder", "test")
     assert (metrics["seed"], metrics["params"]["latent_dim"]) == (3, 64)
     assert (metrics["epochs_run"], metrics["best_epoch"], metrics["stopped_early"]) == (2, 2, False)
@@ -125,6 +126,13 @@ def swap(old, new):
         ("metrics.json", swap('"best_epoch": 2', '"best_epoch": 3')),
         ("metrics.json", swap("0.1,", '"0.1",')),
         ("metrics.json", hold("[" * 100_000)),
+        ("metrics.json", swap('"schema_version": 2', '"schema_version": 1')),
+        ("metrics.json", swap('"history_sha256"', '"history_md5"')),
+        ("metrics.json", swap('"image_errors"', '"picture_errors"')),
+        ("metrics.json", swap('"image_errors": "', '"image_errors": "?')),
+        ("metrics.json", swap('"image_errors": "', '"image_errors": "AAAA')),
+        ("metrics.json", swap('"val": 1000', '"val": 999')),
+        ("metrics.json", swap('"loss": 0.35', '"loss": 0.34')),
         ("history.csv", cut),
         ("history.csv", hold("a,b\n1,2\n")),
         ("history.csv", hold("epoch,loss,val_loss\n1,0.5,0.4\n2,nan,0.3\n")),
@@ -151,11 +159,9 @@ def test_a_damaged_file_of_a_run_is_named_and_the_run_made_again(finished, name,
 
 
 def test_an_autoencoder_s_history_is_none_of_a_classifier(finished):
-    """Also of a run whose metrics were written before they had the history's SHA-256."""
     path = finished / "metrics.json"
     metrics = json.loads(path.read_text()) | {"kind": "classifier"} | OF_KIND["classifier"]
-    metrics |= {part: {"loss": 0.3, "accuracy": 0.9} for part in ("train", "val")}
-    del metrics["history_sha256"]
+    metrics |= {part: {"loss": 0.35, "accuracy": 0.9} for part in ("train", "val")}
     path.write_text(json.dumps(metrics))
     with pytest.raises(runs.RunError, match=r"history\.csv cannot be read: it has no column 'accuracy'"):
         runs.check(finished)

@@ -39,11 +39,30 @@ def fit_classifier(params, images, labels):
 
 def test_optimizers_are_the_papers(tiny):
     adam = training.optimizer(tiny("model_1"))
-    assert (type(adam), adam.epsilon) == (keras.optimizers.Adam, 1e-8)
+    assert isinstance(adam, keras.optimizers.Adam)
+    assert adam.epsilon == 1e-8
     assert float(adam.learning_rate) == pytest.approx(0.001)
     sgd = training.optimizer(tiny("model_3"))
     assert (type(sgd), sgd.momentum) == (keras.optimizers.SGD, 0)
     assert float(sgd.learning_rate) == pytest.approx(0.01)
+
+
+def test_adam_computes_what_keras_does(tiny):
+    def moved(optimizer):
+        variables = [keras.Variable(np.ones(shape, "float32")) for shape in ((3, 4), (5,))]
+        random = np.random.default_rng(0)
+        for _ in range(50):
+            optimizer.apply(
+                [keras.ops.array(random.normal(size=v.shape), "float32") for v in variables], variables
+            )
+        return np.concatenate([keras.ops.convert_to_numpy(v).ravel() for v in variables])
+
+    ours, theirs = (
+        moved(training.optimizer(tiny("model_1"))),
+        moved(keras.optimizers.Adam(0.001, epsilon=1e-8)),
+    )
+    assert np.abs(ours - 1).min() > 1e-4
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_model_8_trains_its_head_alone(trained, tiny, sample, images):

@@ -1,0 +1,158 @@
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from conftest import fit_small_classifier
+from scipy import stats
+
+from fmnist_keras import layers, models
+
+UNITS = 10**7
+SHAPE = (100, 26, 26, 16)
+
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="another backend's dropout is Keras'"
+)
+
+
+def dropped(rate, shape=SHAPE, seed=0, steps=1, dtype="float32"):
+    """What comes out of ones, a call a step: `(steps, *shape)`."""
+    layer = layers.Dropout(rate, seed=seed, dtype=dtype)
+    ones = keras.ops.ones(shape, dtype)
+    return np.stack([keras.ops.convert_to_numpy(layer(ones, training=True)) for _ in range(steps)])
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.2, 0.3, 0.5, 0.999])
+def test_units_are_kept_with_probability_one_minus_rate(rate):
+    out = dropped(rate, (UNITS,))
+    kept = int(np.count_nonzero(out))
+    assert stats.binomtest(kept, UNITS, 1 - rate).pvalue > 0.001
+    assert set(np.unique(out)) == {0, np.float32(1 / (1 - rate))}
+    standard_error = np.sqrt(rate / (1 - rate) / UNITS)  # of the mean of 0 and 1 / (1 - rate)
+    assert abs(out.mean(dtype="float64") - 1) < 4 * standard_error
+    assert out.var(dtype="float64") == pytest.approx(rate / (1 - rate), rel=0.02)
+
+
+@pytest.mark.parametrize("rate", [2**-20, 1 - 2**-20, 1 - 2**-40])
+def test_rates_at_the_ends_are_met(rate):
+    kept = int(np.count_nonzero(dropped(rate, (UNITS,))))
+    assert stats.binomtest(kept, UNITS, 1 - rate).pvalue > 0.001
+
+
+def correlation(a, b):
+    """Of two arrays of 0 and 1, in standard errors of independent ones."""
+    a, b = (part.astype("float64") - part.mean() for part in (a, b))
+    return (a * b).mean() / (a.std() * b.std()) * np.sqrt(a.size)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+@pytest.mark.parametrize("distance", [1, 2, 3])
+def test_neighbours_are_not_correlated(axis, distance):
+    kept = np.moveaxis(dropped(0.3)[0] > 0, axis, 0)
+    assert abs(correlation(kept[distance:], kept[:-distance])) < 4
+
+
+def test_steps_and_layers_are_not_correlated():
+    steps = dropped(0.3, steps=6) > 0
+    keras.utils.set_random_seed(0)
+    others = [layers.Dropout(0.3)(keras.ops.ones(SHAPE), training=True) for _ in range(3)]
+    masks = [*steps, *(keras.ops.convert_to_numpy(other) > 0 for other in others)]
+    pairs = [correlation(a, b) for n, a in enumerate(masks) for b in masks[:n]]
+    assert max(map(abs, pairs)) < 4.5
+    assert np.std(pairs) < 1.5
+
+
+def test_runs_of_kept_units_are_as_long_as_independent_ones():
+    kept = dropped(0.5, (UNITS,))[0] > 0
+    patterns = np.packbits(kept.reshape(-1, 8), axis=1)
+    assert stats.chisquare(np.bincount(patterns.ravel(), minlength=256)).pvalue > 0.001
+
+
+@on_tensorflow
+def test_the_gradient_has_the_mask_of_the_output():
+    import tensorflow as tf
+
+    layer = layers.Dropout(0.3, seed=1)
+    for shape in ((100, 64), (7, 13, 13, 16)):
+        x = tf.random.normal(shape)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            out = layer(x, training=True)
+        gradient = tape.gradient(out, x, tf.fill(shape, 2.0)).numpy()
+        np.testing.assert_array_equal(gradient == 0, out.numpy() == 0)
+        np.testing.assert_allclose(gradient[gradient > 0], 2 / 0.7, rtol=1e-6)
+        np.testing.assert_allclose(out.numpy(), x.numpy() * gradient / 2, rtol=1e-6)
+
+
+def test_eval_mode_and_rate_zero_do_nothing():
+    x = np.random.default_rng(0).normal(size=(5, 7)).astype("float32")
+    for layer, how in (
+        (layers.Dropout(0.5), {"training": False}),
+        (layers.Dropout(0.5), {}),
+        (layers.Dropout(0), {"training": True}),
+    ):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(x, **how)), x)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
+    first, again, other = (dropped(0.2, seed=seed, steps=3) for seed in (5, 5, 6))
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != other.tobytes()
+    assert first[0].tobytes() != first[1].tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_other_floating_point_types_stay_what_they_are(dtype):
+    layer = layers.Dropout(0.5, dtype=dtype)
+    out = layer(keras.ops.ones((10, 10), dtype), training=True)
+    assert keras.backend.standardize_dtype(out.dtype) == dtype
+    assert set(np.unique(keras.ops.convert_to_numpy(keras.ops.cast(out, "float32")))) == {0, 2}
+
+
+def test_a_noise_shape_is_left_to_keras():
+    out = keras.ops.convert_to_numpy(
+        layers.Dropout(0.5, noise_shape=(None, 1), seed=0)(np.ones((50, 9), "float32"), training=True)
+    )
+    assert (out == out[:, :1]).all()
+    assert set(np.unique(out)) == {0, 2}
+
+
+LOAD = """
+import sys, keras, numpy as np
+model = keras.saving.load_model(sys.argv[1])
+assert "fmnist_keras" not in sys.modules
+kinds = {type(layer) for part in model.layers for layer in getattr(part, "layers", [part])}
+assert keras.layers.Dropout in kinds, kinds
+assert type(model.optimizer) is keras.optimizers.Adam, type(model.optimizer)
+x = np.load(sys.argv[2])
+np.save(sys.argv[3], model.predict(x, verbose=0))
+model.fit(x[:10], np.zeros(10), epochs=1, verbose=0)
+"""
+
+
+def test_a_saved_model_needs_nothing_of_ours(tmp_path, images):
+    from fmnist_keras import training
+
+    params = {"optimizer": "adam", "learning_rate": 0.001, "epsilon": 1e-8}
+    model = models.classifier(models.encoder(64, 0.2), "relu")
+    training.compile(model, params)
+    model.fit(images[:20], np.zeros(20), verbose=0)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "images.npy", images)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    files = [str(tmp_path / name) for name in ("model.keras", "images.npy", "outputs.npy")]
+    subprocess.run([sys.executable, "-c", LOAD, *files], check=True, cwd=tmp_path, env=env)
+    np.testing.assert_allclose(np.load(files[2]), model.predict(images, verbose=0), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_losses_differ_from_those_with_keras_layer_by_no_more_than_seeds_do(monkeypatch):
+    ours = [fit_small_classifier(seed) for seed in range(5)]
+    monkeypatch.setattr(models, "Dropout", keras.layers.Dropout)
+    theirs = [fit_small_classifier(seed) for seed in range(5)]
+    assert ours != theirs
+    assert stats.ttest_rel(ours, theirs).pvalue > 0.01
+    assert abs(np.mean(ours) - np.mean(theirs)) < np.std([ours, theirs], axis=1).max() * 2
