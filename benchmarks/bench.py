@@ -303,8 +303,9 @@ def operations(models):
     found = {}
     for model in models:
         _, params = fk.catalogue.for_run(model, "paper", 0)
-        forward, whole = count(keras_script.build(params, None))
-        found[model] = {"batch_size": params["batch_size"], "forward": forward, "step": whole}
+        by = count(keras_script.build(params, None))
+        forward = sum(n for (_, way), n in by.items() if way == "forward")
+        found[model] = {"batch_size": params["batch_size"], "forward": forward, "step": sum(by.values())}
     return found
 
 

@@ -1,14 +1,16 @@
 """Train models with Keras, for the benchmark: as this project does it, or as a plain script would.
 
 `--how project` goes through fmnist_keras.training as the notebooks do. `--how plain` is what Keras' own
-examples do: compile with a loss and an optimizer, `fit` on arrays. The models, the data, the epochs and the
-evaluation are the same. One line an epoch goes to stdout; bench.py takes the time of each line.
+examples do: Keras' own layers, compiled with a loss and an optimizer, `fit` on arrays. The data, the epochs
+and the evaluation are the same. One line an epoch goes to stdout; bench.py takes the time of each line.
 """
 
 import argparse
 import functools
 import sys
 from pathlib import Path
+
+import floor
 
 if "project" not in sys.argv:  # TensorFlow settles at its import how it computes: here by its own defaults
     import keras
@@ -34,6 +36,22 @@ def build(params, encoders):
     if encoders:
         encoder.load_weights(encoders / f"{params['encoder_from']}.weights.h5")
     return fk.models.classifier(encoder, params["final_activation"], params["train_encoder"])
+
+
+def of_keras_own_layers(model):
+    """The same model, with the same weights, of Keras' own layers alone.
+
+    A model's config names our Dropout as Keras', as its file does: what comes from it has Keras'.
+
+    Raises:
+        TypeError: a layer is still not Keras' own.
+    """
+    own = keras.Sequential.from_config(model.get_config())
+    for layer in floor.in_order(own):
+        if type(layer) is not getattr(keras.layers, type(layer).__name__, None):
+            raise TypeError(f"{layer.name}: {type(layer)} is not a layer of Keras' own")
+    own.set_weights(model.get_weights())
+    return own
 
 
 def fit_plain(model, x_train, targets, validation_data, params, jit):
@@ -84,6 +102,8 @@ def train(name, given):
     if kind == "autoencoder":
         y_train, y_val = x_train, x_val
     model = build(params, given.encoders)
+    if given.how == "plain":
+        model = of_keras_own_layers(model)
     print(f"{name} parameters {model.count_params()}", flush=True)
     if given.how == "project":
         if given.autotune:
