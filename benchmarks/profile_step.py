@@ -23,14 +23,15 @@ BETWEEN, PIPELINE = "between ops", "input pipeline"
 
 # What an operation is counted as: the first pattern that its name, `scope/of/layers/op:Type`, holds.
 GROUPS = {
-    "dropout": r"/dropout[_\d]*/",
+    "dropout": r"/dropout[_\d]*/|:PartitionedCall$",  # of all layers ours alone calls what XLA compiled
     "convolution, gradient of weights": r":\w*Conv2DBackpropFilter",
     "convolution, gradient of input": r"gradient_tape/.*:\w*Conv2D",
     "convolution, forward": r":\w*Conv2D",  # of a transposed one it is another's gradient of the input
     "matrix product": r":\w*MatMul",
     "max pooling": r":\w*MaxPool",
     "optimizer": r"/(adam|sgd)(_\d+)?/",
-    "ReLU, bias, loss, the rest": "",
+    PIPELINE: r":IteratorGetNext\w*$",
+    "ReLU, bias, loss, the rest": r":\w+$",
 }
 WORK = {  # which of floor.py's operations are computed in a group
     "convolution, forward": [("convolution", "forward")],
@@ -41,8 +42,8 @@ WORK = {  # which of floor.py's operations are computed in a group
 
 
 def group(op):
-    """The group of an operation, from its name and type."""
-    return next(name for name, pattern in GROUPS.items() if re.search(pattern, op, re.IGNORECASE))
+    """The group of an operation, from its name and type, or itself if it is none."""
+    return next((name for name, pattern in GROUPS.items() if re.search(pattern, op, re.IGNORECASE)), op)
 
 
 def is_op(name):
@@ -111,12 +112,23 @@ def trace(work):
         space = xplane_pb2.XSpace.FromString(path.read_bytes())
     events = []
     for plane in space.planes:
-        names = {key: metadata.name for key, metadata in plane.event_metadata.items()}
         for line in plane.lines:
             for event in line.events:
                 start = line.timestamp_ns * 1000 + event.offset_ps
-                events.append((line.name, names[event.metadata_id], start, start + event.duration_ps))
+                events.append((line.name, _name(plane, event), start, start + event.duration_ps))
     return events
+
+
+def _name(plane, event):
+    """What an event is called; of an asynchronous operation, as XLA's are, only its attributes say it."""
+    name = plane.event_metadata[event.metadata_id].name
+    if name != "ExecutorState::ProcessAsync::Start":
+        return name
+    said = {plane.stat_metadata[s.metadata_id].name: s for s in event.stats}
+    name, kind = (
+        s.str_value or plane.stat_metadata[s.ref_value].name for s in (said["name"], said["kernel_type"])
+    )
+    return f"{name}:{kind}"
 
 
 def profile(name, images, own_layers):
@@ -164,7 +176,7 @@ def by_group(ops):
     """Counter of group to seconds, from seconds by operation."""
     found = Counter()
     for op, seconds in ops.items():
-        found[op if op in (BETWEEN, PIPELINE) else group(op)] += seconds
+        found[group(op)] += seconds
     return found
 
 
@@ -172,7 +184,7 @@ def table(name, found, product):
     """A model's groups as text: µs an image, share, and GFLOP/s where there is arithmetic."""
     images, groups = found["images"], by_group(found["ops"])
     lines = [f"{name}: µs an image, share of the step, GFLOP/s (a matrix product: {product:.0f})"]
-    for part in (*GROUPS, PIPELINE, BETWEEN):
+    for part in (*GROUPS, BETWEEN):
         seconds = groups[part]
         flops = found["operations"].get(part)
         rate = f"{flops * images / seconds / 1e9:8.1f}" if flops and seconds else ""
