@@ -204,9 +204,9 @@ def suite(sections):
         {sample["keras"] / sample["project"]:.2f} times as long."""
     if "3" in sections:
         after += f""" The paper scale was run once, with {sections["3"]["epochs"]} epochs of each model on
-            all images, the scripts' of one in {sections["3"].get("scripts_part", 1)}. Later epochs, as many as the
-            landed runs have and of all images, are added at the seconds of the last one measured, and the
-            project's runs laid on the cores in their order."""
+            all images, the scripts' of one in {sections["3"].get("scripts_part", 1)}. Later epochs, as many
+            as the landed runs have and of all images, are added at the seconds of the last one measured, and
+            the project's runs laid on the cores in their order."""
     return _section("2. All eight models", before, _table(header, rows), after)
 
 
@@ -436,7 +436,7 @@ def step(sections):
 
 
 def one_thread(sections):
-    """Section 9: dict of model to median seconds of `fit`, plain Keras' and the notebook's, and their ratio."""
+    """Section 9: dict of model to median seconds of `fit`, plain Keras' and the notebook's, and the ratio."""
     seconds = {way: median(found) for way, found in sections["9"]["seconds"].items()}
     models = dict.fromkeys(way.split()[0] for way in seconds)
     pairs = {model: (seconds[f"{model} plain"], seconds[f"{model} notebook"]) for model in models}
