@@ -1,6 +1,6 @@
 """Measure the project against plain Keras and PyTorch on this machine: reports/bench.json and bench.md.
 
-Seven sections, in the order of the page. As soon as one is measured, it goes into bench.json with every
+Nine sections, in the order of the page. As soon as one is measured, it goes into bench.json with every
 repetition, the machine, the date and the versions. Sections that are not asked for stay as they are, so that
 a bench that was cut off goes on with `--sections`. page.py makes the page from bench.json alone.
 """
@@ -28,10 +28,11 @@ MODELS = tuple(f"model_{number}" for number in range(1, 9))
 MEASURED = ("model_1", "model_4", "model_5", "model_8")  # section 1
 QUICK = ("model_4", "model_8")
 TRIED = ("model_1", "model_4")  # section 7: a batch of 100 and one of 1,000
+ONE_THREAD = ("model_1", "model_5")  # section 9
+FEWER = 2  # repetitions at most of what takes minutes, or differs little from one to the next
 MALLOC = {name: v for name, v in _ENVIRONMENT.items() if name.startswith("MALLOC_")}  # as kernels have it
 CORES = len(os.sched_getaffinity(0))
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-FORMATS = ("contiguous", "channels_last")
 
 
 class Bench:
@@ -49,9 +50,8 @@ class Bench:
         self.repeats, self.quick, self.folder, self.torch = repeats, quick, folder, torch
         self.models = QUICK if quick else MODELS
         self.root = self.copy("copy")
-        if quick:  # the sample suite, tiny
-            suite = {"data": "sample", "protocol": "paper", "epochs": 2, "limit": 200, "batch_size": 100}
-            (self.root / "params" / "suites" / "sample.yaml").write_text(yaml.safe_dump(suite))
+        if quick:
+            self.write_suite("sample", epochs=2)
 
     def copy(self, name):
         """A copy of what the engine needs, as `folder/name`."""
@@ -74,16 +74,21 @@ class Bench:
         env["CUDA_VISIBLE_DEVICES"] = "-1"  # everything on the CPU, also where there is a GPU
         return env | ({name: str(threads) for name in THREADS} if threads else {})
 
-    def engine(self, reports, *config, root=None, cores="all", threads=None):
+    def engine(self, reports, *config, root=None):
         """Run the engine as the Makefile does; a `watch.Done` with its jobs."""
         root = root or self.root
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--config", *config]
-        env = self.env(threads, root, REPORTS_DIR=str(reports))
-        return watch.alone(command, env, root, jobs=True)
+        command = [sys.executable, "-m", "snakemake", "--cores", "all", "--config", *config]
+        return watch.alone(command, self.env(root=root, REPORTS_DIR=str(reports)), root, jobs=True)
 
-    def suite(self, reports, name, **how):
+    def suite(self, reports, name):
         """All models of a suite; see `engine`."""
-        return self.engine(reports, f"suite={name}", f"models={' '.join(self.models)}", **how)
+        return self.engine(reports, f"suite={name}", f"models={' '.join(self.models)}")
+
+    def write_suite(self, name, **values):
+        """A suite of the bench's own, on the sample if nothing else is said; tiny where all is."""
+        values = {"data": "sample", "protocol": "paper"} | values
+        values |= {"data": "sample", "limit": 200, "batch_size": 100} if self.quick else {}
+        (self.root / "params" / "suites" / f"{name}.yaml").write_text(yaml.safe_dump(values))
 
     def keras(self, models, *options):
         """The command of keras_script.py."""
@@ -99,18 +104,18 @@ class Bench:
         path = os.pathsep.join([str(self.root), str(self.torch)] if torch else [str(self.root)])
         return watch.together(commands, self.env(threads, **more) | {"PYTHONPATH": path}, self.root)
 
-    def rounds(self, ways, repeats=None):
+    def rounds(self, ways, at_most=None):
         """Measure each way in turn, then each again: what drifts on the machine hits all of them.
 
         Args:
             ways: dict of a name to a function without arguments.
-            repeats: instead of the bench's own.
+            at_most: repetitions, where the bench's own are more.
 
         Returns:
             dict of the name to the list of what the function returned.
         """
         found = {name: [] for name in ways}
-        for number in range(repeats or self.repeats):
+        for number in range(min(self.repeats, at_most or self.repeats)):
             for name, way in ways.items():
                 start = time.perf_counter()
                 found[name].append(way())
@@ -142,15 +147,17 @@ def throughput(bench):
     project = bench.keras(models, *some, "--how", "project")
     ways = {
         "project, one a core": lambda: way(project, CORES, 1, **MALLOC),
-        "project, all threads": lambda: way(project, **MALLOC),
         "keras": lambda: way(bench.keras(models, *some)),
     }
-    for layout in FORMATS:
+    for layout in page.FORMATS:
         command = bench.pytorch(models, layout, *some)
         ways[f"pytorch {layout}"] = lambda c=command: way(c, torch=True)
         ways[f"pytorch {layout}, one a core"] = lambda c=command: way(c, CORES, 1, torch=True)
-    slow = {"keras, XLA": lambda: way(bench.keras(["model_1"], *few, "--xla"), n=int(few[-1]))}
-    rates = bench.rounds(ways) | bench.rounds(slow, 1)
+    aside = {  # nothing is judged by these
+        "project, all threads": lambda: way(project, **MALLOC),
+        "keras, XLA": lambda: way(bench.keras(["model_1"], *few, "--xla"), n=int(few[-1])),
+    }
+    rates = bench.rounds(ways) | bench.rounds(aside, 1)
     return {"images": images, "images_xla": int(few[-1]), "rates": rates, "parameters": counts}
 
 
@@ -164,7 +171,7 @@ def same_parameters(lines, counts):
 
 
 def tried(bench):
-    """Section 7: settings that make training faster, or might, each against the project's own."""
+    """Section 7: settings that make training faster, each taken back, against all of them."""
     images = 500 if bench.quick else 6_000
     some = ["--suite", "sample", "--val-limit", "100", "--epochs", "2", "--limit", str(images)]
     command = bench.keras(QUICK if bench.quick else TRIED, *some, "--how", "project")
@@ -174,19 +181,15 @@ def tried(bench):
         rates = [{m: images / s for m, s in watch.epoch_seconds(one.lines).items()} for one in done]
         return {model: sum(rate[model] for rate in rates) for model in rates[0]}
 
-    return {
-        "images": images,
-        "rates": bench.rounds(
-            {
-                "as the project trains": way,
-                "10 steps at a time (`steps_per_execution`)": lambda: way("--steps", "10"),
-                "malloc asks for huge pages": lambda: way(GLIBC_TUNABLES="glibc.malloc.hugetlb=1"),
-                "malloc gives back what is freed, its default": lambda: way(malloc={}),
-                "the pipeline of batches tunes itself, its default": lambda: way("--autotune"),
-                "TensorFlow without oneDNN, its default here": lambda: way(TF_ENABLE_ONEDNN_OPTS="0"),
-            }
-        ),
+    ways = {
+        "as the project trains": way,
+        "Keras' own Dropout": lambda: way("--keras-layers"),
+        "one step at a time (`steps_per_execution`), Keras' default": lambda: way("--steps", "1"),
+        "malloc gives back what is freed, its default": lambda: way(malloc={}),
+        "the pipeline of batches tunes itself, its default": lambda: way("--autotune"),
+        "TensorFlow without oneDNN, its default here": lambda: way(TF_ENABLE_ONEDNN_OPTS="0"),
     }
+    return {"images": images, "rates": bench.rounds(ways, FEWER)}
 
 
 def suite(bench):
@@ -194,27 +197,27 @@ def suite(bench):
     formats = best_formats(bench)
     reports = bench.folder / "sample"
 
-    def project(**how):
+    def project():
         shutil.rmtree(reports, ignore_errors=True)
-        return engine_result(bench.suite(reports, "sample", **how), reports / "sample")
+        return engine_result(bench.suite(reports, "sample"), reports / "sample")
 
     ways = {
         "pytorch": lambda: one_after_another(bench, "pytorch", "sample", formats),
         "keras": lambda: one_after_another(bench, "keras", "sample", formats),
         "project": project,
     }
-    found = bench.rounds(ways)
-    once = {"project, one after another": lambda: project(cores=1, threads=CORES)}
-    return {"formats": formats, "runs": found | bench.rounds(once, 1)}
+    return {"formats": formats, "runs": bench.rounds(ways, FEWER)}
 
 
 def paper(bench):
-    """Section 3: the same on all 70,000 images, each model stopped after two epochs."""
+    """Section 3: the same on all 70,000 images, each model stopped after two epochs.
+
+    The scripts train and validate on a fifth of the images: all that their epochs are needed for is a rate.
+    """
     formats = best_formats(bench)
-    name, epochs = "bench", 2
-    values = {"data": "full", "protocol": "paper", "epochs": epochs}
-    values |= {"data": "sample", "limit": 300} if bench.quick else {}
-    (bench.root / "params" / "suites" / f"{name}.yaml").write_text(yaml.safe_dump(values))
+    name, epochs, part = "bench", 2, 1 if bench.quick else 5
+    bench.write_suite(name, data="full", epochs=epochs)
+    some = () if bench.quick else ("--limit", str(60_000 // part), "--val-limit", str(10_000 // part))
     reports = bench.folder / "paper"
 
     def project():
@@ -222,14 +225,15 @@ def paper(bench):
         return engine_result(bench.suite(reports, name), reports / name)
 
     ways = {
-        "pytorch": lambda: one_after_another(bench, "pytorch", name, formats),
-        "keras": lambda: one_after_another(bench, "keras", name, formats),
+        "pytorch": lambda: one_after_another(bench, "pytorch", name, formats, *some),
+        "keras": lambda: one_after_another(bench, "keras", name, formats, *some),
         "project": project,
     }
     landed = {model: ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json" for model in bench.models}
     landed = {model: json.loads(path.read_text()) for model, path in landed.items()}
     return {
         "epochs": epochs,
+        "scripts_part": part,  # of the images: one in so many
         "epochs_paper": {model: metrics["epochs_run"] for model, metrics in landed.items()},
         "encoder_from": {model: metrics["params"].get("encoder_from") for model, metrics in landed.items()},
         "runs": bench.rounds(ways, 1),
@@ -245,16 +249,16 @@ def best_formats(bench):
     found = {}
     for model in bench.models:
         like = kin.get(model, model)
-        rates = {f: [r[like] for r in sections["1"]["rates"][f"pytorch {f}"]] for f in FORMATS}
-        found[model] = max(FORMATS, key=lambda layout: page.median(rates[layout]))
+        rates = {f: [r[like] for r in sections["1"]["rates"][f"pytorch {f}"]] for f in page.FORMATS}
+        found[model] = max(page.FORMATS, key=lambda layout: page.median(rates[layout]))
     return found
 
 
-def one_after_another(bench, framework, name, formats):
+def one_after_another(bench, framework, name, formats, *some):
     """The eight scripts, each with all threads, each a command of its own."""
     models = {}
     with tempfile.TemporaryDirectory(dir=bench.folder) as encoders:
-        options = ["--suite", name, "--encoders", encoders]
+        options = ["--suite", name, "--encoders", encoders, *some]
         for model in bench.models:
             if framework == "keras":
                 command = bench.keras([model], *options)
@@ -289,7 +293,7 @@ def floor(bench):
         words = [text.split() for _, text in done.lines if text.startswith(("numpy ", "tensorflow "))]
         return {name: float(value) for name, value in words}
 
-    rates = bench.rounds({"one thread": lambda: rate(1), "all threads": lambda: rate(CORES)})
+    rates = bench.rounds({"one thread": lambda: rate(1), "all threads": lambda: rate(CORES)}, FEWER)
     return {"rates": rates, "models": operations(bench.models)}
 
 
@@ -303,17 +307,18 @@ def operations(models):
     found = {}
     for model in models:
         _, params = fk.catalogue.for_run(model, "paper", 0)
-        forward, whole = count(keras_script.build(params, None))
-        found[model] = {"batch_size": params["batch_size"], "forward": forward, "step": whole}
+        by = count(keras_script.build(params, None))
+        forward = sum(n for (_, way), n in by.items() if way == "forward")
+        found[model] = {"batch_size": params["batch_size"], "forward": forward, "step": sum(by.values())}
     return found
 
 
 def growth(bench):
     """Section 5: how the wall time of a run, and of the engine, grows; the memory of a run."""
     root = bench.copy("growth")
-    images = (100, 200) if bench.quick else (5_000, 10_000, 20_000, 40_000, 60_000)
-    epochs = (1, 2) if bench.quick else (1, 2, 4, 8)
-    counts = (1, 2) if bench.quick else (1, 2, 4, 6)
+    images = (100, 200) if bench.quick else (5_000, 20_000, 40_000, 60_000)
+    epochs = (1, 2) if bench.quick else (1, 4, 8)
+    counts = (1, 2) if bench.quick else (1, 2, 4)
     base = yaml.safe_load((root / "params" / "model_1.yaml").read_text())
     base |= {"data": "sample" if bench.quick else "full", "epochs": 1, "limit": images[0]}
     shutil.rmtree(root / "params" / "ablations")
@@ -349,7 +354,7 @@ def growth(bench):
 
     once = {f"models {n}": lambda n=n: engine(tiny[:n]) for n in counts}
     once |= {f"seeds {n}": lambda n=n: engine(tiny[:1], n) for n in counts[1:]}
-    return bench.rounds({"runs": runs}) | bench.rounds(once, 1)
+    return bench.rounds({"runs": runs} | once, 1)
 
 
 def again(bench):
@@ -376,7 +381,7 @@ def again(bench):
         path.write_text(text.replace("learning_rate: 0.001", f"learning_rate: 0.001{next(edits)}"))
         return call(["model_8/seed_0"])
 
-    return bench.rounds({"nothing": lambda: call([]), "touched": touched, "edited": edited})
+    return bench.rounds({"nothing": lambda: call([]), "touched": touched, "edited": edited}, FEWER)
 
 
 def written(reports):
@@ -385,7 +390,42 @@ def written(reports):
     return {f"{path.parts[-3]}/{path.parts[-2]}": path.stat().st_mtime_ns for path in found}
 
 
-SECTIONS = {"1": throughput, "2": suite, "3": paper, "4": floor, "5": growth, "6": again, "7": tried}
+def step(bench):
+    """Section 8: what a training step is made of, by TensorFlow's profiler; a process a core at once."""
+    models, images = (QUICK, 1_000) if bench.quick else (MEASURED, 6_000)
+    command = [sys.executable, str(HERE / "profile_step.py"), *models, "--images", str(images), "--json"]
+
+    def profiles():
+        return [json.loads(done.lines[-1][1]) for done in bench.scripts([command] * CORES, 1)]
+
+    return {"runs": sum(bench.rounds({"profile": profiles}, FEWER)["profile"], [])}
+
+
+def one_thread(bench):
+    """Section 9: seconds of ten epochs' `fit` on one thread, plain Keras' and the notebooks', in turn."""
+    name, epochs = "one_thread", 2 if bench.quick else 10
+    bench.write_suite(name, epochs=epochs, patience=epochs, batch_size=100)
+    reports = bench.folder / name
+
+    def plain(model):
+        (done,) = bench.scripts([bench.keras([model], "--suite", name)], 1)
+        return next(float(text.split()[2]) for _, text in done.lines if text.startswith(f"{model} fit "))
+
+    def notebook(model):
+        command = [sys.executable, "-m", "fmnist_keras", "run", model, "--suite", name]
+        watch.alone(command, bench.env(1, REPORTS_DIR=str(reports)), bench.root)
+        return json.loads((reports / name / model / "seed_0" / "metrics.json").read_text())["seconds"]["fit"]
+
+    ways = {  # the classifier's notebook finds the encoder that the autoencoder's has left
+        f"{model} {how.__name__}": lambda how=how, model=model: how(model)
+        for model in (QUICK if bench.quick else ONE_THREAD)
+        for how in (plain, notebook)
+    }
+    return {"epochs": epochs, "seconds": bench.rounds(ways, FEWER)}
+
+
+SECTIONS = dict(zip("1234567", (throughput, suite, paper, floor, growth, again, tried)))
+SECTIONS |= {"8": step, "9": one_thread}
 
 
 def machine(torch, load):

@@ -32,26 +32,28 @@ def in_order(model):
 
 
 def operations(model):
-    """Floating-point operations of a training step, an image.
+    """Floating-point operations of a training step, an image, two for a multiply-add.
 
-    Two for a multiply-add. Forward once; backward once for the gradient of the weights, where they are
-    trained, and once for the gradient of the layer's input, where a layer below is trained.
+    Forward once; backward once for the gradient of the weights, where they are trained, and once for the
+    gradient of the layer's input, where a layer below is trained.
 
     Args:
         model: a `keras.Sequential`, flat or of such.
 
     Returns:
-        Operations of the forward pass, and of the whole step.
+        dict of (kind, pass) to operations: kind is "convolution", transposed or not, or "dense"; pass is
+        "forward", "weights" or "input". A model's forward pass is the sum over "forward".
     """
-    forward = whole = 0
+    found = {(kind, way): 0 for kind in ("convolution", "dense") for way in ("forward", "weights", "input")}
     below = False
     for layer in in_order(model):
         count = 2 * multiplications(layer)
+        kind = "dense" if type(layer).__name__ == "Dense" else "convolution"
         trained = bool(layer.trainable_weights)
-        forward += count
-        whole += count * (1 + trained + below)
+        for way, needed in (("forward", True), ("weights", trained), ("input", below)):
+            found[kind, way] += count * needed
         below = below or trained
-    return forward, whole
+    return found
 
 
 def rates(size=SIZE, seconds=1.0):

@@ -1,14 +1,17 @@
 """Train models with Keras, for the benchmark: as this project does it, or as a plain script would.
 
 `--how project` goes through fmnist_keras.training as the notebooks do. `--how plain` is what Keras' own
-examples do: compile with a loss and an optimizer, `fit` on arrays. The models, the data, the epochs and the
-evaluation are the same. One line an epoch goes to stdout; bench.py takes the time of each line.
+examples do: Keras' own layers, compiled with a loss and an optimizer, `fit` on arrays. The data, the epochs
+and the evaluation are the same. One line an epoch goes to stdout; bench.py takes the time of each line.
 """
 
 import argparse
 import functools
 import sys
+import time
 from pathlib import Path
+
+import floor
 
 if "project" not in sys.argv:  # TensorFlow settles at its import how it computes: here by its own defaults
     import keras
@@ -36,8 +39,24 @@ def build(params, encoders):
     return fk.models.classifier(encoder, params["final_activation"], params["train_encoder"])
 
 
+def of_keras_own_layers(model):
+    """The same model, with the same weights, of Keras' own layers alone.
+
+    A model's config names our Dropout as Keras', as its file does: what comes from it has Keras'.
+
+    Raises:
+        TypeError: a layer is still not Keras' own.
+    """
+    own = keras.Sequential.from_config(model.get_config())
+    for layer in floor.in_order(own):
+        if type(layer) is not getattr(keras.layers, type(layer).__name__, None):
+            raise TypeError(f"{layer.name}: {type(layer)} is not a layer of Keras' own")
+    own.set_weights(model.get_weights())
+    return own
+
+
 def fit_plain(model, x_train, targets, validation_data, params, jit):
-    """`compile` and `fit` with Keras' defaults; early stopping as in the project."""
+    """`compile` and `fit` with Keras' defaults, early stopping as in the project; seconds of `fit`."""
     loss, metrics = "mean_squared_error", None
     if "upsampling" not in params:
         loss, metrics = keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"]
@@ -49,6 +68,7 @@ def fit_plain(model, x_train, targets, validation_data, params, jit):
     stop = keras.callbacks.EarlyStopping(
         patience=params["patience"], min_delta=params["min_delta"], restore_best_weights=True
     )
+    start = time.perf_counter()
     model.fit(
         x_train,
         targets,
@@ -58,6 +78,7 @@ def fit_plain(model, x_train, targets, validation_data, params, jit):
         callbacks=[stop, Line()],
         verbose=0,
     )
+    return time.perf_counter() - start
 
 
 def self_tuned(*args, **kwargs):
@@ -84,16 +105,20 @@ def train(name, given):
     if kind == "autoencoder":
         y_train, y_val = x_train, x_val
     model = build(params, given.encoders)
+    if given.how == "plain" or given.keras_layers:
+        model = of_keras_own_layers(model)
     print(f"{name} parameters {model.count_params()}", flush=True)
     if given.how == "project":
         if given.autotune:
             fk.training.batches = self_tuned
         fk.training.compile(model, params)
-        model.steps_per_execution = given.steps or model.steps_per_execution
-        fk.training.fit(model, x_train, y_train, (x_val, y_val), params)
+        if given.steps:
+            model.steps_per_execution = given.steps
+        seconds = fk.training.fit(model, x_train, y_train, (x_val, y_val), params).seconds
     else:
         jit = True if given.xla else "auto"
-        fit_plain(model, x_train, y_train, (x_val, y_val), params, jit)
+        seconds = fit_plain(model, x_train, y_train, (x_val, y_val), params, jit)
+    print(f"{name} fit {seconds:.3f} s", flush=True)
     if given.encoders:  # a whole run, not a measurement of `fit` alone
         for images, targets in ((x_train, y_train), (x_val, y_val)):
             print(model.evaluate(images, targets, verbose=0))
@@ -119,6 +144,7 @@ def main():
     parser.add_argument("--encoders", type=Path, help="folder where autoencoders leave their encoder")
     parser.add_argument("--how", choices=("project", "plain"), default="plain")
     parser.add_argument("--steps", type=int, help="steps_per_execution, instead of the project's")
+    parser.add_argument("--keras-layers", action="store_true", help="Keras' own, also with --how project")
     parser.add_argument("--autotune", action="store_true", help="batches as tf.data likes them")
     parser.add_argument("--xla", action="store_true", help="which is not Keras' default on a CPU")
     given = parser.parse_args()

@@ -6,13 +6,18 @@ import re
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pytest
+from keras import layers
 
 from fmnist_keras import models, runs
 
 sys.path.insert(0, str(runs.ROOT / "benchmarks"))
 import floor
+import keras_script
 import page
+import profile_step
 import watch
 
 WAYS = (
@@ -26,6 +31,15 @@ EPOCHS = {"model_1": 12, "model_4": 42, "model_5": 22, "model_8": 2}
 
 def run(seconds, fit=10.0, **more):
     return {"seconds": seconds, "epoch": 5.0, "memory": 1024.0, "parts": {"fit": fit, "data": 0.5}} | more
+
+
+def profiled(seconds):
+    """A profile of 10,000 images of model 1: dropout is half a step, and 10 GFLOP/s go into convolutions."""
+    parts = {"dropout": 0.5, "convolution, forward": 0.25, "between ops": 0.25}
+    one = {"images": 10_000, "seconds": seconds, "timed": seconds / 1.25}
+    one["groups"] = {part: share * seconds for part, share in parts.items()}
+    one["operations"] = {"convolution, forward": 2.5e5 * seconds, "matrix product": 0}
+    return {"product": 40.0, "models": {"model_1": one}}
 
 
 @pytest.fixture
@@ -50,12 +64,12 @@ def results():
         "2": {
             "runs": {
                 "project": [project, slower, slower],
-                "project, one after another": [scripts],
                 **{rival: [scripts | {"seconds": 90.0}] * 3 for rival in ("keras", "pytorch")},
             }
         },
         "3": {
             "epochs": 2,
+            "scripts_part": 1,
             "epochs_paper": EPOCHS,
             "encoder_from": {"model_5": "model_1", "model_8": "model_4"},
             "runs": {"project": [project], "keras": [scripts], "pytorch": [scripts]},
@@ -70,6 +84,14 @@ def results():
             **{f"seeds {n}": [10.0 * n] for n in (2, 4)},
         },
         "6": {"nothing": [5.0, 6.0, 7.0], "touched": [12.0], "edited": [40.0]},
+        "8": {"runs": [profiled(1.2), profiled(1.0), profiled(1.1)]},
+        "9": {
+            "epochs": 10,
+            "seconds": {
+                **{"model_1 plain": [38.0, 42.0], "model_1 notebook": [20.0, 20.0]},
+                **{"model_5 plain": [30.0, 30.0], "model_5 notebook": [20.0, 30.0]},
+            },
+        },
         "7": {"images": 6_000, "rates": {"ours": [{"model_1": 100.0}] * 3, "slow": [{"model_1": 60.0}] * 3}},
     }
     return json.loads(json.dumps({"sections": {number: about | s for number, s in sections.items()}}))
@@ -82,20 +104,99 @@ def test_a_step_of_model_1_needs_what_its_layers_say():
     transposed = 5 * 5 * 32 * 4 * 4 * 16 + 13 * 13 * 16 * 3 * 3
     forward = 2 * (sum(convolutions) + dense + transposed)
     assert forward == 1_972_896
+    found = floor.operations(models.autoencoder(encoder, decoder))
+    assert {kind: found[kind, "forward"] for kind in ("convolution", "dense")} == {
+        "convolution": forward - 2 * dense,
+        "dense": 2 * dense,
+    }
     # Nothing trains below the first convolution: the gradient of the images is not needed.
-    step = 3 * forward - 2 * convolutions[0]
-    assert floor.operations(models.autoencoder(encoder, decoder)) == (forward, step)
+    assert sum(found.values()) == 3 * forward - 2 * convolutions[0]
 
 
 def test_a_frozen_encoder_costs_its_forward_pass_alone():
     classifier = models.classifier(models.encoder(128, 0.3), None, train_encoder=False)
-    forward = 2 * (26 * 26 * 16 * 9 + 11 * 11 * 32 * 9 * 16 + 800 * 128 + 128 * 10)
-    assert floor.operations(classifier) == (forward, forward + 2 * 128 * 10)
+    found = {kind: count for kind, count in floor.operations(classifier).items() if count}
+    assert found == {
+        ("convolution", "forward"): 2 * (26 * 26 * 16 * 9 + 11 * 11 * 32 * 9 * 16),
+        ("dense", "forward"): 2 * (800 * 128 + 128 * 10),
+        ("dense", "weights"): 2 * 128 * 10,
+    }
+
+
+def test_each_operation_of_a_step_has_its_group():
+    scope = "while/body/_1/StatefulPartitionedCall"
+    for op, group in {
+        f"{scope}/autoencoder_1/encoder_1/dropout_1_2/stateless_dropout/Mul:Mul": "dropout",
+        f"{scope}/gradient_tape/classifier/encoder/dropout/Cast:Cast": "dropout",
+        f"{scope}/PartitionedCall_2:PartitionedCall": "dropout",  # compiled by XLA, backward
+        f"{scope}/autoencoder_1/encoder_1/re_lu_1/Relu:_MklNativeFusedConv2D": "convolution, forward",
+        f"{scope}/autoencoder_1/decoder_1/conv2d_transpose_1/conv_transpose:_MklNativeConv2DBackpropInput": (
+            "convolution, forward"
+        ),
+        f"{scope}/gradient_tape/a/decoder/conv2d_transpose/conv_transpose/Conv2D:_MklNativeConv2D": (
+            "convolution, gradient of input"
+        ),
+        f"{scope}/gradient_tape/a/conv2d/convolution/Conv2DBackpropFilter:Conv2DBackpropFilterWithBias": (
+            "convolution, gradient of weights"
+        ),
+        f"{scope}/gradient_tape/a/dense/MatMul/MatMul_1:_MklMatMul": "matrix product",
+        f"{scope}/gradient_tape/a/max_pooling2d/MaxPool2d/MaxPoolGrad:MaxPoolGrad": "max pooling",
+        f"{scope}/adam_1/Mul_19:Mul": "optimizer",
+        "while/cond_1/IteratorGetNextAsOptional:IteratorGetNextAsOptional": "input pipeline",
+        f"{scope}/gradient_tape/a/encoder/re_lu/ReluGrad:ReluGrad": "ReLU, bias, loss, the rest",
+        profile_step.BETWEEN: profile_step.BETWEEN,
+    }.items():
+        assert profile_step.group(op) == group, op
+
+
+def test_a_profile_s_parts_add_up_to_its_wall_time():
+    events = [
+        ("tf_Compute/1", "a/Relu:Relu", 10, 30),
+        ("tf_Compute/1", "a/inner:Mul", 15, 20),  # within the other: no time of its own
+        ("tf_Compute/1", "a/late:Sub", 25, 40),  # overlaps: what is left of it
+        ("tf_Compute/1", "ExecutorState::Process", 0, 90),  # not an operation
+        ("tf_data_iterator/2", "Iterator::Root", 35, 60),
+        ("tf_data_private/3", "Cast:Cast", 50, 70),
+        ("tf_Compute/1", "a/last:Mul", 80, 120),  # ends after the whole
+    ]
+    found = profile_step.attribute(events, 5, 100)
+    assert found == {
+        **{"a/Relu:Relu": 20, "a/late:Sub": 10, "a/last:Mul": 20},
+        profile_step.PIPELINE: 30,
+        profile_step.BETWEEN: 5 + 10,
+    }
+    assert sum(found.values()) == 95
+
+
+class Dropout(layers.Dropout):
+    """Ours, as far as a saved model is concerned Keras'."""
+
+    __module__ = "keras.layers"
+
+
+def test_plain_keras_has_layers_of_keras_own_and_the_same_weights():
+    encoder = keras.Sequential([keras.Input((4,)), layers.Dense(3), Dropout(0.5)], name="encoder")
+    encoder.trainable = False
+    model = keras.Sequential([keras.Input((4,)), encoder, layers.Dense(2)])
+    own = keras_script.of_keras_own_layers(model)
+    assert [type(layer) for layer in floor.in_order(own)] == [layers.Dense, layers.Dropout, layers.Dense]
+    assert len(own.trainable_weights) == 2
+    images = np.ones((5, 4), "float32")
+    np.testing.assert_array_equal(own(images), model(images))
+
+
+def test_a_layer_that_is_not_keras_own_is_refused():
+    @keras.saving.register_keras_serializable("fmnist_keras_test")
+    class Mine(layers.ReLU):
+        pass
+
+    with pytest.raises(TypeError, match="not a layer of Keras' own"):
+        keras_script.of_keras_own_layers(keras.Sequential([keras.Input((4,)), Mine()]))
 
 
 def test_the_page_comes_from_the_numbers_alone(results):
     text = page.markdown(results)
-    assert re.findall(r"^## (\d)", text, re.M) == ["1", "2", "3", "4", "5", "6", "7"]
+    assert re.findall(r"^## (\d)", text, re.M) == ["1", "2", "3", "4", "5", "6", "7", "8", "9"]
     ratios = {"Keras": "2.00", "PyTorch": "3.20", "PyTorch, a process a core": "2.50"}
     row = next(line for line in text.splitlines() if line.startswith("| model_4 |"))
     assert [cell.strip() for cell in row.split("|")][-4:-1] == list(ratios.values())
@@ -104,6 +205,12 @@ def test_the_page_comes_from_the_numbers_alone(results):
     assert "| model_1 | 100 | 2.00 | 5.00 | 10.00 ms | 50.00 ms | 20% |" in text
     assert "nothing to do takes 6.0 s, after a touch 12.0 s" in text
     assert "| slow | 0.60 |" in text
+    # The profile of middle length, whose parts add up; 10 of 40 GFLOP/s.
+    assert "| dropout | 55.0 (50%) |" in text
+    assert "| **a step** | 110.0 (100%) |" in text
+    assert "| convolution, forward | 10 (25%) |" in text
+    assert "an epoch takes 1.25 times as long" in text
+    assert "| model_1 | 40.0 s | 20.0 s | 2.00 | 1.90 to 2.10 |" in text
     assert "--quick" not in text
     assert "nan" not in text
 
@@ -115,15 +222,31 @@ def test_the_paper_s_suite_is_laid_on_the_cores_classifiers_after_their_autoenco
     assert totals["project"] == 220 + 20 + 10  # model_8 waits for model_4; then what is around the runs
 
 
+def test_scripts_on_a_fifth_of_the_images_count_five_epochs_for_one(results):
+    section = results["sections"]["3"] | {"scripts_part": 5}
+    totals, each = page.paper_suite(section, cores=2)
+    assert each["model_1"] == 70
+    # 20 s with two of its epochs; of model_8's, which landed with 2 epochs, 10 are needed.
+    assert totals["keras"] == 4 * 20 + 5 * sum(5 * epochs - 2 for epochs in EPOCHS.values())
+
+
 def test_targets_are_judged_by_the_numbers(results):
+    shown = {target: value for target, value, _ in page.targets(results["sections"])}
     judged = {target: met for target, _, met in page.targets(results["sections"])}
-    assert judged["sample: at least 1.4 times as fast as PyTorch's scripts one after another"]
+    models = ", ".join(EPOCHS)
+    assert judged[f"{models}: at least 2.0 times as fast in `fit` as PyTorch with a process a core"]
+    assert not judged["sample: at least 1.7 times as fast as PyTorch's scripts one after another"]
+    assert judged["paper, estimated: all eight models in less than 35 min on 2 cores"]
+    one_thread = "model_1, model_5: plain Keras' `fit` on one thread takes at least 1.8 times as long"
+    assert not judged[one_thread]
+    assert shown[one_thread] == "1.20 (model_5)"
+    assert not judged["model_1: a step reaches at least 30% of the rate of a matrix product"]
     assert judged["a second call takes less than 10 s: nothing to do"]
     assert not judged["a second call takes less than 10 s: one params file touched"]
     assert not judged["less than 10% of any paper run is not `fit`"]  # model_8: 10 s of 20 s
-    results["sections"]["2"]["runs"]["pytorch"] = [{"seconds": 60.0}]
+    results["sections"]["2"]["runs"]["pytorch"] = [{"seconds": 120.0}]
     judged = {target: met for target, _, met in page.targets(results["sections"])}
-    assert not judged["sample: at least 1.4 times as fast as PyTorch's scripts one after another"]
+    assert judged["sample: at least 1.7 times as fast as PyTorch's scripts one after another"]
 
 
 def test_growth_names_where_it_leaves_its_line():
