@@ -4,11 +4,9 @@ import contextlib
 import gc
 import os
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
-IMPORTED = time.perf_counter()  # near enough to when a notebook began
 __version__ = "0.1.0"
 # jsonschema, which papermill and nbconvert import too, would otherwise build a grammar of URIs at its import,
 # for 1 to 2 s in each process; no schema here has a URI.

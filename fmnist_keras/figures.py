@@ -10,6 +10,7 @@ from IPython.display import HTML, Image
 from matplotlib.collections import PathCollection
 
 CHART, PICTURE = 96, 80  # pixels of a page to an inch of a figure
+DPI = 120  # pixels of a PNG to an inch
 # Text stays text, in the fonts a reader has: the first of these is what matplotlib measures with, and the
 # others are no wider. With a fixed salt and without a date the same numbers give the same bytes.
 SVG = {
@@ -36,11 +37,12 @@ def shown(figure, path=None):
         path: where the PNG goes too, with the alt text inside as its description; a chart's SVG goes
             beside it, with the alt text as its title. None writes nothing.
     """
-    alt, vector = figure.get_label(), svg(figure) if is_chart(figure) else None
+    alt, bounds = figure.get_label(), laid_out(figure)
+    vector = svg(figure, bounds) if is_chart(figure) else None
     width = int(figure.get_figwidth() * (PICTURE if vector is None else CHART))
     pixels = io.BytesIO()
     if path is not None or vector is None:
-        figure.savefig(pixels, format="png", dpi=120, bbox_inches="tight", metadata={"Description": alt})
+        figure.savefig(pixels, format="png", dpi=DPI, bbox_inches=bounds, metadata={"Description": alt})
     plt.close(figure)
     if path is not None:
         path.write_bytes(pixels.getvalue())
@@ -52,10 +54,24 @@ def shown(figure, path=None):
     return HTML(f'<img alt="{escape(alt)}" width="{width}" src="data:image/svg+xml;base64,{source}">')
 
 
-def svg(figure):
+def laid_out(figure):
+    """Lay a figure out, for good, and measure what of it is drawn on.
+
+    `savefig` with "tight" does both again for each format, and draws all of the figure once more for it.
+
+    Returns:
+        The `matplotlib.transforms.Bbox` to save, in inches, with matplotlib's usual margin.
+    """
+    figure.dpi = DPI  # text is measured in pixels
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine(None)
+    return figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
+
+
+def svg(figure, bounds="tight"):
     """A figure as the text of an SVG, its label the title; in places to a hundredth of a point."""
     metadata = {"Title": figure.get_label(), "Date": None, "Creator": None, "Format": None, "Type": None}
     text = io.StringIO()
     with plt.rc_context(SVG):
-        figure.savefig(text, format="svg", bbox_inches="tight", metadata=metadata)
+        figure.savefig(text, format="svg", bbox_inches=bounds, metadata=metadata)
     return re.sub("<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text.getvalue())

@@ -34,6 +34,7 @@ def execute(notebook, output, values, label, failed):
     import nbformat
     import papermill
 
+    _save_once()
     _log_epochs(label)
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     for attempt in range(1, START_ATTEMPTS + 1):
@@ -74,6 +75,22 @@ def _began(notebook):
         return False
     except nbformat.reader.NotJSONError:  # cut off in the middle: there was something to write
         return True
+
+
+def _save_once():
+    """Let papermill write a notebook when its cells have run, or one has failed: not twice a cell, whole."""
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class Engine(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, manager, *args, **kwargs):
+            path, manager.output_path = manager.output_path, None
+            try:
+                return super().execute_managed_notebook(manager, *args, **kwargs)
+            finally:  # whatever came, papermill now saves
+                manager.output_path = path
+
+    papermill_engines.register(None, Engine)
 
 
 def _log_epochs(label):

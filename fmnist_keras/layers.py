@@ -14,7 +14,7 @@ class Dropout(keras.layers.Dropout):
     into memory, then a mask, then a product. Here one compiled loop reads a unit, hashes its position,
     compares, and writes. Nothing is kept for the gradient, whose loop makes the same mask again.
 
-    A unit is dropped where a 32-bit hash of its position is below `round(rate * 2**32)`, so that every rate is
+    A unit is dropped where a 32-bit hash of its position is below `round(rate * 2**32)`, so every rate is
     met to 2**-32, and by Keras' own layer to 2**-23. The hash is the finalizer of MurmurHash3 (A. Appleby)
     under two 32-bit keys, which TensorFlow's counter-based generator (Philox; Salmon et al. 2011) draws at
     each call from the seed of the layer's own `keras.random.SeedGenerator`. Kept units are scaled by

@@ -16,12 +16,18 @@ def page(notebook, path, title, home=None):
         home: a relative link back to the front page, or None on the front page itself.
     """
     import nbformat
-    from nbconvert import HTMLExporter
+    from nbconvert import HTMLExporter, TemplateExporter
+    from nbconvert.filters import Highlight2HTML
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
     content = nbformat.read(notebook, 4)
     prose = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
-    exporter = HTMLExporter(template_name="template", extra_template_basedirs=[str(TEMPLATE.parent)])
+    exporter = HTMLExporter(
+        template_name="template",
+        extra_template_basedirs=[str(TEMPLATE.parent)],
+        optimistic_validation=True,  # once, not after each preprocessor
+    )
+    exporter.register_filter("highlight_code", Highlight2HTML(pygments_lexer="ipython3", parent=exporter))
     exporter.register_preprocessor(CoalesceStreamsPreprocessor, enabled=True)  # epoch lines in one block
     resources = {
         "metadata": {"name": title},
@@ -29,5 +35,6 @@ def page(notebook, path, title, home=None):
         "home": home,
         "contents": re.findall(r"^## (.+)$", prose, flags=re.MULTILINE),
     }
-    body, _ = exporter.from_notebook_node(content, resources)
+    # Not HTMLExporter's own method: it parses the whole page again, for images that have no alt text.
+    body, _ = TemplateExporter.from_notebook_node(exporter, content, resources)
     path.write_text(body, encoding="utf-8")

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from . import IMPORTED, safety, whole
+from . import safety, whole
 from .whole import RunError
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA_VERSION = 2
+_STARTED = {}  # when each run of this process began, by its hidden folder
 
 
 def reports_dir():
@@ -64,6 +65,7 @@ def start(params):
     partial = safety.hidden_folder(final, "partial")
     (partial / "figures").mkdir()
     (partial / "final").write_text(str(final.absolute()))
+    _STARTED[partial] = time.perf_counter()
     return partial
 
 
@@ -92,7 +94,7 @@ def finish(folder, kind, params, model, history, dataset, figures):
     import keras
     import pandas as pd
 
-    seconds = {"fit": history.seconds, "total": time.perf_counter() - IMPORTED}
+    seconds = {"fit": history.seconds, "total": time.perf_counter() - _STARTED[folder]}
     epochs = pd.DataFrame(history.epochs, index=range(1, len(history.epochs["loss"]) + 1))
     columns = [c for c in ("loss", "val_loss", "accuracy", "val_accuracy") if c in epochs]
     epochs[columns].to_csv(folder / "history.csv", index_label="epoch")

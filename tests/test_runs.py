@@ -44,6 +44,14 @@ def test_a_run_s_folder_holds_what_design_section_5_says(tiny, reports, sample):
     assert sorted(path.name for path in folder.parent.iterdir()) == ["seed_3"]  # nothing left over
 
 
+def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, monkeypatch):
+    now = iter([100, 110, 3700, 3705])  # an hour between a notebook's run and the next in the same kernel
+    monkeypatch.setattr(runs.time, "perf_counter", lambda: next(now))
+    for seconds in (10, 5):
+        folder, _ = write(tiny("model_1"), sample)
+        assert runs.read(folder)["seconds"]["total"] == seconds
+
+
 def test_a_run_that_dies_on_the_way_leaves_the_earlier_one_whole(tiny, reports, sample, monkeypatch):
     folder, _ = write(tiny("model_1"), sample, "0.35")
 
