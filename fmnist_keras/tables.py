@@ -146,14 +146,13 @@ def recalls(grouped):
 
 
 def every_run(grouped, suite):
-    """One row a run, with a link to its page; HTML inside."""
+    """One row a run, with a link to its page where there is one; HTML inside."""
     rows = []
     for model, seeds in grouped.items():
         for m in seeds:
-            page_path = f"{model}/seed_{m['seed']}/notebook.html"
             rows.append(
                 {
-                    "run": f'<a href="{page_path}">{escape(model)}, seed {m["seed"]}</a>',
+                    "run": _linked(m, f"{model}, seed {m['seed']}"),
                     "validation loss": f"{m['val']['loss']:.4f}",
                     "validation accuracy": f"{100 * m['val']['accuracy']:.1f} %"
                     if "accuracy" in m["val"]
@@ -204,12 +203,16 @@ def _anchor(heading):
     return escape(heading.replace(" ", "-"))
 
 
-def _page(run):
-    return f'<a href="{escape(run["model"])}/seed_{run["seed"]}/notebook.html">{run["seed"]}</a>'
+def _linked(run, text):
+    """The text, as a link to the run's page where there is one: of most runs, git holds the numbers alone."""
+    text = escape(str(text))
+    if not (run["folder"] / "notebook.html").is_file():
+        return text
+    return f'<a href="{escape(run["model"])}/seed_{run["seed"]}/notebook.html">{text}</a>'
 
 
 def ablations(grouped, bases):
-    """What each ablation changes and what comes of it; its seeds link to their pages. HTML inside.
+    """What each ablation changes and what comes of it; its seeds link to the pages that there are. HTML inside.
 
     Args:
         grouped: the ablations' runs.
@@ -221,7 +224,7 @@ def ablations(grouped, bases):
         rows[name] = {
             "starts from": escape(base),
             "changes": escape(f"{field}: {_text(seeds[0]['params'].get(field))}"),
-            "seeds": ", ".join(_page(run) for run in seeds),
+            "seeds": ", ".join(_linked(run, run["seed"]) for run in seeds),
             "validation loss": spread([run["val"]["loss"] for run in seeds]),
             "validation accuracy": spread([run["val"]["accuracy"] for run in seeds], 1, True)
             if "accuracy" in seeds[0]["val"]

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 
@@ -12,7 +13,7 @@ def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
     params |= {"model": model, "epochs": 40, "seed": seed}
     params |= paper.HYPERPARAMETERS.get(model, paper.HYPERPARAMETERS["model_5"])
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "model": model,
         "kind": "classifier",
         "seed": seed,
@@ -39,9 +40,11 @@ def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
 def save(reports, m):
     folder = reports / "paper" / m["model"] / f"seed_{m['seed']}"
     folder.mkdir(parents=True)
-    (folder / "metrics.json").write_text(json.dumps(m))
     rows = [f"{epoch},0.5,0.4,0.8,0.8" for epoch in range(1, m["epochs_run"] + 1)]
-    (folder / "history.csv").write_text("\n".join(["epoch,loss,val_loss,accuracy,val_accuracy", *rows, ""]))
+    history = "\n".join(["epoch,loss,val_loss,accuracy,val_accuracy", *rows, ""]).encode()
+    (folder / "history.csv").write_bytes(history)
+    m = m | {"history_sha256": hashlib.sha256(history).hexdigest()}
+    (folder / "metrics.json").write_text(json.dumps(m))
 
 
 def test_cuadro_3_shows_the_paper_s_number_ours_and_the_difference():
@@ -102,7 +105,10 @@ def test_runs_are_read_from_their_folders_and_grouped(reports):
     }
     assert report.by_model("paper", "autoencoder") == {}
     assert len(report.histories(grouped)["model_5"]) == 2
-    assert "model_5/seed_1/notebook.html" in tables.every_run(grouped, "paper").to_html(escape=False)
+    (reports / "paper" / "model_5" / "seed_1" / "notebook.html").touch()
+    page = tables.every_run(grouped, "paper").to_html(escape=False)
+    assert '<a href="model_5/seed_1/notebook.html">model_5, seed 1</a>' in page
+    assert "<td>model_5, seed 0</td>" in page  # its page is not there: no link that leads nowhere
     assert tables.environments(grouped)["runs"][0].count("seed") == 3
 
 
@@ -120,7 +126,7 @@ def test_the_opening_names_what_is_missing_and_what_failed(reports):
 
 
 def test_what_comes_from_files_is_shown_as_text(reports):
-    run = metrics("model_5") | {"device": "<script>alert(1)</script>", "backend": "<b>"}
+    run = metrics("model_5") | {"device": "<script>alert(1)</script>", "backend": "<b>", "folder": reports}
     run["params"] |= {"dropout": "<script>"}
     (reports / "paper" / "<script>").mkdir(parents=True)
     (reports / "paper" / "<script>" / "seed_0.failed.ipynb").touch()

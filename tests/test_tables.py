@@ -1,11 +1,14 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from fmnist_keras import claims, evaluation, tables
 
 
-def run(name="model_5", accuracy=0.9, test=0.88, **params):
+def run(name="model_5", accuracy=0.9, test=0.88, folder=Path("no folder"), **params):
     return {
+        "folder": folder,
         "model": name,
         "seed": 3,
         "params": {"latent_dim": 64, "optimizer": "adam"} | params,
@@ -25,9 +28,11 @@ def test_ablations_name_their_base_and_the_change():
     ]
 
 
-def test_an_ablation_links_to_its_runs():
-    table = tables.ablations({"odd": [run("odd")]}, {"odd": ("model_5", "optimizer")})
-    assert table.loc["odd", "seeds"] == '<a href="odd/seed_3/notebook.html">3</a>'
+def test_an_ablation_links_to_the_pages_that_there_are(tmp_path):
+    (tmp_path / "notebook.html").touch()
+    for folder, cell in ((tmp_path, '<a href="odd/seed_3/notebook.html">3</a>'), (tmp_path / "none", "3")):
+        table = tables.ablations({"odd": [run("odd", folder=folder)]}, {"odd": ("model_5", "optimizer")})
+        assert table.loc["odd", "seeds"] == cell
 
 
 def test_holdout_shows_what_choosing_on_the_test_images_flatters():
