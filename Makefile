@@ -20,10 +20,10 @@ endif
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-ENGINE = $(PY) -m fmnist_keras.live --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
+ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks readme badges bench backends test test-slurm lint format clean
+.PHONY: help setup report paper holdout data lab notebooks readme bench backends test test-slurm lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -59,9 +59,6 @@ notebooks: $(VENV)/installed  ## run the committed notebooks again with their de
 
 readme: $(VENV)/installed  ## cuadro III in README.md, from reports/paper
 	@$(PY) -m fmnist_keras readme
-
-badges: $(VENV)/installed  ## badges to Colab and Binder, from the git remote or REPOSITORY=owner/name
-	@$(PY) -m fmnist_keras badges $(if $(REPOSITORY),--repository $(REPOSITORY))
 
 # PyTorch goes into a folder of its own, so that what is measured is the environment that everyone has.
 $(VENV)/torch/installed: benchmarks/requirements.txt $(VENV)/installed

@@ -19,7 +19,8 @@ import page
 import watch
 import yaml
 
-from fmnist_keras import _ENVIRONMENT
+from fmnist_keras.workflow import experiments
+from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -30,7 +31,9 @@ QUICK = ("model_4", "model_8")
 TRIED = ("model_1", "model_4")  # section 7: a batch of 100 and one of 1,000
 ONE_THREAD = ("model_1", "model_5")  # section 9
 FEWER = 2  # repetitions at most of what takes minutes, or differs little from one to the next
-MALLOC = {name: v for name, v in _ENVIRONMENT.items() if name.startswith("MALLOC_")}  # as kernels have it
+MALLOC = {
+    name: v for name, v in KERNEL_ENVIRONMENT.items() if name.startswith("MALLOC_")
+}  # as kernels have it
 CORES = len(os.sched_getaffinity(0))
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -68,7 +71,7 @@ class Bench:
 
     def env(self, threads=None, root=None, **more):
         """The environment of a command; `threads` None leaves every framework its default."""
-        unset = {*THREADS, *_ENVIRONMENT, "REPORTS_DIR", "KERAS_BACKEND"}
+        unset = {*THREADS, *KERNEL_ENVIRONMENT, "REPORTS_DIR", "KERAS_BACKEND"}
         env = {name: value for name, value in os.environ.items() if name not in unset}
         env |= {"PYTHONPATH": str(root or self.root), "TF_CPP_MIN_LOG_LEVEL": "3", **more}
         env["CUDA_VISIBLE_DEVICES"] = "-1"  # everything on the CPU, also where there is a GPU
@@ -302,11 +305,10 @@ def operations(models):
     sys.path.insert(0, str(ROOT))
     import keras_script
     from floor import operations as count
-    from keras_script import fk
 
     found = {}
     for model in models:
-        _, params = fk.catalogue.for_run(model, "paper", 0)
+        _, params = experiments.for_run(model, "paper", 0)
         by = count(keras_script.build(params, None))
         forward = sum(n for (_, way), n in by.items() if way == "forward")
         found[model] = {"batch_size": params["batch_size"], "forward": forward, "step": sum(by.values())}

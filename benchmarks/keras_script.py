@@ -7,17 +7,23 @@ and the evaluation are the same. One line an epoch goes to stdout; bench.py take
 
 import argparse
 import functools
+import os
 import sys
 import time
 from pathlib import Path
 
 import floor
 
-if "project" not in sys.argv:  # TensorFlow settles at its import how it computes: here by its own defaults
-    import keras
-import fmnist_keras as fk
+from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 
-keras = fk._keras()
+if "project" in sys.argv:  # TensorFlow settles at its import how it computes: for a rival by its own defaults
+    os.environ |= KERNEL_ENVIRONMENT | os.environ
+import keras
+
+import fmnist_keras as fk
+from fmnist_keras.workflow import experiments
+
+BATCHES = fk.training.batches  # before `self_tuned` takes its place
 
 
 class Line(keras.callbacks.Callback):
@@ -81,18 +87,26 @@ def fit_plain(model, x_train, targets, validation_data, params, jit):
     return time.perf_counter() - start
 
 
+def compile_as_notebook(model, params):
+    """`compile` as the project's notebooks have it."""
+    loss, metrics = "mean_squared_error", None
+    if "upsampling" not in params:
+        loss, metrics = keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"]
+    model.compile(fk.training.optimizer(params), loss, metrics=metrics, **fk.training.compile_options())
+
+
 def self_tuned(*args, **kwargs):
     """The project's batches, but with the self-tuning that TensorFlow's pipelines have by default."""
     import tensorflow as tf
 
     options = tf.data.Options()
     options.autotune.enabled = True
-    return fk.batches.batches(*args, **kwargs).with_options(options)
+    return BATCHES(*args, **kwargs).with_options(options)
 
 
 def train(name, given):
     """One model, from its parameters to its losses."""
-    kind, params = fk.catalogue.for_run(name, given.suite, seed=0)
+    kind, params = experiments.for_run(name, given.suite, seed=0)
     params |= {"epochs": given.epochs or params["epochs"]}
     limit = given.limit or params.get("limit")
     val_limit = given.val_limit or params.get("limit")
@@ -111,7 +125,7 @@ def train(name, given):
     if given.how == "project":
         if given.autotune:
             fk.training.batches = self_tuned
-        fk.training.compile(model, params)
+        compile_as_notebook(model, params)
         if given.steps:
             model.steps_per_execution = given.steps
         seconds = fk.training.fit(model, x_train, y_train, (x_val, y_val), params).seconds

@@ -16,6 +16,8 @@ from collections import Counter
 from pathlib import Path
 
 import fmnist_keras as fk
+from fmnist_keras.workflow import experiments
+from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 
 ONE_THREAD = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
 ONE_THREAD["OPENBLAS_NUM_THREADS"] = "1"  # for the matrix product of NumPy
@@ -141,16 +143,16 @@ def profile(name, images, own_layers):
     import keras_script
     from floor import operations
 
-    kind, params = fk.catalogue.for_run(name, "paper", seed=0)
+    kind, params = experiments.for_run(name, "paper", seed=0)
     fk.training.seed_everything(0)
     dataset = fk.data.load("sample")
     x_train, labels = dataset.x_train[:images], dataset.y_train[:images]
     model = keras_script.build(params, None)
     if own_layers:
         model = keras_script.of_keras_own_layers(model)
-    fk.training.compile(model, params)
+    keras_script.compile_as_notebook(model, params)
     targets = x_train if kind == "autoencoder" else labels
-    batches = fk.batches.batches(x_train, targets, params["batch_size"], shuffle=True)
+    batches = fk.training.batches(x_train, targets, params["batch_size"], shuffle=True)
 
     def epoch():
         start = time.perf_counter()
@@ -203,7 +205,7 @@ def main():
     parser.add_argument("--ops", type=int, default=0, help="show so many of the longest operations")
     parser.add_argument("--json", action="store_true", help="one line of JSON in place of the tables")
     given = parser.parse_args()
-    environment = ONE_THREAD | fk._ENVIRONMENT
+    environment = ONE_THREAD | KERNEL_ENVIRONMENT
     if not environment.keys() <= os.environ.keys():  # glibc reads its part when a process starts
         os.execve(sys.executable, [sys.executable, *sys.argv], environment | os.environ)
     sys.argv[1:] = ["--how", "project"]  # for keras_script: not TensorFlow's own defaults

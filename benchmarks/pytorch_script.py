@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fmnist_keras import catalogue, data
+from fmnist_keras import data
+from fmnist_keras.workflow import experiments
 
 PARAMETERS = {  # as Keras counts them in the project's own models
     **{"model_1": 116_417, "model_2": 423_809, "model_3": 116_417, "model_4": 223_601},
@@ -121,7 +122,7 @@ def fit(model, train, val, params, loss_function):
 
 def train(name, given):
     """One model, from its parameters to its losses."""
-    kind, params = catalogue.for_run(name, given.suite, seed=0)
+    kind, params = experiments.for_run(name, given.suite, seed=0)
     params |= {"epochs": given.epochs or params["epochs"]}
     limit = given.limit or params.get("limit")
     val_limit = given.val_limit or params.get("limit")

@@ -26,8 +26,8 @@ PARTS = {
     "imports": r"import fmnist_keras",
     "saving": r"runs\.finish\(",
     "data": r"fk\.data\.load",
-    "figures": r"save_figure|fk\.plots\.|fk\.pictures\.",
-    "evaluation": r"training\.measure|\.predict\(|fk\.evaluation\.",
+    "figures": r"save_figure|fk\.plots\.",
+    "evaluation": r"training\.(evaluate|predict)\(|fk\.evaluation\.",
     "model": r"fk\.models\.|load_encoder",
 }
 

@@ -188,9 +188,8 @@ def cache_dir():
 
 def _download_with_keras():
     """Fetch the four files where `keras.datasets.fashion_mnist` does; hash them; then cache them."""
-    from . import _keras
+    import keras
 
-    keras = _keras()
     base = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
     with tempfile.TemporaryDirectory() as scratch:
         for name in FILES:

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from .layers import Dropout
+from .training import predict
 
 IMAGE_SHAPE = (28, 28, 1)
 NUM_CLASSES = 10
@@ -120,12 +121,4 @@ def feature_maps(encoder, images):
         Two float32 arrays, `(n, 26, 26, 16)` and `(n, 11, 11, 32)`, each value >= 0.
     """
     outputs = [layer.output for layer in encoder.layers if isinstance(layer, layers.ReLU)][:2]
-    return [output(keras.Model(encoder.inputs[0], layer), images) for layer in outputs]
-
-
-def output(model, inputs):
-    """What a model makes of a few inputs in eval mode, as a float32 array.
-
-    The model is called as it is: `predict` would compile it first, which pays for thousands.
-    """
-    return keras.ops.convert_to_numpy(keras.ops.cast(model(inputs, training=False), "float32"))
+    return [predict(keras.Model(encoder.inputs[0], layer), images) for layer in outputs]

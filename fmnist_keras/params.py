@@ -1,8 +1,9 @@
-"""Reads a file of parameters, and rejects what is wrong in it; catalogue.py knows all the files there are.
+"""Parameters: read from the files in `params` or from a notebook's cell, and checked.
 
 `schema.yaml` beside this file lists the fields, their types and ranges.
 """
 
+import ast
 import difflib
 import functools
 import math
@@ -175,3 +176,73 @@ def load(path):
     if checked["model"] != name:
         raise ParamsError(f"{where}: model: {checked['model']!r} is not allowed; allowed: {name}")
     return kind, checked
+
+
+def load_all(folder=None):
+    """Read every model in a folder of YAML files, and check that the encoders they name are there.
+
+    Returns:
+        dict of model name to (kind, parameters), in natural order: model_2 before model_10.
+
+    Raises:
+        ParamsError: a file is wrong, or an `encoder_from` names no autoencoder of that latent_dim.
+    """
+    paths = sorted(Path(folder or PARAMS_DIR).glob("*.yaml"), key=lambda path: natural(path.stem))
+    found = {path.stem: load(path) for path in paths}
+    for path in paths:
+        kind, values = found[path.stem]
+        if kind == "classifier":
+            check_encoder(values, found, where_is(path))
+    return found
+
+
+def check_encoder(values, found, where):
+    """Raise a `ParamsError` unless `encoder_from` is None or an autoencoder of `found` that fits."""
+    source = values["encoder_from"]
+    fitting = {name: params for name, (kind, params) in found.items() if kind == "autoencoder"}
+    if source is None:
+        return
+    if source not in fitting:
+        hint = did_you_mean(source, fitting)
+        raise ParamsError(f"{where}: encoder_from: {source!r} is no autoencoder in params; {hint}")
+    length = fitting[source]["latent_dim"]
+    if length != values["latent_dim"]:
+        allowed = f"allowed: {length}, the latent_dim of encoder_from: {source}"
+        raise ParamsError(f"{where}: latent_dim: {values['latent_dim']} is not allowed; {allowed}")
+
+
+def natural(name):
+    """A sort key that puts model_2 before model_10."""
+    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name)]
+
+
+def names():
+    """The names of all models and ablations in `params`, in natural order; their files are not read."""
+    files = [*PARAMS_DIR.glob("*.yaml"), *(PARAMS_DIR / "ablations").glob("*.yaml")]
+    return sorted((path.stem for path in files), key=natural)
+
+
+def check(namespace, kind):
+    """Check the parameters that a notebook holds after its parameters cells.
+
+    papermill only warns of an unknown or misspelt name and goes on with the default; this does not.
+
+    Args:
+        namespace: the notebook's `globals()`.
+        kind: "autoencoder" or "classifier".
+
+    Returns:
+        dict of field to value, checked.
+
+    Raises:
+        ParamsError: a value is wrong, papermill set a name that is no parameter, or there is no such backend.
+    """
+    check_backend()
+    injected = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
+    assigned = [statement for cell in injected for statement in ast.parse(cell).body]
+    names = [node.targets[0].id for node in assigned if isinstance(node, ast.Assign)]
+    values = {name: namespace[name] for name in (*names, *fields(kind)) if name in namespace}
+    checked = validate(values, kind, "parameters")
+    if kind == "classifier":
+        check_encoder(checked, load_all(), "parameters")
+    return checked

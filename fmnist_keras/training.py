@@ -1,4 +1,4 @@
-"""Seeds, optimizers, callbacks and `fit`: what every training run here has in common."""
+"""Seeds, optimizers, callbacks, batches, `fit`, and what a trained model comes to."""
 
 import time
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from .batches import EVALUATION_BATCH, batches
+from . import data
 
+EVALUATION_BATCH = 1000  # images at once outside training; it changes no number, only the speed
 STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: section 7 of bench.md
 
 
@@ -118,24 +119,19 @@ def optimizer(params):
     return keras.optimizers.SGD(learning_rate)  # no momentum, as in the paper
 
 
-def compile(model, params):
-    """Compile an autoencoder (mean squared error per pixel) or a classifier (cross entropy from logits).
+def compile_options():
+    """What speeds training up where this runs: more arguments for Keras' `model.compile`.
 
     On a CPU, XLA stays off under TensorFlow: it made an epoch of model 1 some 20 times slower. Several steps
     go out at once, since Python takes its time between two; on an accelerator a batch of 100 is done before
     the next is on its way.
     """
     backend, on_cpu = keras.backend.backend(), accelerator() is None
-    how = {
+    return {
         "jit_compile": False if on_cpu and backend == "tensorflow" else "auto",
         # Keras refuses more than one under PyTorch; under JAX on a CPU it brought nothing.
         "steps_per_execution": 1 if backend == "torch" or (on_cpu and backend == "jax") else STEPS_PER_LAUNCH,
     }
-    if "upsampling" in params:
-        model.compile(optimizer(params), loss="mean_squared_error", **how)
-    else:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer(params), loss=loss, metrics=["accuracy"], **how)
 
 
 def callbacks(params):
@@ -195,7 +191,7 @@ def fit(model, x_train, targets, validation_data, params):
     )
 
 
-def measure(model, images, targets):
+def evaluate(model, images, targets):
     """Loss (and accuracy) in eval mode: dropout off, weights still.
 
     Args:
@@ -210,15 +206,91 @@ def measure(model, images, targets):
     return {name: float(value) for name, value in figures.items()}
 
 
-def outputs(model, inputs):
-    """What a model makes of many inputs in eval mode; `models.output` is for a few.
+def predict(model, inputs, batch_size=EVALUATION_BATCH):
+    """What a model makes of inputs in eval mode.
+
+    Keras' own `predict` would compile the model first, which takes longer than this does for 10,000 images.
 
     Args:
         model: a `keras.Sequential`.
-        inputs: images or codes, float32, as the model takes them.
+        inputs: `(n, ...)` float32: images or codes, as the model takes them.
+        batch_size: inputs at a time; it changes no number.
 
     Returns:
-        float32 array, one output an input.
+        `(n, ...)` float32, also where the model computes in half precision.
     """
-    made = model.predict(batches(inputs, inputs, EVALUATION_BATCH), verbose=0)
-    return made.astype("float32")  # also where the model computes in half precision
+    parts = (inputs[first:][:batch_size] for first in range(0, max(len(inputs), 1), batch_size))
+    made = [keras.ops.cast(model(part, training=False), "float32") for part in parts]
+    return np.concatenate([keras.ops.convert_to_numpy(part) for part in made])
+
+
+def batches(images, targets, batch_size, shuffle=False):
+    """What Keras' `fit` and `evaluate` take in place of arrays.
+
+    Under TensorFlow, Keras makes of arrays a pipeline of tf.data that tunes itself. On one core the thread
+    that does so was seen to keep an epoch waiting for as long as the last one had taken: here it is off.
+
+    Args:
+        images: `(n, 28, 28)` uint8 in [0, 255], or `(n, 28, 28, 1)` float32 in [0, 1].
+        targets: labels `(n,)`; or images, for an autoencoder: the same object costs nothing.
+        batch_size: images in each batch but the last.
+        shuffle: go through the images in another order each epoch, from the seed of `seed_everything`.
+
+    Returns:
+        A `tf.data.Dataset` or `keras.utils.PyDataset` of pairs: images `(batch, 28, 28, 1)` float32 in
+        [0, 1], and labels `(batch,)` or the images again.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return _pipeline(images, targets, batch_size, shuffle)
+    return _Batches(images, targets, batch_size, shuffle)
+
+
+def _pipeline(images, targets, batch_size, shuffle):
+    import tensorflow as tf
+
+    with tf.device("CPU"):  # where pipelines run, also on a machine with a GPU
+        tensors = [tf.constant(part) for part in _parts(images, targets)]
+
+    def batch(numbers):
+        chosen = [tf.gather(tensor, numbers) for tensor in tensors]
+        floats = [tf.cast(c[..., tf.newaxis], tf.float32) / 255 if _is_uint8_images(c) else c for c in chosen]
+        return floats[0], floats[-1]
+
+    numbers = tf.data.Dataset.range(len(images))
+    if shuffle:
+        numbers = numbers.shuffle(len(images))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return numbers.batch(batch_size).map(batch).prefetch(2).with_options(options)
+
+
+class _Batches(keras.utils.PyDataset):
+    """The same for the other backends, in NumPy."""
+
+    def __init__(self, images, targets, batch_size, shuffle):
+        super().__init__()
+        self.parts = _parts(images, targets)
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.order = np.arange(len(images))
+        self.on_epoch_end()
+
+    def __len__(self):
+        return -(-len(self.order) // self.batch_size)
+
+    def __getitem__(self, number):
+        numbers = self.order[number * self.batch_size :][: self.batch_size]
+        chosen = [part[numbers] for part in self.parts]
+        floats = [data.to_float(c) if _is_uint8_images(c) else c for c in chosen]
+        return floats[0], floats[-1]
+
+    def on_epoch_end(self):
+        if self.shuffle:
+            self.order = keras.ops.convert_to_numpy(keras.random.shuffle(self.order))
+
+
+def _parts(images, targets):
+    return [images] if targets is images else [images, targets]
+
+
+def _is_uint8_images(array):
+    return array.dtype == "uint8" and len(array.shape) == 3

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from fmnist_keras import catalogue, data, evaluation, runs
+from fmnist_keras import data, evaluation, params, runs
+from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
+
+for name, value in KERNEL_ENVIRONMENT.items():  # before a test imports TensorFlow
+    os.environ.setdefault(name, value)
 
 COPIED = ("Snakefile", "Makefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = ("model_3", "model_4", "model_8")
@@ -101,7 +105,7 @@ def reports(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny():
     """A model's parameters, cut down to an epoch on a few images: `tiny("model_1", dropout=0)`."""
-    found = catalogue.models()
+    found = params.load_all()
 
     def cut(model, **changes):
         values = found[model][1] | {"data": "sample", "epochs": 1, "suite": "test", "run_dir": None}
@@ -110,17 +114,29 @@ def tiny():
     return cut
 
 
+def compile_model(model, values):
+    """Compile a model as its notebook does."""
+    import keras
+
+    from fmnist_keras import training
+
+    loss, metrics = "mean_squared_error", []
+    if "upsampling" not in values:
+        loss, metrics = keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"]
+    model.compile(training.optimizer(values), loss, metrics=metrics, **training.compile_options())
+
+
 def fit_small_classifier(seed):
     """The validation loss of model 5 from random weights, after three epochs on 2,000 images."""
     from fmnist_keras import models, training
 
-    params = catalogue.models()["model_5"][1] | {"epochs": 3}
+    values = params.load_all()["model_5"][1] | {"epochs": 3}
     training.seed_everything(seed)
     dataset = data.load("sample", limit=2000)
-    model = models.classifier(models.encoder(params["latent_dim"], params["dropout"]), final_activation=None)
-    training.compile(model, params)
+    model = models.classifier(models.encoder(values["latent_dim"], values["dropout"]), final_activation=None)
+    compile_model(model, values)
     val = data.to_float(dataset.x_val), dataset.y_val
-    history = training.fit(model, dataset.x_train, dataset.y_train, val, params)
+    history = training.fit(model, dataset.x_train, dataset.y_train, val, values)
     return min(history.epochs["val_loss"])
 
 

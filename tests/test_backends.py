@@ -11,7 +11,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from fmnist_keras import inference, models
+from fmnist_keras import training
+from fmnist_keras.tools import predict
 
 OTHERS = ("jax", "torch")
 TRAIN = """
@@ -19,10 +20,11 @@ import sys
 import keras
 import numpy as np
 import fmnist_keras as fk
+from fmnist_keras.workflow import experiments
 
 backend, model, folder = sys.argv[1:]
 assert keras.backend.backend() == backend
-kind, params = fk.catalogue.for_run(model, "sample", 0)
+kind, params = experiments.for_run(model, "sample", 0)
 params |= {"batch_size": 64, "epochs": 1, "encoder_from": None, "dtype_policy": None, "deterministic": False}
 fk.training.prepare(params)
 dataset = fk.data.load("sample", limit=128)
@@ -34,17 +36,17 @@ if kind == "autoencoder":
 else:
     made = fk.models.classifier(encoder, params["final_activation"], params["train_encoder"])
     targets, val = dataset.y_train, dataset.y_val
-    del params["encoder_from"]
-fk.training.compile(made, params)
+loss = "mean_squared_error" if kind == "autoencoder" else keras.losses.SparseCategoricalCrossentropy(True)
+made.compile(fk.training.optimizer(params), loss, **fk.training.compile_options())
 before = [weight.copy() for weight in made.get_weights()]
 history = fk.training.fit(made, x_train, targets, (x_val, val), params)  # two steps of 64
 assert all(np.abs(old - new).max() > 0 for old, new in zip(before, made.get_weights()))
-assert fk.training.measure(made, x_val, val)["loss"] > 0
+assert fk.training.evaluate(made, x_val, val)["loss"] > 0
 made.save(f"{folder}/model.keras")
 np.save(f"{folder}/outputs.npy", made.predict(x_val, verbose=0))
 print("device:", fk.runs.device())
 fk.training.accelerator = lambda: "what a GPU is told"
-fk.training.compile(made, params)
+made.compile(fk.training.optimizer(params), loss, **fk.training.compile_options())
 fk.training.fit(made, x_train, targets, (x_val, val), params)
 """
 
@@ -59,7 +61,7 @@ def test_a_model_trained_on_another_backend_gives_the_same_numbers_here(backend,
     result = subprocess.run(command, env=clean, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "device: " in result.stdout
-    here = inference.load_model(tmp_path / "model.keras")
+    here = predict.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(
-        models.output(here, images[:128]), np.load(tmp_path / "outputs.npy"), atol=1e-5
+        training.predict(here, images[:128]), np.load(tmp_path / "outputs.npy"), atol=1e-5
     )

@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from fmnist_keras import batches, data, training
+from fmnist_keras import data, training
 
-MAKERS = [batches._pipeline, batches._Batches]  # of TensorFlow, and of the other backends
+MAKERS = [training._pipeline, training._Batches]  # of TensorFlow, and of the other backends
 
 
 def epoch(made):
@@ -53,6 +53,6 @@ def test_each_epoch_has_every_image_once_with_its_label_in_another_order_from_th
 
 def test_tensorflow_s_pipelines_do_not_tune_themselves(images):
     """Their tuning was seen to keep the next epoch waiting for as long as the last one took."""
-    made = batches.batches(images, images, 64)
+    made = training.batches(images, images, 64)
     assert made.options().autotune.enabled is False
-    assert isinstance(batches._Batches(images, images, 64, False), keras.utils.PyDataset)
+    assert isinstance(training._Batches(images, images, 64, False), keras.utils.PyDataset)

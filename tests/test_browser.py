@@ -14,7 +14,8 @@ import nbformat
 import pytest
 from PIL import Image
 
-from fmnist_keras import figures, plots
+from fmnist_keras import plots
+from fmnist_keras.runs import figures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -134,7 +135,7 @@ def lab(copy, first):
 
 def test_jupyterlab_shows_a_chart_with_its_alt_text(browser, lab, copy):
     history = {"loss": [2, 1], "val_loss": [2, 1]}
-    chart = figures.shown(plots.curves(history, "loss", "mean squared error", 2, "model_1"))
+    chart = figures.show(plots.curves(history, "loss", "mean squared error", 2, "model_1"))
     output = nbformat.v4.new_output("display_data", {"text/html": chart.data})
     cell = nbformat.v4.new_code_cell("chart", outputs=[output])  # as committed: JupyterLab does not trust it
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # or it asks which one

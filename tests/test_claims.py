@@ -5,7 +5,8 @@ import copy
 import numpy as np
 import pytest
 
-from fmnist_keras import claims, comparison, data
+from fmnist_keras import data
+from fmnist_keras.report import claims, statistics
 
 N = 10_000
 LABELS = np.arange(N) % 10
@@ -174,7 +175,7 @@ def test_every_claim_says_so_when_runs_are_missing():
         needed = measure(world()).models
         runs = world()
         del runs[needed[-1]]
-        with pytest.raises(comparison.NotEnough, match=needed[-1]):
+        with pytest.raises(statistics.NotEnough, match=needed[-1]):
             measure(runs)
         assert next(r for r in claims.judge(runs) if r["claim"] == number)["verdict"] == claims.MISSING
 
@@ -199,15 +200,15 @@ def test_interval_is_student_s():
 
     values = [0.1, 0.14, 0.11]
     expected = ttest_1samp(values, 0).confidence_interval(0.95)
-    mean, bounds = comparison.interval(values)
+    mean, bounds = statistics.interval(values)
     assert mean == pytest.approx(np.mean(values))
     assert bounds == pytest.approx((expected.low, expected.high))
-    assert comparison.interval([0.1])[1] is None
+    assert statistics.interval([0.1])[1] is None
 
 
 def test_accuracy_gap_pairs_images_and_seeds():
     runs = world()
-    gap, (low, high) = comparison.accuracy_gap(runs, "model_5", "model_8")
+    gap, (low, high) = statistics.accuracy_gap(runs, "model_5", "model_8")
     right = [
         np.mean([np.array(list(run["predictions"])) == np.array(list(run["labels"])) for run in runs[name]])
         for name in ("model_5", "model_8")
@@ -215,9 +216,9 @@ def test_accuracy_gap_pairs_images_and_seeds():
     assert gap == pytest.approx(right[0] - right[1])
     assert low < gap < high
     assert data.CLASS_NAMES[6] == "Shirt"
-    shirts, _ = comparison.accuracy_gap(runs, "model_5", "model_6", only=6)
+    shirts, _ = statistics.accuracy_gap(runs, "model_5", "model_6", only=6)
     assert shirts == pytest.approx(0.04)
     runs["model_8"] = [run for run in runs["model_8"] if run["seed"] == 2]
     del runs["model_5"][2]
-    with pytest.raises(comparison.NotEnough, match="no seed in common"):
-        comparison.accuracy_gap(runs, "model_5", "model_8")
+    with pytest.raises(statistics.NotEnough, match="no seed in common"):
+        statistics.accuracy_gap(runs, "model_5", "model_8")

@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from conftest import fit_small_classifier
+from conftest import compile_model, fit_small_classifier
 from scipy import stats
 
 from fmnist_keras import layers, models
@@ -134,11 +134,9 @@ model.fit(x[:10], np.zeros(10), epochs=1, verbose=0)
 
 
 def test_a_saved_model_needs_nothing_of_ours(tmp_path, images):
-    from fmnist_keras import training
-
     params = {"optimizer": "adam", "learning_rate": 0.001, "epsilon": 1e-8}
     model = models.classifier(models.encoder(64, 0.2), "relu")
-    training.compile(model, params)
+    compile_model(model, params)
     model.fit(images[:20], np.zeros(20), verbose=0)
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)

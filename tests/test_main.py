@@ -1,12 +1,12 @@
-import gc
+import errno
 
 import nbformat
 import papermill
 import pytest
 
-import fmnist_keras as fk
 from fmnist_keras import __main__ as main
-from fmnist_keras import data, jobs, safety
+from fmnist_keras import data
+from fmnist_keras.workflow import execute, signals
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def engine(monkeypatch, tmp_path):
     def play(*script):
         tries = iter(script)
 
-        def execute(notebook, output, values, **kwargs):
+        def play_one(notebook, output, values, **kwargs):
             outcome, ran = next(tries)
             cell = nbformat.v4.new_code_cell("1 + 1", execution_count=1 if ran else None)
             made = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"output_path": output}})
@@ -24,8 +24,9 @@ def engine(monkeypatch, tmp_path):
             if outcome:
                 raise outcome
 
-        monkeypatch.setattr(papermill, "execute_notebook", execute)
-        jobs.execute("in.ipynb", tmp_path / "out.ipynb", {}, "model_1", tmp_path / "out.failed.ipynb")
+        monkeypatch.setattr(papermill, "execute_notebook", play_one)
+        out, failed = tmp_path / "out.ipynb", tmp_path / "out.failed.ipynb"
+        execute.execute_notebook("in.ipynb", out, {}, "model_1", failed)
 
     return play
 
@@ -41,13 +42,13 @@ def test_a_kernel_that_could_not_start_is_tried_again(engine, tmp_path, capsys):
 
 
 def test_after_three_tries_it_has_failed(engine):
-    with pytest.raises(jobs.JobFailed, match="Kernel died before replying"):
+    with pytest.raises(execute.JobFailed, match="Kernel died before replying"):
         engine((DIED, False), (DIED, False), (DIED, False))
 
 
 def test_a_cell_that_fails_is_not_tried_again_and_spares_what_was_there(engine, tmp_path):
     (tmp_path / "out.ipynb").write_text("the last good one")
-    with pytest.raises(jobs.JobFailed, match="model_1: out of luck"):
+    with pytest.raises(execute.JobFailed, match="model_1: out of luck"):
         engine((RuntimeError("out of luck"), True), (None, True))
     assert (tmp_path / "out.ipynb").read_text() == "the last good one"
     assert nbformat.read(tmp_path / "out.failed.ipynb", 4).cells[0].source == "1 + 1"
@@ -55,7 +56,7 @@ def test_a_cell_that_fails_is_not_tried_again_and_spares_what_was_there(engine, 
 
 
 def test_errors_are_one_sentence_and_exit_status_1(monkeypatch, tmp_path):
-    monkeypatch.setattr(safety, "end_cleanly", lambda parent: None)  # pytest's signals are its own
+    monkeypatch.setattr(signals, "end_cleanly", lambda parent: None)  # pytest's signals are its own
     with pytest.raises(SystemExit, match="error: model: 'model_99' is not in params; did you mean"):
         main.main(["run", "model_99"])
 
@@ -84,10 +85,8 @@ def test_data_says_where_it_was_found_and_what_it_is(monkeypatch, capsys):
     assert output.count("verified") == 4
 
 
-def test_an_import_leaves_the_garbage_collector_on_and_a_later_call_freezes_nothing():
-    assert fk.models.NUM_CLASSES == 10  # imported, if it was not before
-    frozen = gc.get_freeze_count()
-    with fk._importing():
-        assert not gc.isenabled()
-    assert gc.isenabled()
-    assert gc.get_freeze_count() == frozen
+def test_a_full_disk_is_recognised_as_an_error_and_as_text():
+    error = OSError(errno.ENOSPC, "No space left on device", "/somewhere/file")
+    assert "no space was left for /somewhere/file" in execute.disk_full(error)
+    assert "the disk is full" in execute.disk_full("[Errno 28] No space left on device")
+    assert execute.disk_full(OSError(errno.ENOENT, "No such file")) is None

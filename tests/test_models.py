@@ -2,14 +2,14 @@ import keras
 import numpy as np
 import pytest
 
-from fmnist_keras import catalogue, data, evaluation, models
+from fmnist_keras import data, evaluation, models, params
 
 ENCODER = "Conv2D ReLU Dropout MaxPooling2D Conv2D ReLU Dropout MaxPooling2D Flatten Dense ReLU Dropout"
 DECODER = "Dense ReLU Dropout Reshape Conv2DTranspose ReLU Dropout Conv2DTranspose Activation"
 
 
 def build(name):
-    kind, values = catalogue.models()[name]
+    kind, values = params.load_all()[name]
     encoder = models.encoder(values["latent_dim"], values["dropout"])
     if kind == "classifier":
         return models.classifier(encoder, values["final_activation"], values["train_encoder"])

@@ -3,7 +3,9 @@ import os
 import pytest
 import yaml
 
-from fmnist_keras import catalogue, paper, params
+from fmnist_keras import params
+from fmnist_keras.report import paper
+from fmnist_keras.workflow import experiments
 
 GOOD = (params.PARAMS_DIR / "model_1.yaml").read_text()
 CLASSIFIER = (params.PARAMS_DIR / "model_5.yaml").read_text()
@@ -28,7 +30,7 @@ def changed(text, **changes):
 
 
 def test_the_eight_files_are_cuadros_1_and_2():
-    found = catalogue.models()
+    found = params.load_all()
     assert list(found) == [f"model_{i}" for i in range(1, 9)]
     for name, theirs in paper.HYPERPARAMETERS.items():
         kind, ours = found[name]
@@ -89,7 +91,7 @@ def test_the_eight_files_are_cuadros_1_and_2():
 )
 def test_what_is_wrong_is_named_with_file_field_value_and_what_is_allowed(folder, text, changes, words):
     with pytest.raises(params.ParamsError) as error:
-        catalogue.models(folder("model_9", changed(text, **changes)))
+        params.load_all(folder("model_9", changed(text, **changes)))
     message = str(error.value)
     assert "\n" not in message
     assert "model_9.yaml" in message
@@ -130,7 +132,7 @@ def test_a_file_that_is_no_params_file_is_named(folder, content, words):
     path = folder("model_9", "")
     (path / "model_9.yaml").write_bytes(content)
     with pytest.raises(params.ParamsError) as error:
-        catalogue.models(path)
+        params.load_all(path)
     assert "\n" not in str(error.value)
     for word in ("model_9.yaml", *words):
         assert word in str(error.value)
@@ -142,7 +144,7 @@ def test_what_is_no_file_is_named_and_not_waited_for(folder, make):
     path.unlink()
     make(path)
     with pytest.raises(params.ParamsError, match=r"model_9\.yaml: .*; allowed: .*`field: value`"):
-        catalogue.models(path.parent)
+        params.load_all(path.parent)
 
 
 def test_autoencoders_cannot_stand_in_a_circle(folder):
@@ -150,18 +152,18 @@ def test_autoencoders_cannot_stand_in_a_circle(folder):
     circle = changed(CLASSIFIER, model="model_10", encoder_from="model_9")
     (folder("model_9", changed(CLASSIFIER, encoder_from="model_10")) / "model_10.yaml").write_text(circle)
     with pytest.raises(params.ParamsError, match=r"model_9.yaml: encoder_from: 'model_10' is no autoencoder"):
-        catalogue.models(folder("model_9", changed(CLASSIFIER, encoder_from="model_10")))
+        params.load_all(folder("model_9", changed(CLASSIFIER, encoder_from="model_10")))
 
 
 def test_a_ninth_model_is_one_file(folder):
     text = changed((params.PARAMS_DIR / "model_3.yaml").read_text(), optimizer="adam")
-    kind, values = catalogue.models(folder("model_9", text))["model_9"]
+    kind, values = params.load_all(folder("model_9", text))["model_9"]
     assert kind == "autoencoder"
     assert values["epsilon"] == 1e-8  # the paper's, also where the file leaves it out
 
 
 def test_natural_order():
-    assert sorted(["model_10", "b", "model_2", "7"], key=catalogue.natural) == [
+    assert sorted(["model_10", "b", "model_2", "7"], key=params.natural) == [
         "7",
         "b",
         "model_2",
@@ -170,26 +172,26 @@ def test_natural_order():
 
 
 def test_a_run_is_the_model_s_file_then_the_suite_s():
-    _, full = catalogue.for_run("model_2", "paper", 3)
-    _, small = catalogue.for_run("model_2", "sample", 0)
+    _, full = experiments.for_run("model_2", "paper", 3)
+    _, small = experiments.for_run("model_2", "sample", 0)
     assert (full["data"], full["epochs"], full["seed"], full["suite"]) == ("full", 40, 3, "paper")
     assert (small["data"], small["latent_dim"], small["suite"]) == ("sample", 256, "sample")
     with pytest.raises(params.ParamsError, match="did you mean sample"):
-        catalogue.for_run("model_2", "sampel", 0)
+        experiments.for_run("model_2", "sampel", 0)
     with pytest.raises(params.ParamsError, match="did you mean model_2"):
-        catalogue.for_run("modle_2", "sample", 0)
+        experiments.for_run("modle_2", "sample", 0)
 
 
 def test_a_backend_that_there_is_not_is_named_before_anything_is_trained(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "touch")
     with pytest.raises(params.ParamsError, match="KERAS_BACKEND: 'touch' is not allowed; did you mean torch"):
-        catalogue.for_run("model_1", "sample", 0)
+        experiments.for_run("model_1", "sample", 0)
     with pytest.raises(params.ParamsError, match="KERAS_BACKEND: 'touch'"):
-        catalogue.from_notebook(namespace(GOOD), "autoencoder")
+        params.check(namespace(GOOD), "autoencoder")
     monkeypatch.setattr(params, "find_spec", lambda name: None)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(params.ParamsError, match="jax is not installed here: make backends"):
-        catalogue.for_run("model_1", "sample", 0)
+        experiments.for_run("model_1", "sample", 0)
 
 
 @pytest.mark.parametrize("line", ["model: model_1", "seed: 3", "suite: odd", "run_dir: here"])
@@ -197,13 +199,13 @@ def test_a_suite_names_no_run(tmp_path, monkeypatch, line):
     """Its fields hold for all models: one that tells runs apart would be lost, or put them in one place."""
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "odd.yaml").write_text(f"data: sample\n{line}\n")
-    found = catalogue.models()
-    monkeypatch.setattr(catalogue, "PARAMS_DIR", tmp_path)
+    found = params.load_all()
+    monkeypatch.setattr(experiments, "PARAMS_DIR", tmp_path)
     field, value = line.split(": ")
     with pytest.raises(
         params.ParamsError, match=rf"odd\.yaml: {field}: '?{value}'? is not allowed; allowed: "
     ):
-        catalogue.for_run("model_2", "odd", 0, found)
+        experiments.for_run("model_2", "odd", 0, found)
 
 
 def namespace(text, injected=""):
@@ -218,7 +220,7 @@ def namespace(text, injected=""):
 
 
 def test_a_notebook_s_own_names_are_not_taken_for_parameters():
-    checked = catalogue.from_notebook(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"), "autoencoder")
+    checked = params.check(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"), "autoencoder")
     assert checked["latent_dim"] == 32
     assert "x_train" not in checked
 
@@ -227,7 +229,7 @@ def test_a_name_that_papermill_sets_and_no_notebook_knows_is_an_error():
     with pytest.raises(
         params.ParamsError, match="latentdim: 32 is an unknown field; did you mean latent_dim"
     ):
-        catalogue.from_notebook(namespace(GOOD, "# Parameters\nlatentdim = 32\n"), "autoencoder")
+        params.check(namespace(GOOD, "# Parameters\nlatentdim = 32\n"), "autoencoder")
 
 
 @pytest.fixture
@@ -236,14 +238,14 @@ def ablation(tmp_path):
 
     def read(text, name="odd"):
         (tmp_path / f"{name}.yaml").write_text(text)
-        return catalogue.ablations(catalogue.models(), tmp_path)
+        return experiments.ablations(params.load_all(), tmp_path)
 
     return read
 
 
 def test_an_ablation_is_its_base_with_one_thing_changed(ablation):
     kind, values = ablation("model: odd\nbase: model_8\ntrain_encoder: true\n")["odd"]
-    _, base = catalogue.models()["model_8"]
+    _, base = params.load_all()["model_8"]
     assert kind == "classifier"
     assert values == base | {"model": "odd", "train_encoder": True}
     _, values = ablation("model: odd\nbase: model_3\noptimizer: adam\n")["odd"]
@@ -251,9 +253,9 @@ def test_an_ablation_is_its_base_with_one_thing_changed(ablation):
 
 
 def test_the_ablations_of_the_repository_are_runs_like_any_other():
-    found = catalogue.ablations(catalogue.models())
+    found = experiments.ablations(params.load_all())
     assert {"model_3_adam", "model_4_output_padding", "model_8_unfrozen", "model_7_no_relu"} <= set(found)
-    assert catalogue.for_run("model_3_adam", "paper", 2)[1]["optimizer"] == "adam"
+    assert experiments.for_run("model_3_adam", "paper", 2)[1]["optimizer"] == "adam"
 
 
 @pytest.mark.parametrize(

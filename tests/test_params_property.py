@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 import yaml
+from conftest import compile_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +94,7 @@ def step(kind, values):
     else:
         model = models.classifier(encoder, values["final_activation"], values["train_encoder"])
         targets = SAMPLE.y_train[: values["batch_size"]]
-    training.compile(model, values)
+    compile_model(model, values)
     model.run_eagerly = True
     training.callbacks(values)
     return model.train_on_batch(images, targets, return_dict=True)["loss"]

@@ -4,7 +4,8 @@ import zipfile
 
 import pytest
 
-from fmnist_keras import catalogue, params, plan, runs
+from fmnist_keras import params, runs
+from fmnist_keras.workflow import experiments, plan
 
 LANDED = {
     kind: json.loads((runs.ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json").read_text())
@@ -17,7 +18,7 @@ def finished(reports):
     """Makes a run look finished, as its notebook would have left it."""
 
     def finish(model, seed=0, encoder="AE", weights=True, **changes):
-        kind, values = catalogue.for_run(model, "sample", seed)
+        kind, values = experiments.for_run(model, "sample", seed)
         folder = runs.run_dir("sample", model, seed)
         folder.mkdir(parents=True, exist_ok=True)
         metrics = LANDED[kind] | {"model": model, "seed": seed, "suite": "sample", "encoder_sha256": encoder}
@@ -146,8 +147,9 @@ def test_a_suite_is_locked_for_one(tmp_path):
     import sys
 
     folder = tmp_path / "sample"
-    plan.lock(folder)
-    code = f"import pathlib; from fmnist_keras import plan; plan.lock(pathlib.Path({str(folder)!r}))"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    plan.lock_suite(folder)
+    code = "import pathlib, sys; from fmnist_keras.workflow.plan import lock_suite; "
+    code += "lock_suite(pathlib.Path(sys.argv[1]))"
+    other = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
     assert other.returncode != 0
     assert "suite sample is already running, as process" in other.stderr

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmnist_keras import evaluation, figures, pictures, plots, runs
+from fmnist_keras import evaluation, plots, runs
+from fmnist_keras.runs import figures
 
 STRIPE = evaluation.stripe_mask()
 HISTORY = {"loss": [0.5, 0.3, 0.31], "val_loss": [0.4, 0.25, 0.29]}
@@ -24,17 +25,17 @@ def every_figure(images, labels):
     return {
         "curves": plots.curves(HISTORY, "loss", "mean squared error", 2, "model_1"),
         "compare": plots.compare_curves({"model_1": [HISTORY]}, "val_loss", "error", "Errors"),
-        "reconstructions": pictures.reconstructions(images[:10], images[1:11], labels[:10]),
+        "reconstructions": plots.reconstructions(images[:10], images[1:11], labels[:10]),
         "error_map": plots.error_map(np.ones((28, 28)), evaluation.stripe_mask()),
         "error_maps": plots.error_maps({"model_1": np.eye(28), "model_4": np.ones((28, 28))}, STRIPE),
-        "gallery": pictures.gallery(images[:11], labels[:11], np.roll(labels, 1)[:11]),
+        "gallery": plots.prediction_grid(images[:11], labels[:11], np.roll(labels, 1)[:11]),
         "confusion": plots.confusion_matrix(evaluation.normalised_rows(counts)),
         "reliability": plots.reliability(calibration, "model_5"),
         "latent_space": plots.latent_space(np.ones((256, 2)), labels, 0.5),
         "t-SNE": plots.latent_space(np.ones((256, 2)), labels),
-        "interpolation": pictures.interpolation(images[:10], "Sandal", "Bag"),
-        "feature_maps": pictures.feature_maps(np.ones((26, 26, 16)), np.zeros((11, 11, 32))),
-        "confused": pictures.confused({(6, 0): images[:3], (2, 4): images[:0]}, counts),
+        "interpolation": plots.interpolation(images[:10], "Sandal", "Bag"),
+        "feature_maps": plots.feature_maps(np.ones((26, 26, 16)), np.zeros((11, 11, 32))),
+        "confused": plots.confusion_examples({(6, 0): images[:3], (2, 4): images[:0]}, counts),
     }
 
 
@@ -84,7 +85,7 @@ def test_alt_texts_say_their_own_numbers(images, sample):
 
 def test_the_gallery_marks_what_is_wrong(images):
     labels, predictions = np.array([0, 1, 2]), np.array([0, 1, 4])
-    figure = pictures.gallery(images[:3], labels, predictions)
+    figure = plots.prediction_grid(images[:3], labels, predictions)
     assert "wrong predictions: 1, Pullover taken for Coat" in figure.get_label()
     (axes,) = figure.axes
     above, beside = ([text.get_text() for text in axes.texts[i::2]] for i in (0, 1))
@@ -96,7 +97,7 @@ def test_the_gallery_marks_what_is_wrong(images):
 
 def test_tiles_stand_row_by_row_with_nothing_between_them():
     tiles = np.arange(3 * 4 * 5, dtype="float32").reshape(3, 4, 5)
-    canvas, down, across = pictures.mosaic(tiles, columns=2, gap=(1, 2))
+    canvas, down, across = plots.mosaic(tiles, columns=2, gap=(1, 2))
     assert canvas.shape == (4 + 1 + 4, 5 + 2 + 5)
     np.testing.assert_array_equal(canvas[:4, :5], tiles[0])
     np.testing.assert_array_equal(canvas[:4, 7:], tiles[1])

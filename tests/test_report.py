@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from fmnist_keras import paper, report, runs, stories, tables
+from fmnist_keras import runs
+from fmnist_keras.report import display, paper, statistics, suite, tables, text
 
 
 def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
@@ -37,10 +38,10 @@ def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
     }
 
 
-def save(reports, m):
+def save(reports, m, rows=None):
     folder = reports / "paper" / m["model"] / f"seed_{m['seed']}"
     folder.mkdir(parents=True)
-    rows = [f"{epoch},0.5,0.4,0.8,0.8" for epoch in range(1, m["epochs_run"] + 1)]
+    rows = rows or [f"{epoch},0.5,0.4,0.8,0.8" for epoch in range(1, m["epochs_run"] + 1)]
     history = "\n".join(["epoch,loss,val_loss,accuracy,val_accuracy", *rows, ""]).encode()
     (folder / "history.csv").write_bytes(history)
     m = m | {"history_sha256": hashlib.sha256(history).hexdigest()}
@@ -57,28 +58,27 @@ def test_cuadro_3_shows_the_paper_s_number_ours_and_the_difference():
 def test_a_large_difference_is_marked_and_listed():
     grouped = {"model_5": [metrics("model_5", loss=0.35, accuracy=0.88)]}
     assert "<mark>+0.067</mark>" in tables.cuadro_3(grouped).loc["val loss", "model_5"]
-    rows = [(model, row) for model, row, _, _ in report.far_off(grouped)]
+    rows = [(model, row) for model, row, _, _ in statistics.deviations(grouped)]
     assert ("model_5", "val accuracy") in rows
     assert ("model_5", "train loss") in rows
     near = {"model_5": [metrics("model_5", loss=0.26, accuracy=0.909)]}
-    assert report.far_off(near) == []
+    assert statistics.deviations(near) == []
 
 
 def test_why_a_number_is_far_off_is_told_from_the_runs(reports):
     run = metrics("model_5", loss=0.2, accuracy=0.93) | {"epochs_run": 40, "best_epoch": 38}
-    save(reports, run)
-    history = reports / "paper" / "model_5" / "seed_0" / "history.csv"
     rows = [f"{epoch},0.3,{1 / epoch:.4f},0.8,0.{80 + epoch}2" for epoch in range(1, 41)]
-    history.write_text("\n".join(["epoch,loss,val_loss,accuracy,val_accuracy", *rows]))
-    grouped = report.by_model("paper", "classifier")
-    text = report.why_far_off(grouped, {"model_5_epoch_15": [metrics("model_5", loss=0.24, accuracy=0.917)]})
-    assert "our best epoch is 38, the paper chose 15" in text
-    assert "In epoch 15 our validation loss was 0.067 and the accuracy 95.2%" in text
-    assert "Stopped there, it has a training loss of 0.240 and an accuracy of 91.7%" in text
+    save(reports, run, rows)
+    grouped = suite.by_model("paper", "classifier")
+    stopped = {"model_5_epoch_15": [metrics("model_5", loss=0.24, accuracy=0.917)]}
+    said = text.explain_deviations(grouped, stopped)
+    assert "our best epoch is 38, the paper chose 15" in said
+    assert "In epoch 15 our validation loss was 0.067 and the accuracy 95.2%" in said
+    assert "Stopped there, it has a training loss of 0.240 and an accuracy of 91.7%" in said
     run = metrics("model_6", accuracy=0.8) | {"best_epoch": 40}
-    assert "number of epochs is not the reason" in report.why_far_off({"model_6": [run]}, {})
-    assert "No number lies further" in report.why_far_off({}, {})
-    assert "not the paper's runs" in report.why_far_off({"model_6": [run | {"suite": "sample"}]}, {})
+    assert "number of epochs is not the reason" in text.explain_deviations({"model_6": [run]}, {})
+    assert "No number lies further" in text.explain_deviations({}, {})
+    assert "not the paper's runs" in text.explain_deviations({"model_6": [run | {"suite": "sample"}]}, {})
 
 
 def test_several_seeds_become_a_mean_and_a_standard_deviation():
@@ -98,13 +98,13 @@ def test_a_ninth_model_stands_in_every_table_without_a_paper_s_number():
 def test_runs_are_read_from_their_folders_and_grouped(reports):
     for model, seed in (("model_6", 0), ("model_5", 1), ("model_5", 0)):
         save(reports, metrics(model, seed))
-    grouped = report.by_model("paper", "classifier")
+    grouped = suite.by_model("paper", "classifier")
     assert {model: [m["seed"] for m in seeds] for model, seeds in grouped.items()} == {
         "model_5": [0, 1],
         "model_6": [0],
     }
-    assert report.by_model("paper", "autoencoder") == {}
-    assert len(report.histories(grouped)["model_5"]) == 2
+    assert suite.by_model("paper", "autoencoder") == {}
+    assert len(suite.histories(grouped)["model_5"]) == 2
     (reports / "paper" / "model_5" / "seed_1" / "notebook.html").touch()
     page = tables.every_run(grouped, "paper").to_html(escape=False)
     assert '<a href="model_5/seed_1/notebook.html">model_5, seed 1</a>' in page
@@ -113,16 +113,16 @@ def test_runs_are_read_from_their_folders_and_grouped(reports):
 
 
 def test_the_opening_names_what_is_missing_and_what_failed(reports):
-    assert "holds no runs yet" in report.opening("paper", {})
+    assert "holds no runs yet" in text.introduction("paper", {})
     save(reports, metrics("model_5"))
     (reports / "paper" / "model_6").mkdir()
     (reports / "paper" / "model_6" / "seed_0.failed.ipynb").touch()
-    text = report.opening("paper", report.by_model("paper", "classifier"))
-    assert "60,000 training and 10,000 validation" in text
-    assert "Failed:** model_6, seed_0" in text
-    assert "Still to run:** model_1, model_2" in text
-    assert "; seed 1 of model_5; " in text
-    assert "the suite `holdout` of model_5, model_6" in text
+    said = text.introduction("paper", suite.by_model("paper", "classifier"))
+    assert "60,000 training and 10,000 validation" in said
+    assert "Failed:** model_6, seed_0" in said
+    assert "Still to run:** model_1, model_2" in said
+    assert "; seed 1 of model_5; " in said
+    assert "the suite `holdout` of model_5, model_6" in said
 
 
 def test_what_comes_from_files_is_shown_as_text(reports):
@@ -132,36 +132,36 @@ def test_what_comes_from_files_is_shown_as_text(reports):
     (reports / "paper" / "<script>" / "seed_0.failed.ipynb").touch()
     (reports / "paper" / "<script>" / "seed_1").mkdir()
     grouped = {"model_5": [run]}
-    shown = [report.html(make(grouped)).data for make in (tables.environments, tables.hyperparameters)]
-    shown.append(report.html(tables.ablations(grouped, {"model_5": ("model_6", "dropout")})).data)
-    shown.append(report.opening("paper", grouped))
-    for text in shown:
-        assert "&lt;script&gt;" in text
-        assert "<script>" not in text
-    assert "<b>0.300</b>" in report.html(tables.cuadro_3(grouped)).data  # our own stays HTML
+    shown = [display.table(make(grouped)).data for make in (tables.environments, tables.hyperparameters)]
+    shown.append(display.table(tables.ablations(grouped, {"model_5": ("model_6", "dropout")})).data)
+    shown.append(text.introduction("paper", grouped))
+    for said in shown:
+        assert "&lt;script&gt;" in said
+        assert "<script>" not in said
+    assert "<b>0.300</b>" in display.table(tables.cuadro_3(grouped)).data  # our own stays HTML
 
 
 def test_a_table_without_a_row_is_a_sentence():
-    assert report.html(tables.holdout({}, {})).data == "<p>None in this suite.</p>"
-    assert report.html(tables.ablations({}, {})).data == "<p>None in this suite.</p>"
+    assert display.table(tables.holdout({}, {})).data == "<p>None in this suite.</p>"
+    assert display.table(tables.ablations({}, {})).data == "<p>None in this suite.</p>"
 
 
 def test_every_suite_but_the_paper_s_carries_a_banner():
-    assert stories.banner("paper", "full", "paper") == ""
+    assert text.banner("paper", "full", "paper") == ""
     for arguments in (
         ("sample", "sample", "paper"),
         ("holdout", "full", "holdout"),
         ("paper", "full", "paper", 50),
     ):
-        assert "not the paper's runs" in stories.banner(*arguments)
+        assert "not the paper's runs" in text.banner(*arguments)
 
 
 def test_a_dead_class_is_warned_of():
     m = metrics("model_5")
-    assert "recognises images of every class" in report.dead_classes({"model_5": [m]})
+    assert "recognises images of every class" in text.dead_classes({"model_5": [m]})
     m["confusion"][6] = [100, *[0] * 9]
-    assert "**model_5**, seed 0: Shirt" in report.dead_classes({"model_5": [m]})
-    assert "never recognised: Shirt" in stories.classes(m["confusion"])
+    assert "**model_5**, seed 0: Shirt" in text.dead_classes({"model_5": [m]})
+    assert "never recognised: Shirt" in text.classes(m["confusion"])
 
 
 @pytest.mark.parametrize("name", sorted(paper.RESULTS))
@@ -177,7 +177,7 @@ def test_the_paper_s_numbers_are_cuadro_3_s(name):
 
 
 def test_the_readme_s_table_is_the_landed_runs_own():
-    landed = tables.readme_table(report.by_model("paper", "classifier"))
+    landed = tables.readme_table(suite.by_model("paper", "classifier"))
     assert landed in (runs.ROOT / "README.md").read_text()  # else: make readme
 
 
@@ -190,7 +190,7 @@ def test_landed_claims_are_what_the_landed_runs_give_and_change_with_them(report
         copy.parent.mkdir(parents=True)
         copy.write_text(path.read_text())
         shutil.copy(path.with_name("history.csv"), copy.parent)
-    assert report.judge("paper") == kept
+    assert suite.judge("paper") == kept
     three, four = (
         sorted((reports / "paper" / name).glob("seed_*/metrics.json")) for name in ("model_3", "model_4")
     )
@@ -201,7 +201,7 @@ def test_landed_claims_are_what_the_landed_runs_give_and_change_with_them(report
         histories = [path.with_name("history.csv") for path in (one, other)]
         for path, swapped in zip(histories, [path.read_text() for path in reversed(histories)]):
             path.write_text(swapped)
-    swapped = {row["claim"]: row for row in report.judge("paper")}
+    swapped = {row["claim"]: row for row in suite.judge("paper")}
     for row in kept:
         if row["claim"] in ("C1", "C2") and row["seeds"]:
             assert swapped[row["claim"]]["number"] != row["number"]
@@ -210,11 +210,12 @@ def test_landed_claims_are_what_the_landed_runs_give_and_change_with_them(report
 
 def test_landed_runs_are_the_paper_s_in_full():
     """What stands in reports/paper was made from all images with the parameters of params/*.yaml."""
-    from fmnist_keras import catalogue, data, plan
+    from fmnist_keras import data
+    from fmnist_keras.workflow import experiments, plan
 
     landed = [m for m in runs.read_suite("paper")]
     for m in landed:
-        _, values = catalogue.for_run(m["model"], "paper", m["seed"])
+        _, values = experiments.for_run(m["model"], "paper", m["seed"])
         assert plan._given(m["params"]) == plan._given(values)
         assert m["images"] == {"train": 60_000, "val": 10_000}
         assert m["data_sha256"] == data.SHA256["full"]
@@ -227,23 +228,23 @@ def test_neither_html_nor_markdown_comes_to_life_in_what_names_a_run(reports):
     odd = reports / "paper" / "[x](javascript:alert(1))"
     odd.mkdir()
     (odd / "seed_0.failed.ipynb").touch()
-    text = report.opening("paper", {})
-    assert "**Failed:** &#91;x&#93;&#40;javascript:alert&#40;1&#41;&#41;, seed_0" in text
-    assert "**Damaged, so left out:** model_5" in text
-    assert "](javascript" not in text
-    assert "<script" not in text
+    said = text.introduction("paper", {})
+    assert "**Failed:** &#91;x&#93;&#40;javascript:alert&#40;1&#41;&#41;, seed_0" in said
+    assert "**Damaged, so left out:** model_5" in said
+    assert "](javascript" not in said
+    assert "<script" not in said
 
 
 def test_a_figure_that_is_missing_or_cut_off_is_named_in_its_place(reports):
     run = metrics("model_5") | {"folder": reports}
-    shown = report.figure_of(run, "reconstructions")
+    shown = display.saved_figure(run, "reconstructions")
     assert "model_5: figures/reconstructions.png cannot be shown" in shown.data
     figures = reports / "figures"
     figures.mkdir()
     landed = runs.ROOT / "reports/paper/model_1/seed_0/figures/reconstructions.png"
     for size in (0, 30, 300):
         (figures / "reconstructions.png").write_bytes(landed.read_bytes()[:size])
-        assert "cannot be shown" in report.figure_of(run, "reconstructions").data
+        assert "cannot be shown" in display.saved_figure(run, "reconstructions").data
 
 
 @pytest.mark.parametrize("content", [None, '{"64": 0.', "[1]", '{"64": "<script>"}'])
@@ -256,6 +257,6 @@ def test_baselines_that_are_damaged_are_computed_again(reports, monkeypatch, con
     run = metrics("model_1") | {
         "params": {"latent_dim": 64, "data": "sample", "protocol": "paper", "limit": 10}
     }
-    assert report.baselines("sample", {"model_1": [run]}) == {"64": 0.02}
+    assert suite.baselines("sample", {"model_1": [run]}) == {"64": 0.02}
     assert json.loads(path.read_text()) == {"64": 0.02}
     assert sorted(file.name for file in path.parent.iterdir()) == ["baselines.json"]

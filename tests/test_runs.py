@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from conftest import OF_KIND
 
-from fmnist_keras import evaluation, inference, models, runs, training
+from fmnist_keras import evaluation, models, runs, training
+from fmnist_keras.tools import predict
 
 HISTORY = training.History({"loss": [0.3, 0.2], "val_loss": [0.4, 0.35]}, 2, False, 1.5)
 
@@ -46,7 +47,7 @@ def test_a_run_s_folder_holds_what_design_section_5_says(tiny, reports, sample):
 
 def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, monkeypatch):
     now = iter([100, 110, 3700, 3705])  # an hour between a notebook's run and the next in the same kernel
-    monkeypatch.setattr(runs.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(runs.folder.time, "perf_counter", lambda: next(now))
     for seconds in (10, 5):
         folder, _ = write(tiny("model_1"), sample)
         assert runs.read(folder)["seconds"]["total"] == seconds
@@ -58,7 +59,7 @@ def test_a_run_that_dies_on_the_way_leaves_the_earlier_one_whole(tiny, reports, 
     def die(*args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(runs, "publish", die)
+    monkeypatch.setattr(runs.folder, "publish", die)
     with pytest.raises(OSError, match="No space left"):
         write(tiny("model_1"), sample, "0.11")
     assert runs.read(folder)["val"]["loss"] == 0.35
@@ -196,7 +197,7 @@ def test_a_keras_file_with_code_in_it_is_refused(finished, tiny, tmp_path):
     with pytest.raises(runs.RunError, match=r"encoder\.keras cannot be loaded: .*safe"):
         runs.load_encoder(tiny("model_7", latent_dim=64))
     with pytest.raises(ValueError, match="safe"):
-        inference.load_model(finished)
+        predict.load_model(finished)
     assert not touched.exists()
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fmnist_keras import claims, evaluation, tables
+from fmnist_keras import evaluation
+from fmnist_keras.report import claims, tables
 
 
 def run(name="model_5", accuracy=0.9, test=0.88, folder=Path("no folder"), **params):

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import OF_KIND
+from conftest import OF_KIND, compile_model
 
 from fmnist_keras import evaluation, models, runs, training
 
@@ -18,10 +18,10 @@ def trained(tiny, reports, sample, images):
     params = tiny("model_4", batch_size=64)
     training.seed_everything(0)
     model = autoencoder(params)
-    training.compile(model, params)
+    compile_model(model, params)
     history = training.fit(model, images, images, (images[:64], images[:64]), params)
     folder = runs.start(params)
-    figures = {"train": training.measure(model, images, images), "val": {"loss": 0.1}} | OF_KIND[
+    figures = {"train": training.evaluate(model, images, images), "val": {"loss": 0.1}} | OF_KIND[
         "autoencoder"
     ]
     runs.finish(folder, "autoencoder", params, model, history, sample, figures)
@@ -31,7 +31,7 @@ def trained(tiny, reports, sample, images):
 def fit_classifier(params, images, labels):
     encoder = runs.load_encoder(params)
     model = models.classifier(encoder, params["final_activation"], params["train_encoder"])
-    training.compile(model, params)
+    compile_model(model, params)
     before = [weight.copy() for weight in model.get_weights()]
     training.fit(model, images, labels, (images[:64], labels[:64]), params)
     return model, before
@@ -94,16 +94,16 @@ def test_a_missing_encoder_is_an_error_that_says_what_to_run(tiny, reports):
 def test_eval_mode_figures_equal_a_recomputation(tiny, images, sample):
     params = tiny("model_1", dropout=0.5)
     model = autoencoder(params)
-    training.compile(model, params)
+    compile_model(model, params)
     decoded = model.predict(images, verbose=0)
     expected = np.mean((images - decoded) ** 2, dtype="float64")
-    assert training.measure(model, images, images)["loss"] == pytest.approx(expected, rel=1e-5)
+    assert training.evaluate(model, images, images)["loss"] == pytest.approx(expected, rel=1e-5)
 
     params, labels = tiny("model_8", encoder_from=None, dropout=0.5), sample.y_val[:256]
     model = models.classifier(runs.load_encoder(params), None)
-    training.compile(model, params)
+    compile_model(model, params)
     logits = model.predict(images, verbose=0)
-    figures = training.measure(model, images, labels)
+    figures = training.evaluate(model, images, labels)
     assert figures["loss"] == pytest.approx(evaluation.cross_entropy(logits, labels), rel=1e-5)
     assert figures["accuracy"] == pytest.approx(np.mean(logits.argmax(1) == labels))
 
@@ -111,9 +111,9 @@ def test_eval_mode_figures_equal_a_recomputation(tiny, images, sample):
 def test_train_loss_is_measured_with_dropout_off(tiny, images):
     params = tiny("model_1", dropout=0.5, epochs=1, learning_rate=1e-12)  # weights all but still
     model = autoencoder(params)
-    training.compile(model, params)
+    compile_model(model, params)
     history = training.fit(model, images, images, (images, images), params)
-    measured = training.measure(model, images, images)["loss"]
+    measured = training.evaluate(model, images, images)["loss"]
     assert measured == pytest.approx(history.epochs["val_loss"][0], rel=1e-4)  # eval mode
     assert measured != pytest.approx(history.epochs["loss"][0], rel=1e-4)  # not what fit averaged
 
@@ -146,7 +146,7 @@ def test_early_stopping_restores_the_best_epoch(tiny, images, monkeypatch, losse
     ours = training.callbacks
     monkeypatch.setattr(training, "callbacks", lambda params: [script, *ours(params)])
     model = autoencoder(params)
-    training.compile(model, params)
+    compile_model(model, params)
     history = training.fit(model, images[:64], images[:64], (images[:64], images[:64]), params)
     assert (history.best_epoch, history.stopped_early) == (best, early)
     np.testing.assert_array_equal(model.get_weights()[0], script.weights[best - 1])
@@ -155,7 +155,7 @@ def test_early_stopping_restores_the_best_epoch(tiny, images, monkeypatch, losse
 def test_a_line_an_epoch(tiny, images, capsys):
     params = tiny("model_1", epochs=3, batch_size=64)
     model = autoencoder(params)
-    training.compile(model, params)
+    compile_model(model, params)
     training.fit(model, images[:64], images[:64], (images[:64], images[:64]), params)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
@@ -168,7 +168,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_sentence(tiny, images, sa
     classifier = params | {"encoder_from": None, "final_activation": None, "train_encoder": True}
     del classifier["upsampling"]
     model = models.classifier(runs.load_encoder(classifier), None)
-    training.compile(model, classifier)
+    compile_model(model, classifier)
     with pytest.raises(training.TrainingDiverged, match="epoch 1 .*learning_rate 1e\\+38"):
         training.fit(model, images, labels, (images, labels), classifier)
 

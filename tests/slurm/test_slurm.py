@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 from conftest import copied, results
 
-from fmnist_keras import catalogue
+from fmnist_keras import params
 
 SEEDS = ("0", "1", "2")
-RUNS = {f"{model}/seed_{seed}" for model in catalogue.models() for seed in SEEDS}
+RUNS = {f"{model}/seed_{seed}" for model in params.load_all() for seed in SEEDS}
 CANCELLED = "model_6/seed_1"
 PATIENCE = 1200  # seconds; a call takes minutes on two cores that nobody else uses
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
@@ -140,7 +140,7 @@ def call(root, environment, log, *more):
 @pytest.fixture(scope="module")
 def first(cluster, tmp_path_factory):
     """The copy, the first call's status, output and results, and what SLURM says of the job cancelled."""
-    root = copied(tmp_path_factory.mktemp("una copia pequeña"), list(catalogue.models()), epochs=2)
+    root = copied(tmp_path_factory.mktemp("una copia pequeña"), list(params.load_all()), epochs=2)
     log = tmp_path_factory.mktemp("calls") / "first.log"
     # Not absolute, to see that it leads a job to the same folder as the call.
     engine = call(root, cluster | {"REPORTS_DIR": "reports"}, log)

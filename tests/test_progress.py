@@ -14,7 +14,9 @@ import time
 
 import pytest
 
-FOLLOW = "import sys; from fmnist_keras import live; sys.exit(live.follow(sys.argv[1:]))"
+FOLLOW = (
+    "import sys; from fmnist_keras.workflow import progress as p; sys.exit(p.show_progress(sys.argv[1:]))"
+)
 LINES = """
 Select jobs to execute...
 sample model_1 seed 0  starts
@@ -68,7 +70,7 @@ class Terminal:
 
 
 def engine(then="", columns=80):
-    """`live.follow` on a stand-in for Snakemake that prints its lines and its id, and then runs `then`."""
+    """`show_progress` on a stand-in for Snakemake that prints its lines and its id, and then runs `then`."""
     script = f"import os, sys, time\nprint({LINES!r})\nprint('process', os.getpid(), flush=True)\n{then}"
     return Terminal(sys.executable, "-c", FOLLOW, sys.executable, "-c", script, columns=columns)
 
@@ -120,7 +122,7 @@ def alive(pid):
 
 
 def test_without_a_terminal_snakemake_s_plain_lines_stay():
-    command = [sys.executable, "-m", "fmnist_keras.live"]
+    command = [sys.executable, "-m", "fmnist_keras.workflow.progress"]
     version = subprocess.run([*command, "--version"], capture_output=True, text=True)
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", version.stdout)
     assert subprocess.run([*command, "--no-such"], capture_output=True).returncode == 2
@@ -133,7 +135,7 @@ def test_ctrl_c_while_snakemake_imports_prints_no_traceback(tmp_path):
     (tmp_path / "snakemake" / "__main__.py").write_text(slow)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    command = [sys.executable, "-m", "fmnist_keras.live"]
+    command = [sys.executable, "-m", "fmnist_keras.workflow.progress"]
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, **both) as process:
         assert process.stdout.readline() == "importing\n"
         process.send_signal(signal.SIGINT)
@@ -145,7 +147,7 @@ def test_the_engine_itself_on_a_terminal(copy, first):
     suites = copy / "params" / "suites"
     shutil.copy(suites / "sample.yaml", suites / "live.yaml")  # other tests count the runs of `sample`
     terminal = Terminal(
-        *(sys.executable, "-m", "fmnist_keras.live", "--cores", "2"),
+        *(sys.executable, "-m", "fmnist_keras.workflow.progress", "--cores", "2"),
         *("--config", "suite=live", "models=model_3", "seeds=5"),
         cwd=copy,
     )

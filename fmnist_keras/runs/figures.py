@@ -26,7 +26,7 @@ def is_chart(figure):
     return not clouds and not any(axes.images for axes in figure.axes)
 
 
-def shown(figure, path=None):
+def show(figure, path=None):
     """A figure for a notebook to show, its label the alt text; closes the figure.
 
     A chart is an `<img>` that holds an SVG, since neither JupyterLab nor nbconvert gives a bare SVG an alt

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import evaluation, paper
-from .comparison import NotEnough, accuracy_gap, need, paired, ratio, val_loss
-from .data import CLASS_NAMES
+from .. import evaluation
+from ..data import CLASS_NAMES
+from . import paper
+from .statistics import NotEnough, accuracy_gap, need, paired, ratio, val_loss
 
 HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "cannot be told apart", "not enough runs"
 FAR = 1.1  # "by far", "much": a ratio of errors

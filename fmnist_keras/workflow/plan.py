@@ -5,7 +5,9 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import catalogue, params, runs, safety
+from .. import params, runs
+from ..runs import locks
+from . import experiments
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Job:
 
     Attributes:
         kind: "autoencoder" or "classifier".
-        params: dict of the run's parameters, see `catalogue.for_run`.
+        params: dict of the run's parameters, see `experiments.for_run`.
         current: True where the run's folder already holds what these parameters give.
     """
 
@@ -42,9 +44,9 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     Raises:
         params.ParamsError: a model, a suite or a seed that there is not, or a params file that is wrong.
     """
-    found = catalogue.models()
+    found = params.load_all()
     if ablations:
-        found |= catalogue.ablations(found)
+        found |= experiments.ablations(found)
     unknown = [name for name in names if name not in found]
     if unknown:
         raise params.ParamsError(f"MODELS: {unknown[0]!r} is not allowed; allowed: {', '.join(found)}")
@@ -57,7 +59,7 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     plan = {}
     for seed in dict.fromkeys(str(int(seed)) for seed in seeds):
         for name in (name for name in order if name in wanted):
-            kind, values = catalogue.for_run(name, suite, int(seed), found)
+            kind, values = experiments.for_run(name, suite, int(seed), found)
             source = plan.get((values.get("encoder_from"), seed))
             plan[name, seed] = Job(kind, values, not force and _is_current(values, source))
         if force:
@@ -65,6 +67,43 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
         for job in [job for job in plan.values() if not job.current and job.params.get("encoder_from")]:
             _need_encoder(plan, job.params["encoder_from"], seed)
     return plan
+
+
+def from_config(config, force=False):
+    """The runs that a call of Snakemake asks for; see `jobs`.
+
+    Args:
+        config: Snakemake's: `suite`, `models` and `seeds` as text with spaces, `ablations`.
+        force: see `jobs`.
+    """
+    return jobs(
+        str(config.get("suite", "sample")),
+        names=str(config.get("models") or "").split(),
+        seeds=str(config.get("seeds") or 0).split(),
+        force=force,
+        ablations=bool(config.get("ablations")),
+    )
+
+
+def markers(plan):
+    """The marker file of each run, relative to the engine's folder: a list of text."""
+    return [f"{model}/seed_{seed}" for model, seed in plan]
+
+
+def encoder_markers(plan, model, seed):
+    """The marker of the autoencoder that a classifier starts from: a list of one, or of none."""
+    source = plan[model, seed].params.get("encoder_from")
+    return [f"{source}/seed_{seed}"] if source else []
+
+
+def priority(plan, model, seed):
+    """What comes first: the longest way to the report, or a core would idle while the last ones train."""
+    job = plan[model, seed]
+    after = [other.params.get("encoder_from") for (_, same), other in plan.items() if same == seed]
+    own = (
+        2 if job.kind == "autoencoder" else int(job.params["train_encoder"])
+    )  # a frozen encoder trains fastest
+    return own + after.count(model)
 
 
 def _is_current(values, source):
@@ -110,7 +149,7 @@ def mark(plan, folder, page):
             marker.touch()
 
 
-def lock(folder):
+def lock_suite(folder):
     """Hold a suite for this process; the lock goes with the process, however it ends.
 
     Raises:
@@ -118,7 +157,7 @@ def lock(folder):
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ".lock"  # no model's name begins with a dot
-    handle = safety.hold(path)
+    handle = locks.lock(path)
     if handle is None:
         holder = path.read_text() or "unknown"
         raise runs.RunError(f"suite {folder.name} is already running, as process {holder}")

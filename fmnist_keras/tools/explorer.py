@@ -7,7 +7,8 @@ import ipywidgets as widgets
 import numpy as np
 from PIL import Image
 
-from . import data, evaluation, inference, models
+from .. import data, evaluation, training
+from . import photos, predict
 
 SLIDERS = 8  # of a code's numbers, those that vary most among the images
 SCALE = 7  # an image of 28 pixels is shown seven times as large
@@ -27,7 +28,7 @@ def app(suite=None):
     Returns:
         An `ipywidgets.Widget`; a sentence where there is no autoencoder with weights.
     """
-    trained = inference.trained_runs(suite)
+    trained = predict.trained_runs(suite)
     autoencoders = {name: run for name, run in trained.items() if run["kind"] == "autoencoder"}
     classifiers = {name: run for name, run in trained.items() if run["kind"] == "classifier"}
     if not autoencoders:
@@ -45,9 +46,9 @@ def app(suite=None):
     now = {}
 
     def load(_=None):
-        model = inference.load_model(autoencoders[choose.value]["folder"])
+        model = predict.load_model(autoencoders[choose.value]["folder"])
         now["encoder"], now["decoder"] = model.layers
-        codes = models.output(now["encoder"], data.to_float(images))
+        codes = training.predict(now["encoder"], data.to_float(images))
         now["numbers"] = np.argsort(-codes.var(axis=0))[:SLIDERS]
         for slider, number in zip(sliders, now["numbers"]):
             slider.max, slider.description = float(codes[:, number].max()) + 0.01, f"code {number}"
@@ -55,8 +56,8 @@ def app(suite=None):
 
     def show(_=None):
         now["image"] = data.to_float(now.get("own", images[index.value])[np.newaxis])
-        now["code"] = models.output(now["encoder"], now["image"])
-        decoded = models.output(now["decoder"], now["code"])
+        now["code"] = training.predict(now["encoder"], now["image"])
+        decoded = training.predict(now["decoder"], now["code"])
         error = (now["image"] - decoded) ** 2
         for name, pixels in (("original", now["image"]), ("reconstruction", decoded), ("error", error)):
             pictures[name].value = png(pixels[0, ..., 0])
@@ -75,7 +76,7 @@ def app(suite=None):
         code = now["code"].copy()
         for slider, number in zip(sliders, now["numbers"]):
             code[0, number] = slider.value
-        pictures["decoded"].value = png(models.output(now["decoder"], code)[0, ..., 0])
+        pictures["decoded"].value = png(training.predict(now["decoder"], code)[0, ..., 0])
 
     def pick(_):
         now.pop("own", None)
@@ -83,7 +84,7 @@ def app(suite=None):
 
     def take(_):
         try:
-            now["own"] = inference.from_picture(bytes(upload.value[0]["content"]))
+            now["own"] = photos.to_image(bytes(upload.value[0]["content"]))
         except ValueError as error:
             message.value = f"<b>{escape(str(error))}</b>"
         else:
@@ -116,8 +117,8 @@ def _classes(image, classifiers):
     rows = []
     for name, run in classifiers.items():
         if "model_in_memory" not in run:
-            run["model_in_memory"] = inference.load_model(run["folder"])
-        probabilities = evaluation.softmax(models.output(run["model_in_memory"], image))[0]
+            run["model_in_memory"] = predict.load_model(run["folder"])
+        probabilities = evaluation.softmax(training.predict(run["model_in_memory"], image))[0]
         best = np.argsort(-probabilities)[:3]
         cells = "".join(f"<td>{data.CLASS_NAMES[c]} {probabilities[c]:.0%}</td>" for c in best)
         rows.append(f"<tr><th align='left'>{name}</th>{cells}</tr>")

@@ -1,44 +1,21 @@
-"""A run's folder, `reports/<suite>/<model>/seed_<k>/`: written whole or not at all, and read back."""
+"""A run's folder: started hidden, finished in one step, and read back."""
 
 import hashlib
 import json
-import os
-import platform
-import re
 import shutil
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
-from . import safety, whole
-from .whole import RunError
+from ..params import natural
+from . import integrity, locks
+from .environment import device, versions
+from .integrity import RunError
+from .paths import reports_dir, run_dir, suite_dir
 
-ROOT = Path(__file__).resolve().parents[1]
 SCHEMA_VERSION = 2
 _STARTED = {}  # when each run of this process began, by its hidden folder
-
-
-def reports_dir():
-    """The folder of all suites: `REPORTS_DIR` where it is set, else `reports/` of the repository."""
-    return Path(os.environ.get("REPORTS_DIR") or ROOT / "reports").resolve()
-
-
-def suite_dir(suite):
-    """The folder of one suite.
-
-    Raises:
-        RunError: this is no folder's name, but a path, which may lead anywhere.
-    """
-    if not re.fullmatch(r"[^./\0][^/\0]*", suite):
-        raise RunError(f"suite: {suite!r} is not allowed; allowed: the name of a folder in {reports_dir()}")
-    return reports_dir() / suite
-
-
-def run_dir(suite, model, seed):
-    """The folder of one run."""
-    return suite_dir(suite) / model / f"seed_{seed}"
 
 
 def start(params):
@@ -62,7 +39,7 @@ def start(params):
     if final != usual and final.exists() and not (final / "metrics.json").is_file():
         allowed = "allowed: a new folder, or one that holds a run"
         raise RunError(f"run_dir: {final} holds no run, and would be replaced by one; {allowed}")
-    partial = safety.hidden_folder(final, "partial")
+    partial = locks.temporary_folder(final, "partial")
     (partial / "figures").mkdir()
     (partial / "final").write_text(str(final.absolute()))
     _STARTED[partial] = time.perf_counter()
@@ -70,10 +47,10 @@ def start(params):
 
 
 def save_figure(folder, name, figure):
-    """Write `figures/<name>.png`, and for a chart `<name>.svg` beside it; see `figures.shown`."""
-    from .figures import shown
+    """Write `figures/<name>.png`, and for a chart `<name>.svg` beside it; see `figures.show`."""
+    from .figures import show
 
-    return shown(figure, folder / "figures" / f"{name}.png")
+    return show(figure, folder / "figures" / f"{name}.png")
 
 
 def finish(folder, kind, params, model, history, dataset, figures):
@@ -159,11 +136,11 @@ def read(folder):
 
 
 def check(folder):
-    """What `read` returns, or a `RunError` that says why there is no result; see `whole.check`."""
+    """What `read` returns, or a `RunError` that says why there is no result; see `integrity.check`."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two renames of `publish`
         old.rename(folder)
-    metrics = whole.check(folder)
+    metrics = integrity.check(folder)
     usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
     if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:
         raise RunError(f"{folder / 'metrics.json'} is that of another run, which belongs in {usual}")
@@ -172,8 +149,6 @@ def check(folder):
 
 def read_suite(suite):
     """All whole runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
-    from .catalogue import natural
-
     folders = suite_dir(suite).glob("*/seed_*")
     found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))
     return [metrics for metrics in found if metrics]
@@ -211,7 +186,7 @@ def load_encoder(params):
     """
     import keras
 
-    from . import models
+    from .. import models
 
     encoder = models.encoder(params["latent_dim"], params["dropout"])
     if params["encoder_from"] is None:
@@ -239,26 +214,3 @@ def weights_sha256(model):
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight, "<f4").tobytes())
     return digest.hexdigest()
-
-
-def versions():
-    """Versions of Python, the platform and the libraries that a number can depend on."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in ("keras", "tensorflow", "jax", "torch", "numpy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def device():
-    """The processor or the accelerator that the backend trains on, in words."""
-    from . import training
-
-    if (found := training.accelerator()) is not None:
-        return found
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"CPU: {names[0] if names else platform.processor()}, {os.cpu_count()} cores"

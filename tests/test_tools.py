@@ -6,7 +6,9 @@ import pytest
 from conftest import OF_KIND
 from PIL import Image
 
-from fmnist_keras import evaluation, export, inference, models, predict, runs, training
+from fmnist_keras import evaluation, models, predict, runs, training
+from fmnist_keras.tools import export, photos
+from fmnist_keras.tools.predict import as_images, load_model
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def test_predict_gives_labels_and_probabilities_for_every_form_of_image(trained,
     labels, probabilities = predict(raw, run)
     assert (labels.shape, probabilities.shape, probabilities.dtype) == ((20,), (20, 10), np.float32)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
-    logits = trained.predict(inference.as_images(raw), verbose=0)
+    logits = trained.predict(as_images(raw), verbose=0)
     np.testing.assert_array_equal(labels, logits.argmax(1))
     np.testing.assert_allclose(probabilities, evaluation.softmax(logits), rtol=1e-4)
     for form in (
@@ -45,11 +47,11 @@ def test_predict_gives_labels_and_probabilities_for_every_form_of_image(trained,
     assert predict(raw[:0].astype(float), run)[1].shape == (0, 10)
 
 
-def test_images_of_many_batches_keep_their_order(trained, sample, monkeypatch):
-    run = runs.run_dir("test", "model_8", 0)
-    at_once = predict(sample.x_val[:20], run)[1]
-    monkeypatch.setattr(inference, "BATCH", 7)
-    np.testing.assert_allclose(predict(sample.x_val[:20], run)[1], at_once, rtol=1e-5)
+def test_images_of_many_batches_keep_their_order(trained, sample):
+    images = as_images(sample.x_val[:20])
+    at_once, by_sevens = (training.predict(trained, images, batch_size) for batch_size in (1000, 7))
+    np.testing.assert_allclose(by_sevens, at_once, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(at_once, trained.predict(images, verbose=0), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_predict_rejects_the_rest_with_a_sentence(images, words):
 def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images):
     with pytest.raises(runs.RunError, match=r"model_6 has no trained weights .*make report MODELS=model_6"):
         predict(images[:1], "model_6")
-    with pytest.raises(runs.RunError, match=r"'model_66' is no model with a run; models: model_1, .*model_8"):
+    with pytest.raises(runs.RunError, match=r"unknown model 'model_66'; did you mean model_6"):
         predict(images[:1], "model_66")
     with pytest.raises(runs.RunError, match="no classifier"):
         predict(images[:1], runs.run_dir("test", "model_1", 0))
@@ -145,7 +147,7 @@ def test_code_in_a_model_file_is_refused(trained, reports):
     evil = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Lambda(lambda x: x)])
     evil.save(folder / "model.keras")
     with pytest.raises(ValueError, match=r"[Ll]ambda"):
-        inference.load_model(folder)
+        load_model(folder)
 
 
 def picture(pixels, format="PNG", mode="L"):
@@ -160,7 +162,7 @@ def test_a_picture_of_any_size_becomes_what_the_data_set_would_have_made_of_it(s
     original = sample.x_val[1]  # a pullover, 28 pixels tall and somewhat narrower
     large = np.full((500, 700), 0, np.uint8)
     large[90:426, 150:486] = original.repeat(12, 0).repeat(12, 1)
-    made = inference.from_picture(picture(255 - large if light else large, format, mode))
+    made = photos.to_image(picture(255 - large if light else large, format, mode))
     assert (made.shape, made.dtype) == ((28, 28), np.uint8)
     assert np.corrcoef(made.ravel(), original.ravel())[0, 1] > 0.95
     rows, columns = (np.flatnonzero((made > 25).any(axis)) for axis in (1, 0))
@@ -185,7 +187,7 @@ def test_a_picture_is_read_as_a_viewer_would_show_it(sample):
     ):
         content = io.BytesIO()
         image.save(content, **options)
-        made = inference.from_picture(content.getvalue())
+        made = photos.to_image(content.getvalue())
         assert np.corrcoef(made.ravel(), original.ravel())[0, 1] > 0.95, options
         assert made[:, 0].max() < 30  # black around it
 
@@ -193,7 +195,7 @@ def test_a_picture_is_read_as_a_viewer_would_show_it(sample):
 def test_a_thread_is_a_pixel_wide():
     pixels = np.full((900, 30), 255, np.uint8)
     pixels[100:800, 12:18] = 0
-    made = inference.from_picture(picture(pixels))
+    made = photos.to_image(picture(pixels))
     assert (made > 25).any(axis=0).sum() == 1
     assert (made > 25).any(axis=1).all()
 
@@ -217,4 +219,4 @@ CUT_OFF = picture(np.arange(10_000, dtype="uint8").reshape(100, 100), "JPEG")[:2
 )
 def test_a_file_that_shows_nothing_is_refused_with_a_sentence(content, words):
     with pytest.raises(ValueError, match=words):
-        inference.from_picture(content)
+        photos.to_image(content)

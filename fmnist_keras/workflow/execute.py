@@ -1,24 +1,73 @@
 """The engine's jobs: a notebook executed, its page beside it, its folder put in place."""
 
 import contextlib
+import errno
 import logging
 import os
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 
-from . import catalogue, runs, safety
+from .. import runs
+from ..report import pages
+from ..runs.locks import temporary_folder
+from . import experiments
 
 NOTEBOOKS = runs.ROOT / "notebooks"
+# What a notebook's kernel finds in its environment, where nothing else is said there.
+KERNEL_ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "1",  # TensorFlow takes oneDNN's faster convolutions only on some CPUs by itself
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several runs share a GPU: none takes all its memory at the start
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the same, for JAX
+    # glibc keeps what a step frees for the next, since fresh memory costs time (section 7 of bench.md).
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+}
 START_ATTEMPTS = 3  # a kernel that could not start, on a busy machine, is worth another try
+
+
+def job_command():
+    """The words in front of a job's own, for a shell.
+
+    A job takes the place of its shell, so that its parent is the engine, and ends when the engine does:
+    killed, Snakemake cannot take its jobs along. It does not hear a terminal's Ctrl-C, at which Python would
+    print a traceback while it still imports: `signals.install_handlers` lets it be told.
+    """
+    return f"trap '' INT; exec {shlex.join([sys.executable, '-m', 'fmnist_keras'])}"
+
+
+def set_job_environment(root):
+    """Set in the engine's own process what its jobs find in their environment.
+
+    Args:
+        root: the repository's folder, where a job imports `fmnist_keras` from.
+    """
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    # One thread a run and as many runs at once as there are cores: faster than one run with all threads.
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    # Jobs run in another folder, and perhaps on another machine: what is relative to this one would be lost.
+    for name in ("REPORTS_DIR", "FMNIST_DATA_DIR"):
+        if os.environ.get(name):
+            os.environ[name] = os.path.abspath(os.environ[name])
+
+
+def run_shell(command):
+    """Run a job outside of the graph; Ctrl-C ends the wait for it, without a traceback."""
+    with contextlib.suppress(KeyboardInterrupt):
+        subprocess.run(command, shell=True)
 
 
 class JobFailed(RuntimeError):
     """A notebook failed; the message says where and why, the failed notebook is kept."""
 
 
-def execute(notebook, output, values, label, failed):
+def execute_notebook(notebook, output, values, label, failed):
     """Execute a notebook with papermill, its epoch lines printed under `label` as they come.
 
     Args:
@@ -39,13 +88,15 @@ def execute(notebook, output, values, label, failed):
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            with tempfile.TemporaryFile("w+") as log, _stderr_into(log):
+            with tempfile.TemporaryFile("w+") as log, _stderr_into(log), _environment(KERNEL_ENVIRONMENT):
                 papermill.execute_notebook(
                     *(str(notebook), str(partial), values),
                     cwd=str(runs.ROOT),
                     log_output=True,
                     progress_bar=False,
                     shutdown_kernel="immediate",  # it may be in the middle of a fit and deaf to a request
+                    # What TensorFlow writes to stderr before its log level holds stays out of the cells.
+                    extra_arguments=["--IPKernelApp.capture_fd_output=False"],
                 )
             break
         except Exception as error:
@@ -55,7 +106,7 @@ def execute(notebook, output, values, label, failed):
             if partial.is_file():
                 partial.replace(failed)
             reason = getattr(error, "evalue", None) or " ".join(str(error).split())
-            reason = safety.disk_full(error) or safety.disk_full(reason) or reason
+            reason = disk_full(error) or disk_full(reason) or reason
             raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
     executed = nbformat.read(partial, 4)
     for path in ("input_path", "output_path"):  # of this machine, and of no use on another
@@ -132,21 +183,31 @@ def _stderr_into(file):
 
 
 @contextlib.contextmanager
+def _environment(values):
+    """Environment variables for the processes that are started meanwhile; what is set already stays."""
+    added = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
 def _scratch(final):
-    """A hidden folder beside `final` that is gone at the end; see `safety.hidden_folder`."""
-    folder = safety.hidden_folder(final, "job")
+    """A hidden folder beside `final` that is gone at the end; see `runs.locks.temporary_folder`."""
+    folder = temporary_folder(final, "job")
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(model, suite, seed):
+def run_model(model, suite, seed):
     """Train and evaluate one model of a suite; its folder appears when everything in it is there."""
-    from . import pages
-
     label = f"{suite} {model} seed {seed}"
-    kind, values = catalogue.for_run(model, suite, seed)
+    kind, values = experiments.for_run(model, suite, seed)
     final = runs.run_dir(suite, model, seed)
     with _scratch(final) as scratch:
         made = scratch / final.name
@@ -154,7 +215,7 @@ def run(model, suite, seed):
         values |= {"run_dir": os.path.relpath(made, runs.reports_dir())}
         print(f"{label}  starts", flush=True)
         failed = final.with_name(f"{final.name}.failed.ipynb")
-        execute(NOTEBOOKS / f"{kind}.ipynb", notebook, values, label, failed)
+        execute_notebook(NOTEBOOKS / f"{kind}.ipynb", notebook, values, label, failed)
         pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
         notebook.replace(made / "notebook.ipynb")
         runs.publish(made, final)
@@ -166,18 +227,25 @@ def run(model, suite, seed):
     )
 
 
-def report(suite):
+def make_report(suite):
     """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`."""
-    from . import pages
-
     folder = runs.suite_dir(suite)
     with _scratch(folder / "report") as scratch:
         notebook = scratch / "report.ipynb"
         failed = folder / "report.failed.ipynb"
-        execute(NOTEBOOKS / "report.ipynb", notebook, {"suite": suite}, f"{suite} report", failed)
+        execute_notebook(NOTEBOOKS / "report.ipynb", notebook, {"suite": suite}, f"{suite} report", failed)
         pages.page(notebook, scratch / "index.html", f"Suite {suite}")
         notebook.replace(folder / "report.ipynb")
         (scratch / "index.html").replace(folder / "index.html")
     page = folder / "index.html"
     shown = page.relative_to(runs.ROOT) if page.is_relative_to(runs.ROOT) else page
     print(f"{suite} report  {shown}", flush=True)
+
+
+def disk_full(reason):
+    """The one sentence about a full disk, where that is what an error or its text says; else None."""
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    if getattr(reason, "errno", None) in codes or any(os.strerror(code) in str(reason) for code in codes):
+        what = getattr(reason, "filename", None) or f"the results in {runs.reports_dir()}"
+        return f"the disk is full: no space was left for {what}; free some and run the same again"
+    return None

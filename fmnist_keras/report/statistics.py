@@ -5,6 +5,8 @@ Everywhere `runs` is a dict of model name to the list of its runs, a seed each, 
 
 import numpy as np
 
+from . import paper
+
 
 class NotEnough(Exception):
     """Runs that a claim needs are not there; the message names them."""
@@ -80,3 +82,15 @@ def _right(run, only=None):
 def val_loss(run):
     """The validation loss of a run."""
     return run["val"]["loss"]
+
+
+def deviations(grouped):
+    """What lies beyond `paper.TOLERANCE`: a list of (model, row, the paper's number, our mean)."""
+    return [
+        (model, row, theirs, float(mean))
+        for model, seeds in grouped.items()
+        for row, theirs in paper.RESULTS.get(model, {}).items()
+        for part, quantity in [row.split()]
+        for mean in [np.mean([m[part][quantity] for m in seeds])]
+        if abs(mean - theirs) > paper.TOLERANCE[quantity]
+    ]

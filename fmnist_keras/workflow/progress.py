@@ -1,4 +1,4 @@
-"""`python -m fmnist_keras.live ARGUMENTS`: Snakemake with these arguments, its running models a line each.
+"""`python -m fmnist_keras.workflow.progress ARGUMENTS`: Snakemake, a line for each running model.
 
 On a terminal a running model has one line, kept in place, and one that stays when it is done; whatever else
 Snakemake says passes above. Elsewhere Snakemake runs in this process, and its plain lines stay.
@@ -25,15 +25,17 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main(arguments):
     """Run Snakemake; the exit status is Snakemake's."""
     if sys.stdout.isatty():
-        return follow([sys.executable, "-m", "fmnist_keras.live", *arguments])  # which is on a pipe
+        return show_progress(
+            [sys.executable, "-m", "fmnist_keras.workflow.progress", *arguments]
+        )  # which is on a pipe
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # nohup means it
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no import's traceback; the Snakefile takes it later
     sys.argv = ["snakemake", *arguments]
     return runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
 
 
-def follow(command):
-    """Run a command and show its lines as they come, see `take`; its exit status.
+def show_progress(command):
+    """Run a command and show its lines as they come, see `parse_line`; its exit status.
 
     The command has a process group of its own, which is sent each signal that this process gets: Ctrl-C
     ends all of it. Where this process is killed outright, Linux tells the command to end.
@@ -60,14 +62,14 @@ def follow(command):
     console, board = Console(highlight=False, markup=False, emoji=False), {}
     with Live(console=console, transient=True, auto_refresh=False) as live:
         for line in engine.stdout:
-            if kept := take(line.rstrip(), board):
+            if kept := parse_line(line.rstrip(), board):
                 console.print(kept, soft_wrap=True)
             live.update(_lines(board), refresh=True)
     status = engine.wait()
     return status if status >= 0 else 128 - status
 
 
-def take(line, board):
+def parse_line(line, board):
     """Take in a line: one that tells how a model stands changes `board` and gives ""; others come back.
 
     Args:

@@ -1,6 +1,6 @@
 """The report's tables: from runs grouped by model to `pandas.DataFrame`, the paper's numbers beside ours.
 
-`grouped` is everywhere a dict of model name to the list of its runs, a seed each: see `report.by_model`.
+`grouped` is everywhere a dict of model name to the list of its runs, a seed each: see `suite.by_model`.
 Where a model has several seeds, a number is their mean, with the standard deviation behind it.
 """
 
@@ -10,11 +10,14 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from .. import evaluation
+from ..data import CLASS_NAMES
+from ..params import ROOT
 from . import claims as judged
-from . import evaluation, paper
-from .data import CLASS_NAMES
+from . import paper
 
 MISSING = "–"
+README_MARKS = ("<!-- cuadro III: make readme -->", "<!-- end -->")
 
 
 def spread(values, digits=4, percent=False):
@@ -24,7 +27,7 @@ def spread(values, digits=4, percent=False):
     return text if len(values) < 2 else f"{text} ± {values.std(ddof=1):.{digits}f}"
 
 
-def whole(values):
+def per_seed(values):
     """Text of whole numbers, a seed each: "40", or "38, 40, 21"."""
     return ", ".join(str(value) for value in values)
 
@@ -62,7 +65,7 @@ def autoencoders(grouped):
             "training MSE": spread([m["train"]["loss"] for m in seeds]),
             "MSE in rows, columns 25–27": spread([s["mse_inside"] for s in stripes]),
             "MSE elsewhere": spread([s["mse_outside"] for s in stripes]),
-            "constant pixels": whole(sorted({s["constant_pixels"] for s in stripes})),
+            "constant pixels": per_seed(sorted({s["constant_pixels"] for s in stripes})),
             "floor they set": spread([s["floor"] for s in stripes]),
         }
     return pd.DataFrame(rows).T
@@ -87,7 +90,7 @@ def cuadro_3(grouped):
 
 
 def _as_html(table):
-    """Say of a table that its cells are HTML, in which text from files is escaped; see `report.html`."""
+    """Say of a table that its cells are HTML, in which text from files is escaped; see `display.table`."""
     table.attrs["html"] = True
     return table
 
@@ -115,6 +118,15 @@ def readme_table(grouped):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def write_readme(grouped):
+    """Write cuadro III between its two marks in README.md."""
+    path = ROOT / "README.md"
+    before, rest = path.read_text(encoding="utf-8").split(README_MARKS[0])
+    after = rest.split(README_MARKS[1])[1]
+    table = readme_table(grouped)
+    path.write_text(f"{before}{README_MARKS[0]}\n{table}\n{README_MARKS[1]}{after}", encoding="utf-8")
+
+
 def epochs(grouped):
     """When each run stopped and which epoch was best, beside the paper's."""
     rows = {}
@@ -123,11 +135,11 @@ def epochs(grouped):
         if seeds[0]["kind"] == "autoencoder" and model in paper.HYPERPARAMETERS:
             best = "the last"
         rows[model] = {
-            "epochs run": whole(m["epochs_run"] for m in seeds),
+            "epochs run": per_seed(m["epochs_run"] for m in seeds),
             "epochs run, paper": ran,
-            "best epoch": whole(m["best_epoch"] for m in seeds),
+            "best epoch": per_seed(m["best_epoch"] for m in seeds),
             "best epoch, paper": best,
-            "stopped early": whole("yes" if m["stopped_early"] else "no" for m in seeds),
+            "stopped early": per_seed("yes" if m["stopped_early"] else "no" for m in seeds),
         }
     return pd.DataFrame(rows).T
 
@@ -212,7 +224,7 @@ def _linked(run, text):
 
 
 def ablations(grouped, bases):
-    """What each ablation changes and what comes of it; its seeds link to the pages that there are. HTML inside.
+    """What each ablation changes and what comes of it; seeds link to the pages that there are. HTML inside.
 
     Args:
         grouped: the ablations' runs.
@@ -229,8 +241,8 @@ def ablations(grouped, bases):
             "validation accuracy": spread([run["val"]["accuracy"] for run in seeds], 1, True)
             if "accuracy" in seeds[0]["val"]
             else MISSING,
-            "best epoch": whole(run["best_epoch"] for run in seeds),
-            "epochs run": whole(run["epochs_run"] for run in seeds),
+            "best epoch": per_seed(run["best_epoch"] for run in seeds),
+            "epochs run": per_seed(run["epochs_run"] for run in seeds),
         }
     return _as_html(pd.DataFrame(rows).T)
 

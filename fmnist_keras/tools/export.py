@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import _keras, data, evaluation, runs
-from .data import CLASS_NAMES
-from .inference import load_model
+from .. import data, evaluation, runs
+from ..data import CLASS_NAMES
+from .predict import load_model
 
 PARITY_IMAGES = 256
 PARITY = 1e-4  # the largest difference of any output that an export may show
@@ -31,7 +31,9 @@ def export(run, format, folder):
             cannot be written to, or what stands in the export's place is no earlier one; nothing is written
             then.
     """
-    backend = _keras().backend.backend()
+    import keras
+
+    backend = keras.backend.backend()
     if format != "keras" and backend != "tensorflow":  # Keras' own ways fail, for JAX or PyTorch
         raise runs.RunError(
             f"{format} is written by TensorFlow and not by {backend}: give the same command with "

@@ -1,0 +1,219 @@
+"""Sentences, made from the numbers of a run or of a suite, for the notebooks to show. Markdown."""
+
+import itertools
+import os
+
+import numpy as np
+
+from .. import evaluation, runs
+from ..data import CLASS_NAMES
+from . import paper, tables
+from .display import as_text
+from .statistics import deviations
+from .suite import by_model, failed
+
+DEAD = (
+    "With a ReLU on the logits, the unit of a class that is 0 for every image gets no gradient and does not "
+    "recover."
+)
+SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
+UNITS = {"autoencoder": "mean squared error", "classifier": "cross entropy"}
+
+
+def banner(suite, data, protocol, limit=None):
+    """A Markdown warning above results that are not to be compared with the paper's; else ""."""
+    if suite == "paper" and data == "full" and protocol == "paper" and limit is None:
+        return ""
+    images = "the embedded sample" if data == "sample" else "all 70,000 images"
+    images += "" if limit is None else f", at most {limit} of each part"
+    text = f"> **Suite `{suite}`, not the paper's runs.** Made from {images} under the `{protocol}` protocol."
+    if data == "sample" or limit is not None:
+        text += " These numbers show that the software works; they say nothing about the paper."
+    return text
+
+
+def heading(params):
+    """Which run this is, with its parameters, and the banner where one is due. Markdown."""
+    named = ("model", "suite", "seed", "run_dir")
+    rest = [f"{k} {v}" for k, v in params.items() if k not in named and v is not None and v is not False]
+    text = f"Model **{params['model']}**, suite **{params['suite']}**, seed **{params['seed']}**: "
+    lines = [banner(*(params[name] for name in ("suite", "data", "protocol", "limit")))]
+    return "\n\n".join(filter(None, [text + ", ".join(rest) + ".", *lines]))
+
+
+def training(params, history, train, val):
+    """How training went: epochs, the best one, the errors in eval mode. Markdown."""
+    run, best = len(history.epochs["loss"]), history.best_epoch
+    unit = UNITS["autoencoder" if "upsampling" in params else "classifier"]
+    end = f"ran all {run} epochs"
+    if history.stopped_early:
+        end = f"stopped early after {run} of at most {params['epochs']} epochs"
+    text = (
+        f"**{params['model']}** {end}; the weights of epoch {best} are restored. Its {unit} is "
+        f"**{val['loss']:.4f}** on the validation images and {train['loss']:.4f} on the training images."
+    )
+    if "accuracy" in val:
+        text += (
+            f" It names {val['accuracy']:.1%} of the validation images right, and {train['accuracy']:.1%} "
+            "of the training images."
+        )
+    shown = history.epochs["loss"][best - 1]
+    return text + f" While training, epoch {best} showed a loss of {shown:.4f}: that was with dropout on."
+
+
+def stripes(figures, mse):
+    """What the stripes of an autoencoder cost. Markdown.
+
+    Args:
+        figures: dict of "constant_pixels", "mse_inside", "mse_outside" and "floor".
+        mse: the mean squared error on the validation images.
+    """
+    inside, outside = figures["mse_inside"], figures["mse_outside"]
+    text = (
+        f"The mean squared error is {inside:.4f} in rows and columns 25 to 27 and {outside:.4f} elsewhere, "
+        f"a ratio of {inside / outside:.1f}."
+    )
+    if figures["constant_pixels"]:
+        text += (
+            f" No training can bring this model below **{figures['floor']:.4f}**: that is how much the "
+            f"validation images differ in the {figures['constant_pixels']} pixels it cannot adapt to them, "
+            f"{figures['floor'] / mse:.0%} of its error."
+        )
+    return text
+
+
+def class_table(confusion):
+    """Precision, recall and F1 a class, with the recall's 95 % interval: a `pandas.DataFrame`.
+
+    Args:
+        confusion: counts `(10, 10)`, rows are true classes.
+    """
+    import pandas as pd
+
+    confusion = np.asarray(confusion)
+    scores = evaluation.class_scores(confusion)
+    intervals = [evaluation.proportion_interval(row[label], row.sum()) for label, row in enumerate(confusion)]
+    table = pd.DataFrame(scores, index=CLASS_NAMES).rename_axis(columns="class").round(3)
+    table.insert(2, "recall, 95 % interval", [f"{low:.3f} to {high:.3f}" for low, high in intervals])
+    return table.assign(images=confusion.sum(axis=1))
+
+
+def classes(confusion):
+    """The hardest and the easiest classes, the largest confusion, and a warning of dead ones. Markdown."""
+    confusion = np.asarray(confusion)
+    recall = evaluation.class_scores(confusion)["recall"]
+    order = np.argsort(recall)
+    off = confusion * (1 - np.eye(len(confusion), dtype=int))
+    true, taken = np.unravel_index(off.argmax(), off.shape)
+    hardest, easiest = order[0], order[-1]
+    text = (
+        f"Hardest: **{CLASS_NAMES[hardest]}**, {recall[hardest]:.1%} of its images are recognised. "
+        f"Easiest: **{CLASS_NAMES[easiest]}**, {recall[easiest]:.1%}. The commonest mistake: "
+        f"{off.max()} times {CLASS_NAMES[true]} is taken for {CLASS_NAMES[taken]}."
+    )
+    dead = [name for name, value in zip(CLASS_NAMES, recall) if value == 0]
+    if dead:
+        text += f"\n\n> **Warning: never recognised: {', '.join(dead)}.** {DEAD}"
+    return text
+
+
+def introduction(suite, grouped):
+    """The banner where one is due, what there is, and what failed or is missing. Markdown."""
+    count = sum(len(seeds) for seeds in grouped.values())
+    lines = []
+    first = next((seeds[0] for seeds in grouped.values()), None)
+    if first is None:
+        lines.append(f"> **Suite `{suite}` holds no runs yet.** `make report` or `make paper` makes them.")
+    else:
+        values = first["params"]
+        lines.append(banner(suite, values["data"], values["protocol"]))
+        lines.append(
+            f"{count} runs of {len(grouped)} models, on {first['images']['train']:,} training and "
+            f"{first['images']['val']:,} validation images."
+        )
+    lines += [
+        f"> **Failed:** {name}; [its notebook]({path}) holds the error." for name, path in failed(suite)
+    ]
+    for where, reason in runs.damaged(suite):
+        name = as_text(f"{where.parent.name}, {where.name}")
+        reason = as_text(reason.replace(f"{where}{os.sep}", ""))
+        lines.append(f"> **Damaged, so left out:** {name}: {reason}. The next `make` runs it again.")
+    if first and (texts := _still_to_run(suite, grouped)):
+        lines.append(f"> **Still to run:** {'; '.join(texts)}.")
+    return "\n\n".join(filter(None, lines))
+
+
+def _still_to_run(suite, grouped):
+    """What the suite does not have yet of the paper's models, and for `paper` of the seeds and `holdout`."""
+    absent = [model for model in paper.HYPERPARAMETERS if model not in grouped]
+    texts = [f"{', '.join(absent)}, without a run in this suite"] if absent else []
+    if suite == "paper":
+        for seed in SEEDS:
+            has = {model for model, seeds in grouped.items() if seed in [run["seed"] for run in seeds]}
+            lacking = [model for model in paper.HYPERPARAMETERS if model not in has and model not in absent]
+            if lacking:
+                texts.append(f"seed {seed} of {', '.join(lacking)}")
+        lacking = sorted(paper.RESULTS.keys() - by_model("holdout", "classifier").keys())
+        if lacking:
+            texts.append(f"the suite `holdout` of {', '.join(lacking)}")
+    return texts
+
+
+def dead_classes(grouped):
+    """A warning for each class that a classifier never recognises. Markdown."""
+    dead = [
+        f"**{model}**, seed {m['seed']}: {CLASS_NAMES[label]}"
+        for model, seeds in grouped.items()
+        for m in seeds
+        for label in np.flatnonzero(evaluation.class_scores(m["confusion"])["recall"] == 0)
+    ]
+    if not dead:
+        return "Every classifier recognises images of every class."
+    return f"> **Never recognised:** {'; '.join(dead)}. {DEAD}"
+
+
+def explain_deviations(grouped, ablations):
+    """Which numbers of cuadro III ours are far from, and what the runs tell of the reason. Markdown.
+
+    Args:
+        grouped: the classifiers' runs.
+        ablations: those of the ablations; `<model>_epoch_<n>` is the model stopped at the paper's best epoch.
+    """
+    if any(seeds[0]["suite"] != "paper" for seeds in grouped.values()):
+        return "These are not the paper's runs: what lies far from the paper here has no further meaning."
+    lines = []
+    for model, far in itertools.groupby(deviations(grouped), key=lambda row: row[0]):
+        cells = [f"{row} {ours - theirs:+.3f}" for _, row, theirs, ours in far]
+        lines.append(f"**{model}** ({', '.join(cells)}): " + _reason(model, grouped[model], ablations))
+    if not lines:
+        return "No number lies further from the paper's than that."
+    return "\n\n".join(["What lies further from the paper's than that, and why:", *lines])
+
+
+def _reason(model, seeds, ablations):
+    theirs, chosen = paper.RESULTS[model], paper.EPOCHS[model][1]
+    best = [run["best_epoch"] for run in seeds]
+    if min(best) <= chosen:
+        spread = ", ".join(f"{run['val']['accuracy']:.1%}" for run in seeds)
+        return (
+            f"the paper's best epoch is {chosen} and ours {tables.per_seed(best)}: the number of epochs is "
+            f"not the reason. Our validation accuracy by seed is {spread}, the paper's one run has "
+            f"{theirs['val accuracy']:.1%}. It says neither its seed nor how long the autoencoder had "
+            "trained from which the encoder comes."
+        )
+    then = [runs.read_history(run["folder"]).loc[chosen] for run in seeds if run["epochs_run"] >= chosen]
+    text = f"our best epoch is {tables.per_seed(best)}, the paper chose {chosen}."
+    if then:
+        loss, accuracy = (np.mean([row[name] for row in then]) for name in ("val_loss", "val_accuracy"))
+        text += (
+            f" In epoch {chosen} our validation loss was {loss:.3f} and the accuracy {accuracy:.1%}, "
+            f"the paper's {theirs['val loss']:.3f} and {theirs['val accuracy']:.1%}."
+        )
+    stopped = ablations.get(f"{model}_epoch_{chosen}")
+    if stopped:
+        loss, accuracy = (np.mean([run["train"][name] for run in stopped]) for name in ("loss", "accuracy"))
+        text += (
+            f" Stopped there, it has a training loss of {loss:.3f} and an accuracy of {accuracy:.1%}, the"
+            f" paper's {theirs['train loss']:.3f} and {theirs['train accuracy']:.1%}."
+        )
+    return text + " Our early stopping lets it train on, and its validation loss falls further."
