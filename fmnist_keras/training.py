@@ -91,7 +91,8 @@ def compile(model, params):
     """Compile an autoencoder (mean squared error per pixel) or a classifier (cross entropy from logits).
 
     On a CPU, XLA stays off under TensorFlow: it made an epoch of model 1 some 20 times slower. On an
-    accelerator several steps go out at once, since a batch of 100 is done before the next is on its way.
+    accelerator several steps go out at once, since a batch of 100 is done before the next is on its way;
+    under JAX one after another, but the callbacks wait for a loss only after the last.
     """
     on_cpu = accelerator() is None
     how = {
