@@ -36,8 +36,8 @@ def build(params, encoders):
     return fk.models.classifier(encoder, params["final_activation"], params["train_encoder"])
 
 
-def fit_plain(model, x_train, targets, validation_data, params, jit):
-    """`compile` and `fit` with Keras' defaults; early stopping as in the project."""
+def compile_plain(model, params, jit):
+    """`compile` with Keras' defaults; `jit` is its `jit_compile`."""
     loss, metrics = "mean_squared_error", None
     if "upsampling" not in params:
         loss, metrics = keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"]
@@ -46,6 +46,10 @@ def fit_plain(model, x_train, targets, validation_data, params, jit):
     else:
         optimizer = keras.optimizers.SGD(params["learning_rate"])
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=jit)
+
+
+def fit_plain(model, x_train, targets, validation_data, params, *callbacks):
+    """`fit` with Keras' defaults on arrays; early stopping as in the project."""
     stop = keras.callbacks.EarlyStopping(
         patience=params["patience"], min_delta=params["min_delta"], restore_best_weights=True
     )
@@ -55,7 +59,7 @@ def fit_plain(model, x_train, targets, validation_data, params, jit):
         batch_size=params["batch_size"],
         epochs=params["epochs"],
         validation_data=validation_data,
-        callbacks=[stop, Line()],
+        callbacks=[stop, *callbacks],
         verbose=0,
     )
 
@@ -92,8 +96,8 @@ def train(name, given):
         model.steps_per_execution = given.steps or model.steps_per_execution
         fk.training.fit(model, x_train, y_train, (x_val, y_val), params)
     else:
-        jit = True if given.xla else "auto"
-        fit_plain(model, x_train, y_train, (x_val, y_val), params, jit)
+        compile_plain(model, params, jit=True if given.xla else "auto")
+        fit_plain(model, x_train, y_train, (x_val, y_val), params, Line())
     if given.encoders:  # a whole run, not a measurement of `fit` alone
         for images, targets in ((x_train, y_train), (x_val, y_val)):
             print(model.evaluate(images, targets, verbose=0))
