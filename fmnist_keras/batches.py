@@ -49,11 +49,19 @@ def _pipeline(images, targets, batch_size, shuffle):
 
 
 class _Batches(keras.utils.PyDataset):
-    """The same for the other backends, in NumPy."""
+    """The same for the other backends: in NumPy, or under JAX where JAX computes.
+
+    There the images are sent once, as they are, and a batch is picked from them by its numbers: on a GPU that
+    was seen to take less time than sending each batch (section gpu of bench.md).
+    """
 
     def __init__(self, images, targets, batch_size, shuffle):
         super().__init__()
-        self.parts = _parts(images, targets)
+        self.parts, self.pick = _parts(images, targets), _pick
+        if keras.backend.backend() == "jax":
+            import jax
+
+            self.parts, self.pick = jax.device_put(self.parts), jax.jit(_pick)
         self.batch_size, self.shuffle = batch_size, shuffle
         self.order = np.arange(len(images))
         self.on_epoch_end()
@@ -62,14 +70,17 @@ class _Batches(keras.utils.PyDataset):
         return -(-len(self.order) // self.batch_size)
 
     def __getitem__(self, number):
-        numbers = self.order[number * self.batch_size :][: self.batch_size]
-        chosen = [part[numbers] for part in self.parts]
-        floats = [data.to_float(c) if _is_uint8_images(c) else c for c in chosen]
+        floats = self.pick(self.parts, self.order[number * self.batch_size :][: self.batch_size])
         return floats[0], floats[-1]
 
     def on_epoch_end(self):
         if self.shuffle:
             self.order = keras.ops.convert_to_numpy(keras.random.shuffle(self.order))
+
+
+def _pick(parts, numbers):
+    chosen = [part[numbers] for part in parts]
+    return [data.to_float(c) if _is_uint8_images(c) else c for c in chosen]
 
 
 def _parts(images, targets):

@@ -122,14 +122,14 @@ def compile(model, params):
     """Compile an autoencoder (mean squared error per pixel) or a classifier (cross entropy from logits).
 
     On a CPU, XLA stays off under TensorFlow: it made an epoch of model 1 some 20 times slower. Several steps
-    go out at once, since Python takes its time between two; on an accelerator a batch of 100 is done before
-    the next is on its way.
+    go out at once, since Python takes its time between two, and on an accelerator a batch of 100 is done
+    before the next is on its way; under JAX one after another, but the callbacks wait for a loss only after
+    the last.
     """
-    backend, on_cpu = keras.backend.backend(), accelerator() is None
+    backend = keras.backend.backend()
     how = {
-        "jit_compile": False if on_cpu and backend == "tensorflow" else "auto",
-        # Keras refuses more than one under PyTorch; under JAX on a CPU it brought nothing.
-        "steps_per_execution": 1 if backend == "torch" or (on_cpu and backend == "jax") else STEPS_PER_LAUNCH,
+        "jit_compile": False if backend == "tensorflow" and accelerator() is None else "auto",
+        "steps_per_execution": 1 if backend == "torch" else STEPS_PER_LAUNCH,  # Keras refuses more there
     }
     if "upsampling" in params:
         model.compile(optimizer(params), loss="mean_squared_error", **how)
