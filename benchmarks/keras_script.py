@@ -61,16 +61,24 @@ def of_keras_own_layers(model):
     return own
 
 
-def fit_plain(model, x_train, targets, validation_data, params, jit):
-    """`compile` and `fit` with Keras' defaults, early stopping as in the project; seconds of `fit`."""
-    loss, metrics = "mean_squared_error", None
-    if "upsampling" not in params:
-        loss, metrics = keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"]
+def loss_and_metrics(params):
+    """What an autoencoder, or a classifier, is compiled with, as arguments of `compile`."""
+    if "upsampling" in params:
+        return {"loss": "mean_squared_error"}
+    return {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "metrics": ["accuracy"]}
+
+
+def compile_plain(model, params, jit):
+    """`compile` with Keras' defaults; `jit` is its `jit_compile`."""
     if params["optimizer"] == "adam":
         optimizer = keras.optimizers.Adam(params["learning_rate"], epsilon=params["epsilon"])
     else:
         optimizer = keras.optimizers.SGD(params["learning_rate"])
-    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=jit)
+    model.compile(optimizer=optimizer, jit_compile=jit, **loss_and_metrics(params))
+
+
+def fit_plain(model, x_train, targets, validation_data, params, *callbacks):
+    """`fit` with Keras' defaults on arrays, early stopping as in the project; seconds of `fit`."""
     stop = keras.callbacks.EarlyStopping(
         patience=params["patience"], min_delta=params["min_delta"], restore_best_weights=True
     )
@@ -81,7 +89,7 @@ def fit_plain(model, x_train, targets, validation_data, params, jit):
         batch_size=params["batch_size"],
         epochs=params["epochs"],
         validation_data=validation_data,
-        callbacks=[stop, Line()],
+        callbacks=[stop, *callbacks],
         verbose=0,
     )
     return time.perf_counter() - start
@@ -89,10 +97,8 @@ def fit_plain(model, x_train, targets, validation_data, params, jit):
 
 def compile_as_notebook(model, params):
     """`compile` as the project's notebooks have it."""
-    loss, metrics = "mean_squared_error", None
-    if "upsampling" not in params:
-        loss, metrics = keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"]
-    model.compile(fk.training.optimizer(params), loss, metrics=metrics, **fk.training.compile_options())
+    options = loss_and_metrics(params) | fk.training.compile_options()
+    model.compile(optimizer=fk.training.optimizer(params), **options)
 
 
 def self_tuned(*args, **kwargs):
@@ -130,8 +136,8 @@ def train(name, given):
             model.steps_per_execution = given.steps
         seconds = fk.training.fit(model, x_train, y_train, (x_val, y_val), params).seconds
     else:
-        jit = True if given.xla else "auto"
-        seconds = fit_plain(model, x_train, y_train, (x_val, y_val), params, jit)
+        compile_plain(model, params, jit=True if given.xla else "auto")
+        seconds = fit_plain(model, x_train, y_train, (x_val, y_val), params, Line())
     print(f"{name} fit {seconds:.3f} s", flush=True)
     if given.encoders:  # a whole run, not a measurement of `fit` alone
         for images, targets in ((x_train, y_train), (x_val, y_val)):

@@ -123,14 +123,14 @@ def compile_options():
     """What speeds training up where this runs: more arguments for Keras' `model.compile`.
 
     On a CPU, XLA stays off under TensorFlow: it made an epoch of model 1 some 20 times slower. Several steps
-    go out at once, since Python takes its time between two; on an accelerator a batch of 100 is done before
-    the next is on its way.
+    go out at once, since Python takes its time between two, and on an accelerator a batch of 100 is done
+    before the next is on its way; under JAX one after another, but the callbacks wait for a loss only after
+    the last.
     """
-    backend, on_cpu = keras.backend.backend(), accelerator() is None
+    backend = keras.backend.backend()
     return {
-        "jit_compile": False if on_cpu and backend == "tensorflow" else "auto",
-        # Keras refuses more than one under PyTorch; under JAX on a CPU it brought nothing.
-        "steps_per_execution": 1 if backend == "torch" or (on_cpu and backend == "jax") else STEPS_PER_LAUNCH,
+        "jit_compile": False if backend == "tensorflow" and accelerator() is None else "auto",
+        "steps_per_execution": 1 if backend == "torch" else STEPS_PER_LAUNCH,  # Keras refuses more there
     }
 
 
@@ -265,11 +265,19 @@ def _pipeline(images, targets, batch_size, shuffle):
 
 
 class _Batches(keras.utils.PyDataset):
-    """The same for the other backends, in NumPy."""
+    """The same for the other backends: in NumPy, or under JAX where JAX computes.
+
+    There the images are sent once, as they are, and a batch is picked from them by its numbers: on a GPU that
+    was seen to take less time than sending each batch (section gpu of bench.md).
+    """
 
     def __init__(self, images, targets, batch_size, shuffle):
         super().__init__()
-        self.parts = _parts(images, targets)
+        self.parts, self.pick = _parts(images, targets), _pick
+        if keras.backend.backend() == "jax":
+            import jax
+
+            self.parts, self.pick = jax.device_put(self.parts), jax.jit(_pick)
         self.batch_size, self.shuffle = batch_size, shuffle
         self.order = np.arange(len(images))
         self.on_epoch_end()
@@ -278,14 +286,17 @@ class _Batches(keras.utils.PyDataset):
         return -(-len(self.order) // self.batch_size)
 
     def __getitem__(self, number):
-        numbers = self.order[number * self.batch_size :][: self.batch_size]
-        chosen = [part[numbers] for part in self.parts]
-        floats = [data.to_float(c) if _is_uint8_images(c) else c for c in chosen]
+        floats = self.pick(self.parts, self.order[number * self.batch_size :][: self.batch_size])
         return floats[0], floats[-1]
 
     def on_epoch_end(self):
         if self.shuffle:
             self.order = keras.ops.convert_to_numpy(keras.random.shuffle(self.order))
+
+
+def _pick(parts, numbers):
+    chosen = [part[numbers] for part in parts]
+    return [data.to_float(c) if _is_uint8_images(c) else c for c in chosen]
 
 
 def _parts(images, targets):

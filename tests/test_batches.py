@@ -4,7 +4,16 @@ import pytest
 
 from fmnist_keras import data, training
 
-MAKERS = [training._pipeline, training._Batches]  # of TensorFlow, and of the other backends
+
+def under_jax(*arguments, **options):
+    """The batches of the other backends as they are where JAX computes."""
+    pytest.importorskip("jax", reason="JAX is not installed here: make backends")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.backend, "backend", lambda: "jax")
+        return training._Batches(*arguments, **options)
+
+
+MAKERS = [training._pipeline, training._Batches, under_jax]  # of TensorFlow, and of the other backends
 
 
 def epoch(made):
@@ -21,7 +30,8 @@ def test_images_become_floats_in_their_batch_and_their_order_is_kept(make, sampl
     found = epoch(make(images, labels, 32, shuffle=False))
     assert [len(x) for x, _ in found] == [32, 32, 32, 4]
     assert {x.dtype.name for x, _ in found} == {"float32"}
-    np.testing.assert_array_equal(np.concatenate([x for x, _ in found]), data.to_float(images))
+    made = np.concatenate([x for x, _ in found])
+    np.testing.assert_allclose(made, data.to_float(images), rtol=1e-6)  # XLA's division: the last bit
     np.testing.assert_array_equal(np.concatenate([y for _, y in found]), labels)
 
 
@@ -30,8 +40,8 @@ def test_images_become_floats_in_their_batch_and_their_order_is_kept(make, sampl
 def test_an_autoencoder_s_targets_are_its_images(make, other, sample, images):
     for given in (sample.x_val[:50], images[:50]):  # uint8 and float32
         found = epoch(make(given, other(given), 50, shuffle=False))
-        np.testing.assert_array_equal(found[0][0], images[:50])
-        np.testing.assert_array_equal(found[0][1], images[:50])
+        np.testing.assert_allclose(found[0][0], images[:50], rtol=1e-6)
+        np.testing.assert_allclose(found[0][1], images[:50], rtol=1e-6)
 
 
 @pytest.mark.parametrize("make", MAKERS)

@@ -224,7 +224,7 @@ def _linked(run, text):
 
 
 def ablations(grouped, bases):
-    """What each ablation changes and what comes of it; seeds link to the pages that there are. HTML inside.
+    """What each ablation changes and what comes of it; its seeds link to their pages, if there are any.
 
     Args:
         grouped: the ablations' runs.
