@@ -12,7 +12,7 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-import jsonschema
+import fastjsonschema
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,6 +39,19 @@ def fields(kind):
     return schema["common"] | schema[kind] | schema["optional"]
 
 
+@functools.cache
+def _validator(kind, name):
+    return fastjsonschema.compile(fields(kind)[name], use_default=False)
+
+
+def _is_valid(kind, name, value):
+    try:
+        _validator(kind, name)(value)
+    except fastjsonschema.JsonSchemaValueException:
+        return False
+    return True
+
+
 def validate(values, kind, where):
     """Check every field of a run's parameters.
 
@@ -60,12 +73,11 @@ def validate(values, kind, where):
             hint = did_you_mean(name, known)
             shown = name if isinstance(name, str) and name.isprintable() else short(name)
             raise ParamsError(f"{where}: {shown}: {short(value)} is an unknown field; {hint}")
-        schema = jsonschema.Draft202012Validator(known[name])
         # JSON Schema takes 64.0 for a whole number and infinity for a number, and cannot print huge ones.
         whole = "integer" in known[name].get("type", "")
         odd = isinstance(value, float) and (whole or not math.isfinite(value))
         odd |= isinstance(value, int) and value.bit_length() > 64
-        if odd or not schema.is_valid(value):
+        if odd or not _is_valid(kind, name, value):
             raise ParamsError(_not_allowed(where, name, value, known))
     for name in required:
         if name not in values:

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import jsonschema
+import fastjsonschema
 import yaml
 
 from ..evaluation import unpack
@@ -43,9 +43,9 @@ def check(folder):
 
 
 @functools.cache
-def _schema():
+def _validator():
     text = Path(__file__).with_name("metrics.yaml").read_text()
-    return jsonschema.Draft202012Validator(yaml.safe_load(text))
+    return fastjsonschema.compile(yaml.safe_load(text), use_default=False)
 
 
 def _metrics(path):
@@ -53,8 +53,10 @@ def _metrics(path):
         metrics = json.loads(path.read_text(), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-    for error in _schema().iter_errors(metrics):
-        raise RunError(f"{path} holds no run: {error.json_path}: {error.message[:200]}")
+    try:
+        _validator()(metrics)
+    except fastjsonschema.JsonSchemaValueException as error:
+        raise RunError(f"{path} holds no run: {error.message[:200]}") from error
     if metrics["best_epoch"] > metrics["epochs_run"]:
         raise RunError(
             f"{path} holds no run: epoch {metrics['best_epoch']} is best of {metrics['epochs_run']}"
