@@ -22,6 +22,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 
 ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
+# What a kernel finds in its environment, where nothing else is said there; the engine's jobs do it themselves.
+KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup report paper holdout data lab notebooks readme bench backends test test-slurm lint format clean
 
@@ -51,10 +54,10 @@ data: $(VENV)/installed  ## find or fetch Fashion-MNIST, and verify it
 	@$(PY) -m fmnist_keras data
 
 lab: $(VENV)/installed  ## JupyterLab on explore.ipynb and the other notebooks
-	@$(PY) -m jupyterlab --notebook-dir notebooks notebooks/explore.ipynb
+	@$(KERNEL_ENV) $(PY) -m jupyterlab --notebook-dir notebooks notebooks/explore.ipynb
 
 notebooks: $(VENV)/installed  ## run the committed notebooks again with their defaults, in place
-	@$(PY) -m jupyter nbconvert --to notebook --inplace --execute \
+	@$(KERNEL_ENV) $(PY) -m jupyter nbconvert --to notebook --inplace --execute \
 		--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 readme: $(VENV)/installed  ## cuadro III in README.md, from reports/paper

@@ -25,7 +25,7 @@ BELOW = {
 
 
 def modules(root):
-    """dict of each module's dotted name below the package, e.g. `runs.folder`, to its path; a package is itself."""
+    """dict of each module's dotted name below the package, e.g. `runs.folder`, to its path."""
     found = {}
     for path in root.rglob("*.py"):
         parts = path.relative_to(root).with_suffix("").parts
@@ -94,7 +94,7 @@ PLANTED = {
 @pytest.mark.parametrize("planted", [None, *PLANTED])
 def test_what_breaks_the_rule_is_named(tmp_path, planted):
     files = {"data.py": "from . import models", "models.py": "", "runs/folder.py": "from .. import data"}
-    files |= {"report/text.py": "from ..runs import folder", "tools/predict.py": "from ..runs.folder import x"}
+    files |= {"report/text.py": "from ..runs import folder", "tools/predict.py": "from ..runs import folder"}
     files |= {f"{package}__init__.py": "" for package in ("", "runs/", "report/", "tools/")}
     name, line, fault = PLANTED.get(planted, ("data.py", files["data.py"], None))
     for path, text in (files | {name: f"{files.get(name, '')}\n{line}"}).items():

@@ -88,7 +88,7 @@ def execute_notebook(notebook, output, values, label, failed):
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            with tempfile.TemporaryFile("w+") as log, _stderr_into(log), _environment(KERNEL_ENVIRONMENT):
+            with tempfile.TemporaryFile("w+") as log, _stderr_into(log), _environment(kernel_environment()):
                 papermill.execute_notebook(
                     *(str(notebook), str(partial), values),
                     cwd=str(runs.ROOT),
@@ -182,10 +182,14 @@ def _stderr_into(file):
         os.close(saved)
 
 
+def kernel_environment():
+    """What of `KERNEL_ENVIRONMENT` is not set already: a dict."""
+    return {name: value for name, value in KERNEL_ENVIRONMENT.items() if name not in os.environ}
+
+
 @contextlib.contextmanager
-def _environment(values):
-    """Environment variables for the processes that are started meanwhile; what is set already stays."""
-    added = {name: value for name, value in values.items() if name not in os.environ}
+def _environment(added):
+    """Environment variables for the processes that are started meanwhile."""
     os.environ.update(added)
     try:
         yield
@@ -249,3 +253,7 @@ def disk_full(reason):
         what = getattr(reason, "filename", None) or f"the results in {runs.reports_dir()}"
         return f"the disk is full: no space was left for {what}; free some and run the same again"
     return None
+
+
+if __name__ == "__main__":  # for the Makefile: words of `env`
+    print(*(f"{name}={value}" for name, value in kernel_environment().items()))
