@@ -1,7 +1,7 @@
 """Measure training on a GPU, this project on JAX against PyTorch: section gpu of reports/bench.json.
 
 `python benchmarks/gpu.py --json FILE` runs where the GPU is and needs no TensorFlow there: JAX and PyTorch
-for CUDA, Keras, jsonschema and PyYAML. `python benchmarks/gpu.py --merge FILE` then puts its figures into
+for CUDA, Keras, fastjsonschema and PyYAML. `python benchmarks/gpu.py --merge FILE` then puts its figures into
 reports/bench.json and makes bench.md again, on any machine. `KERAS_BACKEND` names another backend than JAX.
 
 Each framework has a process of its own, which goes through its ways of training again and again. The data is

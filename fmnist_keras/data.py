@@ -169,7 +169,7 @@ def read_folder(folder, sha256):
         try:
             content = gzip.decompress(path.read_bytes()) if path.suffix else path.read_bytes()
         except (OSError, EOFError, ValueError, zlib.error) as error:
-            reason = f"is not a whole gzip file ({error})"
+            reason = f"is not a complete gzip file ({error})"
             raise DataError(f"{path} {reason}; expected SHA-256 {sha256[name]} inside") from error
         found = hashlib.sha256(content).hexdigest()
         if found != sha256[name]:

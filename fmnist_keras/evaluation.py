@@ -36,7 +36,7 @@ def unpack(text):
     """Errors `(n,)` float64 of the text that `pack` made.
 
     Raises:
-        ValueError: the text is no base64, or not of whole numbers.
+        ValueError: the text is not base64, or not of whole float16 numbers.
     """
     return np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype("float64")
 
@@ -50,7 +50,7 @@ def stripe_groups():
     """Which pixels are the same in every image that a decoder with `output_padding` puts out.
 
     The last row and column of each transposed convolution see its bias alone. In the output that makes rows
-    and columns 25 to 27 constant; and there a pixel's value hangs only on which taps of the last kernel, of
+    and columns 25 to 27 constant; and there a pixel's value depends only on which taps of the last kernel, of
     size 3 and stride 2, reach it, so that the 159 pixels share 13 values.
 
     Returns:

@@ -94,7 +94,7 @@ def check_backend():
     """Check the backend that `KERAS_BACKEND` chooses, before Keras is imported and anything is trained.
 
     Raises:
-        ParamsError: it is none that trains, or is not installed.
+        ParamsError: it cannot train, or is not installed.
     """
     name = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if name not in BACKENDS:
@@ -130,13 +130,13 @@ def read_yaml(path):
     """Read one flat YAML mapping.
 
     Raises:
-        ParamsError: the file cannot be read, is no YAML, no mapping, names a field twice, or has a number
+        ParamsError: the file cannot be read, is not YAML or not a mapping, has a duplicate field, or a number
             that YAML takes for another than it seems.
     """
     where = where_is(path)
     try:
         if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
-            raise ParamsError(f"{where}: is no file; allowed: a file with {LINES}")
+            raise ParamsError(f"{where}: is not a regular file; allowed: a file with {LINES}")
         if Path(path).stat().st_size > MAX_BYTES:
             raise ParamsError(f"{where}: is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
         text = Path(path).read_text(encoding="utf-8")
@@ -153,9 +153,9 @@ def read_yaml(path):
     names = [key.value for key, _ in node.value]
     for name, (_, given) in zip(names, node.value):
         if name == "<<":  # a merge: it can hide a field's second value
-            raise ParamsError(f"{where}: '<<': is no field; allowed: every value written out")
+            raise ParamsError(f"{where}: '<<': is not a field; allowed: every value written out")
         if names.count(name) > 1:
-            raise ParamsError(f"{where}: {short(name)}: stands there twice; allowed: once")
+            raise ParamsError(f"{where}: {short(name)}: duplicate field; allowed: once")
         if given.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(given.value):
             read = f"YAML reads it as {short(values[name])}"
             raise ParamsError(
@@ -191,7 +191,7 @@ def load(path):
 
 
 def load_all(folder=None):
-    """Read every model in a folder of YAML files, and check that the encoders they name are there.
+    """Read every model in a folder of YAML files, and check that the encoders they name exist.
 
     Returns:
         dict of model name to (kind, parameters), in natural order: model_2 before model_10.
@@ -216,7 +216,7 @@ def check_encoder(values, found, where):
         return
     if source not in fitting:
         hint = did_you_mean(source, fitting)
-        raise ParamsError(f"{where}: encoder_from: {source!r} is no autoencoder in params; {hint}")
+        raise ParamsError(f"{where}: encoder_from: {source!r} is not an autoencoder in params; {hint}")
     length = fitting[source]["latent_dim"]
     if length != values["latent_dim"]:
         allowed = f"allowed: {length}, the latent_dim of encoder_from: {source}"
@@ -237,7 +237,8 @@ def names():
 def check(namespace, kind):
     """Check the parameters that a notebook holds after its parameters cells.
 
-    papermill only warns of an unknown or misspelt name and goes on with the default; this does not.
+    papermill only logs an unknown or misspelt name and goes on with the default. IPython keeps the source of
+    each cell in `In`, and papermill's begins with `# Parameters`: the names that it sets are checked too.
 
     Args:
         namespace: the notebook's `globals()`.
@@ -247,7 +248,7 @@ def check(namespace, kind):
         dict of field to value, checked.
 
     Raises:
-        ParamsError: a value is wrong, papermill set a name that is no parameter, or there is no such backend.
+        ParamsError: a value is wrong, papermill set an unknown parameter, or the backend is unknown.
     """
     check_backend()
     injected = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]

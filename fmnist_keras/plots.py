@@ -39,7 +39,7 @@ def curves(history, name, ylabel, best_epoch, model):
     """Training and validation curves of one quantity of one run.
 
     Args:
-        history: mapping of column to values, an epoch each.
+        history: mapping of column to one value per epoch.
         name: "loss" or "accuracy"; "val_" + name is drawn too.
         ylabel: what it is, with its unit.
         best_epoch: the epoch, from 1, whose weights were restored.
@@ -66,7 +66,7 @@ def compare_curves(histories, name, ylabel, title):
     """One curve a run, in its model's colour.
 
     Args:
-        histories: dict of model name to a list of histories, a seed each, with a column `name`.
+        histories: dict of model name to a list of histories, one per seed, with a column `name`.
         name: the column.
         ylabel: what it is, with its unit.
         title: above the figure.

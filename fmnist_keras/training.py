@@ -21,7 +21,7 @@ class History:
     """What `fit` went through.
 
     Attributes:
-        epochs: dict of "loss", "val_loss" (and "accuracy", "val_accuracy") to a list, an epoch each.
+        epochs: dict of "loss", "val_loss" (and "accuracy", "val_accuracy") to a list, one value per epoch.
             "loss" is what `fit` averaged while weights moved and dropout was on.
         best_epoch: the epoch, counted from 1, whose weights were restored.
         stopped_early: True where fewer epochs ran than there might have.

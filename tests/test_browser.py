@@ -189,7 +189,7 @@ def upload(tab, name, content):
 
 def test_a_picture_of_one_s_own_is_shown_and_what_is_none_is_a_sentence(explored):
     upload(explored, "page.png", b"<html>")
-    explored.get_by_text("this is no PNG or JPEG").wait_for()
+    explored.get_by_text("this is not a PNG or JPEG").wait_for()
     picture = io.BytesIO()
     Image.linear_gradient("L").save(picture, "PNG")
     upload(explored, "own.png", picture.getvalue())

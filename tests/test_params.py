@@ -82,8 +82,8 @@ def test_the_eight_files_are_cuadros_1_and_2():
         (GOOD, {"learning_rate": 10**400}, ["learning_rate", "1000", "up to 1.0e+6"]),
         (GOOD, {"a\nb": 1}, ["'a\\nb'", "unknown"]),
         (CLASSIFIER, {"encoder_from": "model_11"}, ["encoder_from", "model_11", "did you mean model_1?"]),
-        (CLASSIFIER, {"encoder_from": "model_6"}, ["encoder_from", "model_6", "no autoencoder"]),
-        (CLASSIFIER, {"encoder_from": "model_9"}, ["encoder_from", "model_9", "no autoencoder"]),
+        (CLASSIFIER, {"encoder_from": "model_6"}, ["encoder_from", "model_6", "not an autoencoder"]),
+        (CLASSIFIER, {"encoder_from": "model_9"}, ["encoder_from", "model_9", "not an autoencoder"]),
         (CLASSIFIER, {"encoder_from": "model_2"}, ["latent_dim", "64", "256", "model_2"]),
         (CLASSIFIER, {"train_encoder": "yes"}, ["train_encoder", "'yes'", "true or false"]),
         (CLASSIFIER, {"final_activation": "softmax"}, ["final_activation", "softmax", "relu or null"]),
@@ -151,7 +151,7 @@ def test_autoencoders_cannot_stand_in_a_circle(folder):
     """Only a classifier has an `encoder_from`, and only an autoencoder can be one: two links at most."""
     circle = changed(CLASSIFIER, model="model_10", encoder_from="model_9")
     (folder("model_9", changed(CLASSIFIER, encoder_from="model_10")) / "model_10.yaml").write_text(circle)
-    with pytest.raises(params.ParamsError, match=r"model_9.yaml: encoder_from: 'model_10' is no autoencoder"):
+    with pytest.raises(params.ParamsError, match=r"model_9.yaml: encoder_from: 'model_10' is not an autoencoder"):
         params.load_all(folder("model_9", changed(CLASSIFIER, encoder_from="model_10")))
 
 

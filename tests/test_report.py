@@ -113,7 +113,7 @@ def test_runs_are_read_from_their_folders_and_grouped(reports):
 
 
 def test_the_opening_names_what_is_missing_and_what_failed(reports):
-    assert "holds no runs yet" in text.introduction("paper", {})
+    assert "has no runs yet" in text.introduction("paper", {})
     save(reports, metrics("model_5"))
     (reports / "paper" / "model_6").mkdir()
     (reports / "paper" / "model_6" / "seed_0.failed.ipynb").touch()

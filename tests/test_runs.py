@@ -205,7 +205,7 @@ def test_a_folder_that_holds_no_run_is_not_replaced(tiny, reports, sample):
     mine = reports / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
-    with pytest.raises(runs.RunError, match=r"run_dir: .*mine holds no run, and would be replaced"):
+    with pytest.raises(runs.RunError, match=r"run_dir: .*mine contains no run and would be replaced"):
         runs.start(tiny("model_1", run_dir="mine"))
     assert [path.name for path in reports.iterdir()] == ["mine"]
     write(tiny("model_1", run_dir="new"), sample)

@@ -79,9 +79,9 @@ def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images):
         predict(images[:1], "model_6")
     with pytest.raises(runs.RunError, match=r"unknown model 'model_66'; did you mean model_6"):
         predict(images[:1], "model_66")
-    with pytest.raises(runs.RunError, match="no classifier"):
+    with pytest.raises(runs.RunError, match="is not the run of a classifier"):
         predict(images[:1], runs.run_dir("test", "model_1", 0))
-    with pytest.raises(runs.RunError, match="no classifier"):
+    with pytest.raises(runs.RunError, match="is not the run of a classifier"):
         predict(images[:1], ".")
 
 
@@ -206,11 +206,11 @@ CUT_OFF = picture(np.arange(10_000, dtype="uint8").reshape(100, 100), "JPEG")[:2
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "this is no PNG or JPEG$"),
-        (b"<html>", "this is no PNG or JPEG$"),
-        (picture(np.zeros((40, 40), np.uint8), "GIF"), "this is no PNG or JPEG$"),
-        (picture(np.zeros((40, 40), np.uint8))[:50], "no PNG or JPEG that can be read: "),
-        (CUT_OFF, "no PNG or JPEG that can be read: image file is truncated"),
+        (b"", "this is not a PNG or JPEG$"),
+        (b"<html>", "this is not a PNG or JPEG$"),
+        (picture(np.zeros((40, 40), np.uint8), "GIF"), "this is not a PNG or JPEG$"),
+        (picture(np.zeros((40, 40), np.uint8))[:50], "PNG or JPEG cannot be read: "),
+        (CUT_OFF, "PNG or JPEG cannot be read: image file is truncated"),
         (picture(np.full((40, 40), 255, np.uint8)), "shows nothing"),
         (picture(np.full((1, 1), 100, np.uint8)), "shows nothing"),
         (picture(np.zeros((9000, 10_000), np.uint8)), "too large; allowed: 89 million pixels"),

@@ -1,6 +1,6 @@
 """The paper's fourteen statements as measured verdicts: pure functions of the runs' numbers.
 
-Every function takes a dict of model name to the list of its runs, a seed each, as `runs.read` gives them,
+Every function takes a dict of model name to the list of its runs, one per seed, as `runs.read` gives them,
 and returns a `Verdict`. Differences between models are taken seed by seed. Their 95 % intervals are Student's
 t over seeds, or for accuracies a paired bootstrap over the same validation images.
 """
@@ -26,7 +26,7 @@ CLASSIFIERS = (*FINE_TUNED, "model_8")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one claim.
+    """The outcome of one claim.
 
     Attributes:
         verdict: `HOLDS`, `FAILS`, `OPEN` or `MISSING`.

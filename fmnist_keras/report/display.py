@@ -8,7 +8,7 @@ __all__ = ("as_text", "figure", "saved_figure", "table")
 
 
 def as_text(words):
-    """Words that come from files, for Markdown: neither HTML nor Markdown in them comes to life."""
+    """Escape text from files for Markdown, so that no HTML or Markdown in it takes effect."""
     return escape(words).translate({ord(mark): f"&#{ord(mark)};" for mark in "[]()*`$\\~|"})
 
 

@@ -1,4 +1,4 @@
-"""A notebook -> one page of HTML that stands alone."""
+"""Convert an executed notebook to one self-contained page of HTML."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ TEMPLATE = Path(__file__).parent / "template"
 
 
 def page(notebook, path, title, home=None):
-    """Convert an executed notebook to a self-contained HTML page that asks no host for anything.
+    """Convert an executed notebook to a self-contained HTML page that loads nothing from elsewhere.
 
     Args:
         notebook: the executed notebook's `Path`.

@@ -1,6 +1,6 @@
 """Comparing two models over the seeds that both have: ratios of errors, gaps of accuracies, intervals.
 
-Everywhere `runs` is a dict of model name to the list of its runs, a seed each, as `runs.read` gives them.
+Everywhere `runs` is a dict of model name to the list of its runs, one per seed, as `runs.read` gives them.
 """
 
 import numpy as np

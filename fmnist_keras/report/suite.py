@@ -14,7 +14,7 @@ from .display import as_text
 
 
 def by_model(suite, kind):
-    """The whole runs of the models in `params`, ablations apart: dict of name to metrics, a seed each."""
+    """The complete runs of the models in `params`, no ablations: dict of name to metrics, one per seed."""
     grouped, models = {}, params.load_all()
     for metrics in runs.read_suite(suite):
         if metrics["kind"] == kind and metrics["model"] in models:
@@ -38,7 +38,7 @@ def failed(suite):
 
 
 def histories(grouped):
-    """Dict of model name to the list of its `history.csv` tables, a seed each."""
+    """Dict of model name to the list of its `history.csv` tables, one per seed."""
     return {model: [runs.read_history(m["folder"]) for m in seeds] for model, seeds in grouped.items()}
 
 

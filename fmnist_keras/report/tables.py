@@ -1,6 +1,6 @@
 """The report's tables: from runs grouped by model to `pandas.DataFrame`, the paper's numbers beside ours.
 
-`grouped` is everywhere a dict of model name to the list of its runs, a seed each: see `suite.by_model`.
+`grouped` is everywhere a dict of model name to the list of its runs, one per seed: see `suite.by_model`.
 Where a model has several seeds, a number is their mean, with the standard deviation behind it.
 """
 
@@ -28,7 +28,7 @@ def spread(values, digits=4, percent=False):
 
 
 def per_seed(values):
-    """Text of whole numbers, a seed each: "40", or "38, 40, 21"."""
+    """Text of whole numbers, one per seed: "40", or "38, 40, 21"."""
     return ", ".join(str(value) for value in values)
 
 
@@ -108,8 +108,8 @@ def _cell(theirs, ours, mean, quantity):
 
 def readme_table(grouped):
     """Cuadro III as a Markdown table, each cell "the paper's / ours (difference)"."""
-    paper_s = {model: seeds for model, seeds in grouped.items() if model in paper.RESULTS}
-    table = cuadro_3(paper_s).map(
+    theirs = {model: seeds for model, seeds in grouped.items() if model in paper.RESULTS}
+    table = cuadro_3(theirs).map(
         lambda cell: re.sub(r"paper (.+)<br>ours (.+)<br>(.+)", r"\1 / \2 (\3)", cell)
     )
     table = table.map(lambda cell: re.sub(r"</?(b|mark)>", lambda tag: "**" if "b" in tag[0] else "", cell))
@@ -252,11 +252,11 @@ def holdout(honest, flattered):
     rows = {}
     for name, seeds in honest.items():
         choosing, test = ([run[part]["accuracy"] for run in seeds] for part in ("val", "test"))
-        paper_s = [run["val"]["accuracy"] for run in flattered.get(name, ())]
+        theirs = [run["val"]["accuracy"] for run in flattered.get(name, ())]
         rows[name] = {
             "seeds": len(seeds),
-            "paper's protocol: the images that chose the epoch": spread(paper_s, 1, True)
-            if paper_s
+            "paper's protocol: the images that chose the epoch": spread(theirs, 1, True)
+            if theirs
             else MISSING,
             "holdout: the images that chose the epoch": spread(choosing, 1, True),
             "holdout: test images": spread(test, 1, True),

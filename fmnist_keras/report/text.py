@@ -33,7 +33,7 @@ def banner(suite, data, protocol, limit=None):
 
 
 def heading(params):
-    """Which run this is, with its parameters, and the banner where one is due. Markdown."""
+    """Which run this is, with its parameters, and the banner where one is needed. Markdown."""
     named = ("model", "suite", "seed", "run_dir")
     rest = [f"{k} {v}" for k, v in params.items() if k not in named and v is not None and v is not False]
     text = f"Model **{params['model']}**, suite **{params['suite']}**, seed **{params['seed']}**: "
@@ -118,12 +118,12 @@ def classes(confusion):
 
 
 def introduction(suite, grouped):
-    """The banner where one is due, what there is, and what failed or is missing. Markdown."""
+    """The banner where one is needed, what the suite has, and what failed or is missing. Markdown."""
     count = sum(len(seeds) for seeds in grouped.values())
     lines = []
     first = next((seeds[0] for seeds in grouped.values()), None)
     if first is None:
-        lines.append(f"> **Suite `{suite}` holds no runs yet.** `make report` or `make paper` makes them.")
+        lines.append(f"> **Suite `{suite}` has no runs yet.** `make report` or `make paper` makes them.")
     else:
         values = first["params"]
         lines.append(banner(suite, values["data"], values["protocol"]))
@@ -173,7 +173,7 @@ def dead_classes(grouped):
 
 
 def explain_deviations(grouped, ablations):
-    """Which numbers of cuadro III ours are far from, and what the runs tell of the reason. Markdown.
+    """Where ours are far from cuadro III, and what the runs say about the reason. Markdown.
 
     Args:
         grouped: the classifiers' runs.

@@ -1,4 +1,4 @@
-"""A figure as a page shows it and a folder keeps it: charts as vectors, what holds images as pixels."""
+"""Convert a figure to notebook output and save it: charts as SVG, what contains images as PNG."""
 
 import base64
 import io

@@ -38,7 +38,7 @@ def start(params):
         raise RunError(f"run_dir: {params['run_dir']!r} is not allowed; allowed: an absolute path, or no ..")
     if final != usual and final.exists() and not (final / "metrics.json").is_file():
         allowed = "allowed: a new folder, or one that holds a run"
-        raise RunError(f"run_dir: {final} holds no run, and would be replaced by one; {allowed}")
+        raise RunError(f"run_dir: {final} contains no run and would be replaced by one; {allowed}")
     partial = locks.temporary_folder(final, "partial")
     (partial / "figures").mkdir()
     (partial / "final").write_text(str(final.absolute()))
@@ -109,7 +109,7 @@ def finish(folder, kind, params, model, history, dataset, figures):
 
 
 def publish(folder, final):
-    """Put a complete folder in the place of `final`; what was there goes only after it has moved."""
+    """Put a complete folder in the place of `final`; the previous run is deleted only after the move."""
     old = final.with_name(f".{final.name}.old")
     if old.exists():
         shutil.rmtree(old)
@@ -121,7 +121,7 @@ def publish(folder, final):
 
 
 def read(folder):
-    """The metrics of a run, or None where the folder holds no whole result of this project.
+    """The metrics of a run, or None where the folder is missing, incomplete or damaged.
 
     Args:
         folder: the run's `Path`.
@@ -136,7 +136,7 @@ def read(folder):
 
 
 def check(folder):
-    """What `read` returns, or a `RunError` that says why there is no result; see `integrity.check`."""
+    """What `read` returns; raises a `RunError` that says why there is no result, see `integrity.check`."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two renames of `publish`
         old.rename(folder)
@@ -148,14 +148,14 @@ def check(folder):
 
 
 def read_suite(suite):
-    """All whole runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
+    """All complete runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
     folders = suite_dir(suite).glob("*/seed_*")
     found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))
     return [metrics for metrics in found if metrics]
 
 
 def damaged(suite):
-    """Folders of a suite that should hold a run and do not: a list of (`Path`, the reason in words)."""
+    """Folders of a suite that are damaged or incomplete: a list of (`Path`, the reason in words)."""
     found = []
     for folder in sorted(suite_dir(suite).glob("*/seed_*/")):
         try:

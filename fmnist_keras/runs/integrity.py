@@ -1,4 +1,4 @@
-"""Is a run's folder a whole result of this project? Checked here, for all who read one."""
+"""Check that a run's folder is complete and undamaged, whoever reads it."""
 
 import csv
 import functools
@@ -32,13 +32,13 @@ def check(folder):
         dict, see DESIGN section 5, with "folder" added.
 
     Raises:
-        RunError: a file is missing, cut off or no run's; it names the file.
+        RunError: a file is missing, cut off or not a run's; it names the file.
     """
     metrics = _metrics(folder / "metrics.json")
     _history(folder / "history.csv", metrics)
     for path in (folder / "encoder.keras", folder / "model.keras"):  # neither is in git: it may be missing
         if path.exists() and not _whole_archive(path):
-            raise RunError(f"{path} is damaged: it is no whole .keras file")
+            raise RunError(f"{path} is damaged: not a complete .keras file")
     return metrics | {"folder": folder}
 
 
@@ -56,10 +56,10 @@ def _metrics(path):
     try:
         _validator()(metrics)
     except fastjsonschema.JsonSchemaValueException as error:
-        raise RunError(f"{path} holds no run: {error.message[:200]}") from error
+        raise RunError(f"{path} is not a valid run: {error.message[:200]}") from error
     if metrics["best_epoch"] > metrics["epochs_run"]:
         raise RunError(
-            f"{path} holds no run: epoch {metrics['best_epoch']} is best of {metrics['epochs_run']}"
+            f"{path} is not a valid run: epoch {metrics['best_epoch']} is best of {metrics['epochs_run']}"
         )
     if "image_errors" in metrics:
         _image_errors(path, metrics)
@@ -71,20 +71,20 @@ def _image_errors(path, metrics):
     try:
         errors = unpack(metrics["image_errors"])
     except ValueError as error:
-        raise RunError(f"{path} holds no run: image_errors: {error}") from error
+        raise RunError(f"{path} is not a valid run: image_errors: {error}") from error
     images, mean, loss = metrics["images"]["val"], errors.mean() if len(errors) else 0, metrics["val"]["loss"]
     if len(errors) != images:
         raise RunError(
-            f"{path} holds no run: image_errors: {len(errors)} errors of {images} validation images"
+            f"{path} is not a valid run: image_errors: {len(errors)} errors of {images} validation images"
         )
     if not math.isclose(mean, loss, rel_tol=0.01):
         raise RunError(
-            f"{path} holds no run: image_errors: their mean is {mean:.6g}, the val loss {loss:.6g}"
+            f"{path} is not a valid run: image_errors: their mean is {mean:.6g}, the val loss {loss:.6g}"
         )
 
 
 def _no_number(name):
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _history(path, metrics):
@@ -97,7 +97,7 @@ def _history(path, metrics):
             if not (int(row["epoch"]) == number and all(row[name] for name in columns)):
                 raise ValueError(f"row {number} is not that of epoch {number}")
             if not all(NUMBER.fullmatch(value) and math.isfinite(float(value)) for value in row.values()):
-                raise ValueError(f"row {number} holds what is no finite number")
+                raise ValueError(f"row {number} has a value that is not a finite number")
         if len(rows) != metrics["epochs_run"]:
             raise ValueError(f"it has {len(rows)} epochs, metrics.json has {metrics['epochs_run']}")
         if metrics["history_sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():

@@ -32,7 +32,7 @@ def temporary_folder(final, kind):
 
     Args:
         final: the `Path` that is to be made.
-        kind: stands in the folder's name.
+        kind: becomes part of the folder's name.
 
     Returns:
         The folder's `Path`; it holds a file `lock`, which this process holds.

@@ -1,4 +1,4 @@
-"""A trained model taken away: other formats, checked against the original, and a model card."""
+"""Export a trained model to other formats, checked against the original, with a model card."""
 
 import shutil
 import tempfile
@@ -28,7 +28,7 @@ def export(run, format, folder):
 
     Raises:
         runs.RunError: the backend is not the format's, the outputs differ by more than `PARITY`, the folder
-            cannot be written to, or what stands in the export's place is no earlier one; nothing is written
+            cannot be written to, or a file of something else is in the export's place; nothing is written
             then.
     """
     import keras
@@ -54,13 +54,13 @@ def export(run, format, folder):
     except OSError as error:
         raise runs.RunError(f"{folder} cannot be written to: {error.strerror}") from error
     with scratch, warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # tf2onnx asks NumPy for a name of old
+        warnings.simplefilter("ignore", FutureWarning)  # tf2onnx uses a deprecated NumPy alias
         made = Path(scratch.name) / name
         if format == "keras":
             model.save(made)
         else:
-            keras_s = {"saved_model": "tf_saved_model", "onnx": "onnx"}[format]
-            model.export(made, format=keras_s, verbose=False)
+            keras_format = {"saved_model": "tf_saved_model", "onnx": "onnx"}[format]
+            model.export(made, format=keras_format, verbose=False)
         difference = float(np.abs(_outputs(made, format, images) - expected).max())
         if not difference <= PARITY:
             raise runs.RunError(

@@ -18,17 +18,17 @@ def to_image(content):
         `(28, 28)` uint8.
 
     Raises:
-        ValueError: the bytes are no image that can be read, or too large a one, or show nothing.
+        ValueError: the image cannot be read, is too large, or shows nothing.
     """
     try:
         grey = _grey(content)
     except UnidentifiedImageError as error:
-        raise ValueError("this is no PNG or JPEG") from error
+        raise ValueError("this is not a PNG or JPEG") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = Image.MAX_IMAGE_PIXELS // 10**6
         raise ValueError(f"this picture is too large; allowed: {limit} million pixels") from error
     except Exception as error:  # Pillow's are of many kinds, by the part of a file that is broken
-        raise ValueError(f"this is no PNG or JPEG that can be read: {error}") from error
+        raise ValueError(f"this PNG or JPEG cannot be read: {error}") from error
     pixels = np.asarray(grey).astype(int)
     border = np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]))
     pixels = (border - pixels if border > 127 else pixels - border).clip(0).astype("uint8")  # black around it

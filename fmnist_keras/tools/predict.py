@@ -88,13 +88,13 @@ def predict(images, run):
 
     Raises:
         ValueError: the images are not what a model takes.
-        runs.RunError: the run is not there, or is no classifier's.
+        runs.RunError: the run is missing, or is not that of a classifier.
     """
     images = as_images(images)
     folder = Path(run).resolve() if Path(run).is_dir() else find_run(str(run))
     metrics = runs.read(folder)
     if metrics is None or metrics["kind"] != "classifier":
-        raise runs.RunError(f"{folder} holds no classifier's run")
+        raise runs.RunError(f"{folder} is not the run of a classifier")
     if not len(images):
         return np.zeros(0, "int64"), np.zeros((0, models.NUM_CLASSES), "float32")
     probabilities = evaluation.softmax(training.predict(load_model(folder), images))

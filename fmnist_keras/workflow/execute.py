@@ -74,7 +74,7 @@ def execute_notebook(notebook, output, values, label, failed):
         notebook: the notebook's `Path`.
         output: where the executed notebook goes when, and only when, all cells have run.
         values: dict of parameters.
-        label: what stands before each printed line.
+        label: printed before each line.
         failed: where the notebook goes instead when a cell has failed; gone when all have run.
 
     Raises:

@@ -27,7 +27,7 @@ def ablations(found, folder=None):
         dict of the ablation's name to (kind, the model's parameters with the change).
 
     Raises:
-        ParamsError: a file is wrong, changes not one thing, or is named as a model is.
+        ParamsError: a file is wrong, changes more or less than one thing, or has the name of a model.
     """
     made = {}
     for path in sorted(Path(folder or PARAMS_DIR / "ablations").glob("*.yaml")):
@@ -62,7 +62,7 @@ def for_run(name, suite, seed, found=None):
         The kind and the dict of parameters, checked, `suite` and `seed` included.
 
     Raises:
-        ParamsError: a field is wrong, or there is no such model, suite or backend.
+        ParamsError: a field is wrong, or the model, suite or backend is unknown.
     """
     check_backend()
     found = load_all() if found is None else found

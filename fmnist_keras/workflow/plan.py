@@ -1,4 +1,4 @@
-"""Which runs a suite needs, and which of them stand: judged by what the files say, not by their dates."""
+"""Which runs a suite needs, and which of them are up to date: by the content of files, not by their dates."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     """The runs of a suite, autoencoders first.
 
     A run is current when its `metrics.json` was made with the parameters that the YAML files give now
-    and, for a classifier, from the encoder that stands in its autoencoder's folder.
+    and, for a classifier, from the encoder that is in its autoencoder's folder.
 
     Args:
         suite: the name of a file in `params/suites`.
@@ -42,7 +42,7 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
         dict of (model, seed as text) to `Job`.
 
     Raises:
-        params.ParamsError: a model, a suite or a seed that there is not, or a params file that is wrong.
+        params.ParamsError: an unknown model, suite or seed, or a wrong params file.
     """
     found = params.load_all()
     if ablations:
@@ -136,7 +136,7 @@ def _need_encoder(plan, name, seed):
 def mark(plan, folder, page):
     """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other.
 
-    The marker `.report` goes when there is a run to do, or when the report's `page` is not there.
+    The marker `.report` is removed when a run is to be done, or when the report's `page` is missing.
     """
     if not (all(job.current for job in plan.values()) and page.exists()):
         Path(folder, ".report").unlink(missing_ok=True)
@@ -150,7 +150,7 @@ def mark(plan, folder, page):
 
 
 def lock_suite(folder):
-    """Hold a suite for this process; the lock goes with the process, however it ends.
+    """Lock a suite for this process, until the process ends, however it ends.
 
     Raises:
         runs.RunError: another process holds it.
@@ -166,7 +166,7 @@ def lock_suite(folder):
 
 
 def describe(plan):
-    """One line: how many runs stand and how many are to do."""
+    """Print one line: how many runs are up to date, and which are to be done."""
     todo = [f"{model} seed {seed}" for (model, seed), job in plan.items() if not job.current]
     text = f"{len(plan) - len(todo)} of {len(plan)} runs are up to date"
     print(text + (f"; to run: {', '.join(todo)}" if todo else ""), file=sys.stderr, flush=True)

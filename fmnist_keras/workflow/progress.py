@@ -70,7 +70,7 @@ def show_progress(command):
 
 
 def parse_line(line, board):
-    """Take in a line: one that tells how a model stands changes `board` and gives ""; others come back.
+    """Parse a line: a model's progress updates `board` and returns ""; any other line is returned.
 
     Args:
         line: what Snakemake or a model printed.
