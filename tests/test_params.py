@@ -115,7 +115,7 @@ def test_what_is_wrong_is_named_with_file_field_value_and_what_is_allowed(folder
         (b"seed: " + b"9" * 5000, ["cannot be read"]),
         (b"a: &a [0, 0]\nb: &b [*a, *a, *a]\nseed: *b\n", ["alias"]),
         (b"model: " + b"[" * 2000, ["cannot be read"]),
-        (GOOD.encode() + b"dropout: 0.3\n", ["'dropout'", "twice"]),
+        (GOOD.encode() + b"dropout: 0.3\n", ["'dropout'", "duplicate field"]),
         (b"# " + b"x" * 10_000_000, ["larger than"]),
         (
             GOOD.encode().replace(b"epochs: 40", b"epochs: 1:30"),
@@ -151,7 +151,9 @@ def test_autoencoders_cannot_stand_in_a_circle(folder):
     """Only a classifier has an `encoder_from`, and only an autoencoder can be one: two links at most."""
     circle = changed(CLASSIFIER, model="model_10", encoder_from="model_9")
     (folder("model_9", changed(CLASSIFIER, encoder_from="model_10")) / "model_10.yaml").write_text(circle)
-    with pytest.raises(params.ParamsError, match=r"model_9.yaml: encoder_from: 'model_10' is not an autoencoder"):
+    with pytest.raises(
+        params.ParamsError, match=r"model_9.yaml: encoder_from: 'model_10' is not an autoencoder"
+    ):
         params.load_all(folder("model_9", changed(CLASSIFIER, encoder_from="model_10")))
 
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -101,6 +102,20 @@ def test_what_breaks_the_rule_is_named(tmp_path, planted):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
     assert (faults(tmp_path) == []) if fault is None else (fault in faults(tmp_path))
+
+
+def test_an_installed_package_has_every_room_and_file():
+    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    settings = settings["setuptools"]
+    rooms = {path.parent for path in PACKAGE.rglob("__init__.py")}
+    folders = {PACKAGE.joinpath(*package.split(".")[1:]) for package in settings["packages"]}
+    assert folders == rooms
+    installed = {path for folder in rooms for path in folder.glob("*.py")}
+    for package, patterns in settings["package-data"].items():
+        folder = PACKAGE.joinpath(*package.split(".")[1:])
+        installed |= {path for pattern in patterns for path in folder.glob(pattern)}
+    files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert files == installed
 
 
 def test_public_names_are_listed_and_there():

@@ -1,4 +1,5 @@
 import io
+from datetime import datetime
 
 import keras
 import numpy as np
@@ -7,7 +8,7 @@ from conftest import OF_KIND
 from PIL import Image
 
 from fmnist_keras import evaluation, models, predict, runs, training
-from fmnist_keras.tools import export, photos
+from fmnist_keras.tools import explorer, export, photos
 from fmnist_keras.tools.predict import as_images, load_model
 
 
@@ -148,6 +149,33 @@ def test_code_in_a_model_file_is_refused(trained, reports):
     evil.save(folder / "model.keras")
     with pytest.raises(ValueError, match=r"[Ll]ambda"):
         load_model(folder)
+
+
+def test_the_explorer_follows_its_widgets(trained):
+    autoencoder, classifier = (runs.read(runs.run_dir("test", name, 0)) for name in ("model_1", "model_8"))
+    app = explorer.Explorer({"one": autoencoder, "two": autoencoder}, {"its classifier": classifier})
+    assert app.message.value.startswith("Ankle boot: mean squared error 0.")
+    assert app.classes.value.count("<td>") == 3
+    decoded, original = app.pictures["decoded"].value, app.pictures["original"].value
+    assert decoded == app.pictures["reconstruction"].value
+    app.sliders[0].value = app.sliders[0].max
+    assert app.pictures["decoded"].value != decoded
+    assert app.pictures["original"].value == original
+    app.index.value = 1
+    assert app.message.value.startswith("Pullover")
+    file = {"name": "own.png", "type": "image/png", "size": 1, "last_modified": datetime.now()}
+    app.upload.value = [file | {"content": picture(np.eye(50, dtype="uint8") * 255)}]
+    assert app.message.value.startswith("Your own picture")
+    app.upload.value = [file | {"content": b"<html>"}]
+    assert "not a PNG or JPEG" in app.message.value
+    app.choice.value = "two"
+    assert app.message.value.startswith("Your own picture")
+    app.index.value = 2
+    assert app.message.value.startswith("Trouser")
+
+
+def test_without_a_trained_model_the_explorer_says_what_to_run(reports):
+    assert "make report" in explorer.app().value
 
 
 def picture(pixels, format="PNG", mode="L"):

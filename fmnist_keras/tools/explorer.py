@@ -1,15 +1,18 @@
 """The widgets of `explore.ipynb`: an image, what an autoencoder makes of it, what classifiers call it."""
 
+import functools
 import io
 from html import escape
 
 import ipywidgets as widgets
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from .. import data, evaluation, training
 from . import photos, predict
 
+KINDS = ("autoencoder", "classifier")
 SLIDERS = 8  # of a code's numbers, those that vary most among the images
 SCALE = 7  # an image of 28 pixels is shown seven times as large
 NOTHING = (
@@ -26,82 +29,108 @@ def app(suite=None):
         suite: only runs of this suite, or None for all.
 
     Returns:
-        An `ipywidgets.Widget`; a sentence where there is no autoencoder with weights.
+        An `ipywidgets.Widget`; a sentence where no autoencoder has weights.
     """
     trained = predict.trained_runs(suite)
-    autoencoders = {name: run for name, run in trained.items() if run["kind"] == "autoencoder"}
-    classifiers = {name: run for name, run in trained.items() if run["kind"] == "classifier"}
-    if not autoencoders:
-        return widgets.HTML(NOTHING)
-    dataset = data.load("sample")
-    images, labels = dataset.x_val, dataset.y_val
-    choose = widgets.Dropdown(options=list(autoencoders), description="run")
-    index = widgets.BoundedIntText(value=0, min=0, max=len(images) - 1, description="image")
-    upload = widgets.FileUpload(accept=".png,.jpg,.jpeg", multiple=False, description="your own")
-    pictures = {
-        name: widgets.Image(format="png") for name in ("original", "reconstruction", "error", "decoded")
-    }
-    sliders = [widgets.FloatSlider(min=0, max=1, step=0.01, continuous_update=True) for _ in range(SLIDERS)]
-    message, classes = widgets.HTML(), widgets.HTML()
-    now = {}
+    kinds = {kind: {n: r for n, r in trained.items() if r["kind"] == kind} for kind in KINDS}
+    return Explorer(*kinds.values()).box if kinds["autoencoder"] else widgets.HTML(NOTHING)
 
-    def load(_=None):
-        model = predict.load_model(autoencoders[choose.value]["folder"])
-        now["encoder"], now["decoder"] = model.layers
-        codes = training.predict(now["encoder"], data.to_float(images))
-        now["numbers"] = np.argsort(-codes.var(axis=0))[:SLIDERS]
-        for slider, number in zip(sliders, now["numbers"]):
+
+class Explorer:
+    """The widgets, and what they show now.
+
+    Args:
+        autoencoders: dict of a run's name to its metrics, see `predict.trained_runs`; at least one.
+        classifiers: the same of classifiers.
+
+    Attributes:
+        box: the `ipywidgets.Widget` with everything in it.
+    """
+
+    def __init__(self, autoencoders, classifiers):
+        self.autoencoders, self.classifiers = autoencoders, classifiers
+        dataset = data.load("sample")
+        self.images, self.labels = dataset.x_val, dataset.y_val
+        self.own_image = None  # an uploaded picture, shown in place of the data set's
+        self.load_model = functools.cache(predict.load_model)
+        self.choice = widgets.Dropdown(options=list(autoencoders), description="run")
+        self.index = widgets.BoundedIntText(value=0, min=0, max=len(self.images) - 1, description="image")
+        self.upload = widgets.FileUpload(accept=".png,.jpg,.jpeg", multiple=False, description="your own")
+        names = ("original", "reconstruction", "error", "decoded")
+        self.pictures = {name: widgets.Image(format="png") for name in names}
+        self.sliders = [widgets.FloatSlider(min=0, max=1, step=0.01) for _ in range(SLIDERS)]
+        self.message, self.classes = widgets.HTML(), widgets.HTML()
+        self.choice.observe(self.load_run, "value")
+        self.index.observe(self.choose_image, "value")
+        self.upload.observe(self.read_upload, "value")
+        for slider in self.sliders:
+            slider.observe(self.decode, "value")
+        self.load_run()
+        shown = [widgets.VBox([widgets.HTML(f"<b>{n}</b>"), picture]) for n, picture in self.pictures.items()]
+        rows = [widgets.HBox([self.choice, self.index, self.upload]), widgets.HBox(shown), self.message]
+        self.box = widgets.VBox([*rows, widgets.VBox(self.sliders), self.classes])
+
+    def load_run(self, change=None):
+        """Load the chosen autoencoder; its sliders are for the numbers that vary most among the images."""
+        self.encoder, self.decoder = self.load_model(self.autoencoders[self.choice.value]["folder"]).layers
+        codes = training.predict(self.encoder, data.to_float(self.images))
+        self.numbers = np.argsort(-codes.var(axis=0))[:SLIDERS]
+        self.still = True  # a new maximum can move a slider, before there is a code
+        for slider, number in zip(self.sliders, self.numbers):
             slider.max, slider.description = float(codes[:, number].max()) + 0.01, f"code {number}"
-        show()
+        self.show_image()
 
-    def show(_=None):
-        now["image"] = data.to_float(now.get("own", images[index.value])[np.newaxis])
-        now["code"] = training.predict(now["encoder"], now["image"])
-        decoded = training.predict(now["decoder"], now["code"])
-        error = (now["image"] - decoded) ** 2
-        for name, pixels in (("original", now["image"]), ("reconstruction", decoded), ("error", error)):
-            pictures[name].value = png(pixels[0, ..., 0])
-        name = "Your own picture" if "own" in now else data.CLASS_NAMES[labels[index.value]]
-        message.value = f"{name}: mean squared error {error.mean():.4f}"
-        classes.value = _classes(now["image"], classifiers)
-        now["still"] = True  # the sliders take the code's place, and need not decode it one by one
-        for slider, number in zip(sliders, now["numbers"]):
-            slider.value = float(now["code"][0, number])
-        now["still"] = False
-        decode()
+    def choose_image(self, change):
+        """Show the data set's image again after an uploaded one."""
+        self.own_image = None
+        self.show_image()
 
-    def decode(_=None):
-        if now.get("still"):
-            return
-        code = now["code"].copy()
-        for slider, number in zip(sliders, now["numbers"]):
-            code[0, number] = slider.value
-        pictures["decoded"].value = png(training.predict(now["decoder"], code)[0, ..., 0])
-
-    def pick(_):
-        now.pop("own", None)
-        show()
-
-    def take(_):
+    def read_upload(self, change):
+        """Show the uploaded picture, or a sentence where it is not one."""
         try:
-            now["own"] = photos.to_image(bytes(upload.value[0]["content"]))
+            self.own_image = photos.to_image(bytes(self.upload.value[0]["content"]))
         except ValueError as error:
-            message.value = f"<b>{escape(str(error))}</b>"
+            self.message.value = f"<b>{escape(str(error))}</b>"
         else:
-            show()
+            self.show_image()
 
-    for widget, react in (
-        (choose, load),
-        (index, pick),
-        (upload, take),
-        *((slider, decode) for slider in sliders),
-    ):
-        widget.observe(react, "value")
-    load()
-    shown = [widgets.VBox([widgets.HTML(f"<b>{name}</b>"), picture]) for name, picture in pictures.items()]
-    return widgets.VBox(
-        [widgets.HBox([choose, index, upload]), widgets.HBox(shown), message, widgets.VBox(sliders), classes]
-    )
+    def show_image(self):
+        """Show the image, its reconstruction, its error, its code and its classes."""
+        own, number = self.own_image is not None, self.index.value
+        image = data.to_float((self.own_image if own else self.images[number])[np.newaxis])
+        self.code = training.predict(self.encoder, image)
+        decoded = training.predict(self.decoder, self.code)
+        error = (image - decoded) ** 2
+        for name, pixels in (("original", image), ("reconstruction", decoded), ("error", error)):
+            self.pictures[name].value = png(pixels[0, ..., 0])
+        name = "Your own picture" if own else data.CLASS_NAMES[self.labels[number]]
+        self.message.value = f"{name}: mean squared error {error.mean():.4f}"
+        self.classes.value = self.class_table(image)
+        self.still = True  # all of them move, and are decoded once
+        for slider, position in zip(self.sliders, self.numbers):
+            slider.value = float(self.code[0, position])
+        self.still = False
+        self.decode()
+
+    def decode(self, change=None):
+        """Show what the decoder makes of the code as the sliders have it."""
+        if self.still:
+            return
+        code = self.code.copy()
+        for slider, number in zip(self.sliders, self.numbers):
+            code[0, number] = slider.value
+        self.pictures["decoded"].value = png(training.predict(self.decoder, code)[0, ..., 0])
+
+    def class_table(self, image):
+        """The three likeliest classes of an image by each classifier, as an HTML table."""
+        rows = {}
+        for name, run in self.classifiers.items():
+            probabilities = evaluation.softmax(training.predict(self.load_model(run["folder"]), image))[0]
+            best = np.argsort(-probabilities)[:3]
+            rows[name] = [f"{data.CLASS_NAMES[label]} {probabilities[label]:.0%}" for label in best]
+        if not rows:
+            return "No classifier has been trained yet."
+        return pd.DataFrame.from_dict(rows, orient="index").to_html(header=False, border=0)
 
 
 def png(pixels):
@@ -110,16 +139,3 @@ def png(pixels):
     buffer = io.BytesIO()
     Image.fromarray(grey).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _classes(image, classifiers):
-    """An HTML table: what each classifier takes the image for, its three likeliest classes."""
-    rows = []
-    for name, run in classifiers.items():
-        if "model_in_memory" not in run:
-            run["model_in_memory"] = predict.load_model(run["folder"])
-        probabilities = evaluation.softmax(training.predict(run["model_in_memory"], image))[0]
-        best = np.argsort(-probabilities)[:3]
-        cells = "".join(f"<td>{data.CLASS_NAMES[c]} {probabilities[c]:.0%}</td>" for c in best)
-        rows.append(f"<tr><th align='left'>{name}</th>{cells}</tr>")
-    return f"<table>{''.join(rows)}</table>" if rows else "No classifier has been trained yet."
