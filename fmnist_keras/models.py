@@ -6,7 +6,7 @@ Every builder returns a `keras.Sequential`. Images are `(n, 28, 28, 1)` float32 
 import keras
 from keras import layers
 
-from .layers import Dropout
+from .layers import Dropout, MaxPooling2D
 from .training import predict
 
 IMAGE_SHAPE = (28, 28, 1)
@@ -36,11 +36,11 @@ def encoder(latent_dim, dropout):
             layers.Conv2D(16, 3, padding="valid"),  # 28x28 -> 26x26
             layers.ReLU(),
             Dropout(dropout),
-            layers.MaxPooling2D(2),  # 26x26 -> 13x13
+            MaxPooling2D(2),  # 26x26 -> 13x13
             layers.Conv2D(32, 3, padding="valid"),  # 13x13 -> 11x11
             layers.ReLU(),
             Dropout(dropout),
-            layers.MaxPooling2D(2),  # 11x11 -> 5x5
+            MaxPooling2D(2),  # 11x11 -> 5x5
             layers.Flatten(),
             layers.Dense(latent_dim),
             layers.ReLU(),

@@ -120,12 +120,73 @@ def test_a_noise_shape_is_left_to_keras():
     assert set(np.unique(out)) == {0, 2}
 
 
+def block(pooling, shape):
+    """ReLU, dropout and pooling of `shape` in a graph: output and the gradient of its input."""
+    import tensorflow as tf
+
+    dropout = layers.Dropout(0.3, seed=4)
+
+    @tf.function
+    def call(units, gradient):
+        with tf.GradientTape() as tape:
+            tape.watch(units)
+            out = pooling(dropout(keras.layers.ReLU()(units), training=True))
+        return out, tape.gradient(out, units, gradient)
+
+    random = np.random.default_rng(0)
+    units = random.normal(size=shape).astype("float32")
+    units[: shape[0] // 2] = np.round(units[: shape[0] // 2])  # full of units that are equal
+    n, height, width, channels = shape
+    return call(units, random.normal(size=(n, height // 2, width // 2, channels)).astype("float32"))
+
+
+@on_tensorflow
+@pytest.mark.parametrize("shape", [(6, 26, 26, 16), (6, 11, 11, 32), (4, 5, 8, 3)])
+def test_pooling_in_one_loop_gives_what_the_three_layers_give_bit_for_bit(shape):
+    ours, theirs = block(layers.MaxPooling2D(2), shape), block(keras.layers.MaxPooling2D(2), shape)
+    for mine, keras_own in zip(ours, theirs):
+        np.testing.assert_array_equal(mine, keras_own)
+    assert np.count_nonzero(ours[1]) > 0
+
+
+@on_tensorflow
+def test_what_is_pooled_needs_neither_the_relu_s_output_nor_the_dropout_s():
+    import tensorflow as tf
+
+    relu, dropout, pooling = keras.layers.ReLU(), layers.Dropout(0.3), layers.MaxPooling2D(2)
+
+    @tf.function
+    def call(units):
+        return pooling(dropout(relu(units), training=True))
+
+    graph = call.get_concrete_function(tf.TensorSpec((None, 8, 8, 4))).graph
+    (output,) = graph.outputs
+    needed, seen = [output.op], set()
+    while needed:
+        op = needed.pop()
+        if op not in seen:
+            seen.add(op)
+            needed += [tensor.op for tensor in op.inputs]
+    assert "Relu" in {op.type for op in graph.get_operations()}
+    assert "Relu" not in {op.type for op in seen}
+
+
+@pytest.mark.parametrize(
+    "how", [{"pool_size": 3}, {"pool_size": 2, "padding": "same"}, {"pool_size": 2, "strides": 1}]
+)
+def test_other_windows_are_left_to_keras(how):
+    x = np.random.default_rng(0).normal(size=(3, 9, 9, 2)).astype("float32")
+    before = layers.Dropout(0.5, seed=0)(keras.layers.ReLU()(x), training=True)
+    ours, theirs = (kind(**how)(before) for kind in (layers.MaxPooling2D, keras.layers.MaxPooling2D))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(ours), keras.ops.convert_to_numpy(theirs))
+
+
 LOAD = """
 import sys, keras, numpy as np
 model = keras.saving.load_model(sys.argv[1])
 assert "fmnist_keras" not in sys.modules
 kinds = {type(layer) for part in model.layers for layer in getattr(part, "layers", [part])}
-assert keras.layers.Dropout in kinds, kinds
+assert {keras.layers.Dropout, keras.layers.MaxPooling2D} <= kinds, kinds
 assert type(model.optimizer) is keras.optimizers.Adam, type(model.optimizer)
 x = np.load(sys.argv[2])
 np.save(sys.argv[3], model.predict(x, verbose=0))
