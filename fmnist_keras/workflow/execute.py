@@ -28,6 +28,12 @@ KERNEL_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
 }
+KERNEL_ARGUMENTS = [
+    # What TensorFlow writes to stderr before its log level holds stays out of the cells.
+    "--IPKernelApp.capture_fd_output=False",
+    # Importing TensorFlow makes some 500,000 objects that stay: collecting garbage meanwhile takes 1 to 2 s.
+    "--IPKernelApp.exec_lines=import gc; gc.set_threshold(500_000)",
+]
 START_ATTEMPTS = 3  # a kernel that could not start, on a busy machine, is worth another try
 
 
@@ -95,8 +101,7 @@ def execute_notebook(notebook, output, values, label, failed):
                     log_output=True,
                     progress_bar=False,
                     shutdown_kernel="immediate",  # it may be in the middle of a fit and deaf to a request
-                    # What TensorFlow writes to stderr before its log level holds stays out of the cells.
-                    extra_arguments=["--IPKernelApp.capture_fd_output=False"],
+                    extra_arguments=KERNEL_ARGUMENTS,
                 )
             break
         except Exception as error:
