@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 MISTAKES = {
     "a dropped dropout": (
         "models.py",
-        "            layers.Dropout(dropout),\n            layers.Reshape((5, 5, 32)),",
+        "            Dropout(dropout),\n            layers.Reshape((5, 5, 32)),",
         "            layers.Reshape((5, 5, 32)),",
         "test_models.py::test_dropout_has_the_papers_rate_and_is_off_in_eval_mode[model_1]",
     ),
