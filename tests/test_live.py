@@ -76,7 +76,7 @@ def engine(then="", columns=80):
 @pytest.mark.parametrize("columns", [40, 80, 120])
 def test_a_running_model_keeps_one_line_which_is_cut_not_wrapped(columns):
     terminal = engine("time.sleep(60)", columns)
-    rows = terminal.read(until=READY)
+    rows = terminal.read(until=READY + r"[\s\S]*model_2")  # the lines are drawn again below it
     terminal.process.send_signal(signal.SIGTERM)
     terminal.read()
     whole = [
