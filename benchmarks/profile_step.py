@@ -22,10 +22,11 @@ from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 ONE_THREAD = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
 ONE_THREAD["OPENBLAS_NUM_THREADS"] = "1"  # for the matrix product of NumPy
 BETWEEN, PIPELINE = "between ops", "input pipeline"
+DROPOUT = "dropout, with ReLU and pooling where they are one loop"
 
 # What an operation is counted as: the first pattern that its name, `scope/of/layers/op:Type`, holds.
 GROUPS = {
-    "dropout": r"/dropout[_\d]*/|:PartitionedCall$",  # of all layers ours alone calls what XLA compiled
+    DROPOUT: r"/dropout[_\d]*/|:PartitionedCall$",  # of all layers ours alone call what XLA compiled
     "convolution, gradient of weights": r":\w*Conv2DBackpropFilter",
     "convolution, gradient of input": r"gradient_tape/.*:\w*Conv2D",
     "convolution, forward": r":\w*Conv2D",  # of a transposed one it is another's gradient of the input

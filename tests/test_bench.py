@@ -139,9 +139,9 @@ def test_a_frozen_encoder_costs_its_forward_pass_alone():
 def test_each_operation_of_a_step_has_its_group():
     scope = "while/body/_1/StatefulPartitionedCall"
     for op, group in {
-        f"{scope}/autoencoder_1/encoder_1/dropout_1_2/stateless_dropout/Mul:Mul": "dropout",
-        f"{scope}/gradient_tape/classifier/encoder/dropout/Cast:Cast": "dropout",
-        f"{scope}/PartitionedCall_2:PartitionedCall": "dropout",  # compiled by XLA, backward
+        f"{scope}/autoencoder_1/encoder_1/dropout_1_2/stateless_dropout/Mul:Mul": profile_step.DROPOUT,
+        f"{scope}/gradient_tape/classifier/encoder/dropout/Cast:Cast": profile_step.DROPOUT,
+        f"{scope}/PartitionedCall_2:PartitionedCall": profile_step.DROPOUT,  # compiled by XLA, backward
         f"{scope}/autoencoder_1/encoder_1/re_lu_1/Relu:_MklNativeFusedConv2D": "convolution, forward",
         f"{scope}/autoencoder_1/decoder_1/conv2d_transpose_1/conv_transpose:_MklNativeConv2DBackpropInput": (
             "convolution, forward"
