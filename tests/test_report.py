@@ -1,10 +1,13 @@
 import hashlib
 import json
+import re
 import shutil
+import subprocess
 
 import pytest
 
 from fmnist_keras import runs
+from fmnist_keras.params import ROOT
 from fmnist_keras.report import display, paper, statistics, suite, tables, text
 
 
@@ -260,3 +263,16 @@ def test_baselines_that_are_damaged_are_computed_again(reports, monkeypatch, con
     assert suite.baselines("sample", {"model_1": [run]}) == {"64": 0.02}
     assert json.loads(path.read_text()) == {"64": 0.02}
     assert sorted(file.name for file in path.parent.iterdir()) == ["baselines.json"]
+
+
+@pytest.mark.parametrize("name", ["paper", "holdout"])
+def test_landed_page_links_only_to_files_that_git_holds(name):
+    """A page made where more files lie than git holds would lead a reader of a fresh clone nowhere."""
+    listed = subprocess.run(["git", "ls-files", "reports"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    held = set(listed.stdout.split())
+    page = ROOT / "reports" / name / "index.html"
+    links = re.findall(r'href="([^"#:]+)"', page.read_text(encoding="utf-8"))
+    assert links or name != "paper"
+    assert [link for link in links if f"reports/{name}/{link}" not in held and "../" not in link] == []
