@@ -104,7 +104,7 @@ def load(data="full", protocol="paper", limit=None):
 
 
 def one_per_class(labels):
-    """The place of the first image of each class in labels `(n,)`: `(k,)` int64, in the order of the classes."""
+    """Where the first image of each class is in labels `(n,)`: `(k,)` int64, in the order of the classes."""
     return np.unique(labels, return_index=True)[1]
 
 

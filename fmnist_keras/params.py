@@ -1,4 +1,4 @@
-"""Parameters: `Params` with its defaults, read from a file in `params` or from a notebook's cell, and checked.
+"""Parameters: `Params` with its defaults; read from a file or from a notebook's cell, and checked.
 
 `schema.yaml` beside this file has the fields' types and ranges.
 """
@@ -23,8 +23,6 @@ BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
 MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
 LINES = "lines of the form `field: value`"
 ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
-
-
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
 
 
@@ -296,10 +294,11 @@ def check(namespace, kind):
     check_backend()
     passed, known = _passed(namespace), fields(kind)
     for name, value in passed.items():
-        if name in known and value is not _UNREADABLE and value != namespace.get(name):
+        held = namespace.get(name)
+        if name in known and value is not _UNREADABLE and value != held:
             raise ParamsError(
-                f"parameters: {name}: {short(value)} was passed, and a later cell sets {short(namespace.get(name))};"
-                " allowed: one value (the cell with the defaults needs the tag `parameters`)"
+                f"parameters: {name}: {short(value)} was passed, and a later cell sets {short(held)}; "
+                "allowed: one value (the cell with the defaults needs the tag `parameters`)"
             )
     values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
     checked = validate({name: _word(kind, name, value) for name, value in values.items()}, kind, "parameters")

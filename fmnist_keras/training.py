@@ -18,8 +18,9 @@ class TrainingDiverged(RuntimeError):
 class EpochLine(keras.callbacks.Callback):
     """Prints one line an epoch, in place of the progress bar that floods a saved notebook.
 
-    The `keras.callbacks.History` that `fit` returns gets three attributes: `best_epoch`, counted from 1, whose
-    weights `early_stopping` restores; `seconds`, the wall time of `fit`; and `began`, by `time.perf_counter`.
+    The `keras.callbacks.History` that `fit` returns gets three attributes: `best_epoch`, counted from 1,
+    whose weights `early_stopping` restores; `seconds`, the wall time of `fit`; and `began`, a
+    `time.perf_counter`.
 
     Args:
         early_stopping: the `keras.callbacks.EarlyStopping` of the same `fit`.
@@ -62,8 +63,8 @@ class StopOnDivergence(keras.callbacks.TerminateOnNaN):
         for name in ("loss", "val_loss"):
             if not np.isfinite((logs or {}).get(name, np.nan)):
                 raise TrainingDiverged(
-                    f"training diverged: {name} was not finite in epoch {epoch + 1} with {optimizer.name} and "
-                    f"learning_rate {float(optimizer.learning_rate):g}; lower the learning_rate"
+                    f"training diverged: {name} was not finite in epoch {epoch + 1} with {optimizer.name} "
+                    f"and learning_rate {float(optimizer.learning_rate):g}; lower the learning_rate"
                 )
 
 
@@ -144,7 +145,8 @@ def steps_per_execution():
     """How many training steps Keras should give the backend at once: for `model.compile`.
 
     Python takes its time between two steps, and on an accelerator a batch of 100 is done before the next is
-    on its way. Under JAX they go out one after another, but the callbacks wait for a loss only after the last.
+    on its way. Under JAX they go out one after another, but the callbacks wait for a loss only after the
+    last.
     """
     return 1 if keras.backend.backend() == "torch" else STEPS_PER_LAUNCH  # Keras refuses more there
 

@@ -6,15 +6,12 @@ import shutil
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
-import pandas as pd
 
-from .. import evaluation, models, training
+from .. import evaluation
 from ..params import natural
 from . import integrity, locks
 from .environment import device, versions
-from .figures import show
 from .integrity import RunError
 from .paths import reports_dir, run_dir, suite_dir
 
@@ -50,6 +47,8 @@ class Run:
 
     def show(self, name, figure):
         """Show a figure, and keep it for the run's folder, as `figures/<name>.png`; a chart as SVG too."""
+        from .figures import show
+
         shown, files = show(figure)
         self.figures[name] = time.perf_counter(), files
         return shown
@@ -73,6 +72,10 @@ class Run:
         Returns:
             The run's folder, a `Path`.
         """
+        import pandas as pd
+
+        from .. import training
+
         partial = locks.temporary_folder(self.folder, "partial")
         (partial / "figures").mkdir()
         for name, (when, files) in self.figures.items():
@@ -102,6 +105,8 @@ class Run:
 
     def _metrics(self, model, history, dataset):
         """What `metrics.json` says of any run: see DESIGN section 5."""
+        import keras
+
         values = self.params.as_dict()
         values.pop("run_dir")
         trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
@@ -150,6 +155,10 @@ def start(params):
     Raises:
         RunError: see `Run`.
     """
+    import keras
+
+    from .. import training
+
     training.seed_everything(params.seed, params.deterministic)
     keras.config.set_dtype_policy(params.dtype_policy or "float32")
     return Run(params)
@@ -214,6 +223,8 @@ def damaged(suite):
 
 def read_history(folder):
     """The `history.csv` of a run: a `pandas.DataFrame` indexed by epoch, from 1."""
+    import pandas as pd
+
     return pd.read_csv(folder / "history.csv", index_col="epoch")
 
 
@@ -229,6 +240,10 @@ def load_encoder(params):
     Raises:
         RunError: the autoencoder's run is not there, or its encoder is not the one that it left.
     """
+    import keras
+
+    from .. import models
+
     encoder = models.encoder(params.latent_dim, params.dropout)
     if params.encoder_from is None:
         return encoder
