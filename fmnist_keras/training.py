@@ -60,11 +60,12 @@ class StopOnDivergence(keras.callbacks.TerminateOnNaN):
     def on_epoch_end(self, epoch, logs=None):
         """Look at the losses of the epoch; Keras counts it from 0."""
         optimizer = self.model.optimizer
+        with_what = f"{type(optimizer).__name__} and learning_rate {float(optimizer.learning_rate):g}"
         for name in ("loss", "val_loss"):
             if not np.isfinite((logs or {}).get(name, np.nan)):
                 raise TrainingDiverged(
-                    f"training diverged: {name} was not finite in epoch {epoch + 1} with {optimizer.name} "
-                    f"and learning_rate {float(optimizer.learning_rate):g}; lower the learning_rate"
+                    f"training diverged: {name} was not finite in epoch {epoch + 1} with {with_what}; "
+                    "lower the learning_rate"
                 )
 
 

@@ -133,14 +133,16 @@ class Run:
 
 
 def _as_json(name, value):
-    """A result as `metrics.json` holds it: labels as digits, errors of images packed, arrays as lists."""
+    """An array as `metrics.json` holds it: labels as digits, errors of images packed, others as lists."""
+    if not isinstance(value, np.ndarray):
+        return value
     if name in ("predictions", "labels"):
         return "".join(map(str, value))
     if name == "image_errors":
         return evaluation.pack(value)
     if name == "pixel_errors":
         return np.round(value, 6).tolist()
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    return value.tolist()
 
 
 def start(params):
