@@ -16,7 +16,7 @@ class TrainingDiverged(RuntimeError):
 
 
 class EpochLine(keras.callbacks.Callback):
-    """Prints one line an epoch, in place of the progress bar that floods a saved notebook.
+    """Prints one line an epoch where `fit` has `verbose=0`: its progress bar would flood a saved notebook.
 
     The `keras.callbacks.History` that `fit` returns gets three attributes: `best_epoch`, counted from 1,
     whose weights `early_stopping` restores; `seconds`, the wall time of `fit`; and `began`, a
@@ -42,7 +42,7 @@ class EpochLine(keras.callbacks.Callback):
         logs = logs or {}
         self.best = min(self.best, logs.get(self.early_stopping.monitor, float("inf")))
         epoch, epochs = epoch + 1, self.params["epochs"]
-        if epoch in (1, epochs) or epoch % self.every == 0:
+        if not self.params.get("verbose") and (epoch in (1, epochs) or epoch % self.every == 0):
             order = ("loss", "val_loss", "accuracy", "val_accuracy")
             figures = "  ".join(f"{name} {logs[name]:.4f}" for name in order if name in logs)
             print(f"epoch {epoch}/{epochs}  {figures}  best {self.best:.4f}", flush=True)
