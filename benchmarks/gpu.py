@@ -60,6 +60,8 @@ def keras_ways(given):
     import keras_script
     from keras_script import fk, keras
 
+    from fmnist_keras.speed import batches as of_arrays
+
     class Clock(keras.callbacks.Callback):
         """The time of each epoch, with all that the callbacks before it do."""
 
@@ -71,12 +73,12 @@ def keras_ways(given):
             self.epochs.append((now - self.start, logs["val_loss"]))
             self.start = now
 
-    class Sent(fk.training._Batches):
+    class Sent(of_arrays._Batches):
         """Batches that are made in NumPy and sent to the GPU one by one, also under JAX."""
 
         def __init__(self, images, targets, batch_size, shuffle=False):
             super().__init__(images, targets, batch_size, shuffle)
-            self.parts, self.pick = fk.training._parts(images, targets), fk.training._pick
+            self.parts, self.pick = of_arrays._parts(images, targets), of_arrays._pick
 
     clock, callbacks, batches = Clock(), fk.training.callbacks, fk.training.batches
     fk.training.callbacks = lambda params: [*callbacks(params), clock]
