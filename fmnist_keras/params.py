@@ -30,7 +30,7 @@ class ParamsError(ValueError):
 
 @functools.cache
 def _schema():
-    return yaml.safe_load(Path(__file__).with_name("schema.yaml").read_text())
+    return yaml.safe_load(Path(__file__).with_name("schema.yaml").read_text(encoding="utf-8"))
 
 
 def fields(kind):

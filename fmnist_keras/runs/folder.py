@@ -41,7 +41,7 @@ def start(params):
         raise RunError(f"run_dir: {final} contains no run and would be replaced by one; {allowed}")
     partial = locks.temporary_folder(final, "partial")
     (partial / "figures").mkdir()
-    (partial / "final").write_text(str(final.absolute()))
+    (partial / "final").write_text(str(final.absolute()), encoding="utf-8")
     _STARTED[partial] = time.perf_counter()
     return partial
 
@@ -74,7 +74,7 @@ def finish(folder, kind, params, model, history, dataset, figures):
     seconds = {"fit": history.seconds, "total": time.perf_counter() - _STARTED[folder]}
     epochs = pd.DataFrame(history.epochs, index=range(1, len(history.epochs["loss"]) + 1))
     columns = [c for c in ("loss", "val_loss", "accuracy", "val_accuracy") if c in epochs]
-    epochs[columns].to_csv(folder / "history.csv", index_label="epoch")
+    epochs[columns].to_csv(folder / "history.csv", index_label="epoch", lineterminator="\n")
     model.save(folder / "model.keras")
     if kind == "autoencoder":
         model.layers[0].save(folder / "encoder.keras")
@@ -100,10 +100,10 @@ def finish(folder, kind, params, model, history, dataset, figures):
         "backend": keras.backend.backend(),
         "device": device(),
     }
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    final = Path((folder / "final").read_text())
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    final = Path((folder / "final").read_text(encoding="utf-8"))
     (folder / "final").unlink()
-    (folder / "lock").unlink()
+    locks.release(folder)
     publish(folder, final)
     return final
 
