@@ -5,8 +5,12 @@ Every function returns a `Figure` whose label is its alt text, made from its own
 Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers in [0, 9].
 """
 
+import base64
+import io
 import re
+from html import escape
 
+import matplotlib.figure
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -14,6 +18,7 @@ from matplotlib import patheffects
 from matplotlib.patches import Rectangle
 
 from .data import CLASS_NAMES
+from .evaluation import confusion_counts, normalised_rows
 
 FEW = 10  # images in a bin of the reliability diagram, below which its accuracy is mostly chance
 PALETTE = sns.color_palette("colorblind")
@@ -21,12 +26,20 @@ MARKERS = "osD^vPX<>p"
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 
 
+class Figure(matplotlib.figure.Figure):
+    """A figure whose label is its alt text. A notebook shows it where it is a cell's last value, and once."""
+
+    def _repr_html_(self):
+        pixels = io.BytesIO()
+        self.savefig(pixels, format="png", bbox_inches="tight")
+        source = base64.b64encode(pixels.getvalue()).decode()
+        return f'<img alt="{escape(self.get_label())}" src="data:image/png;base64,{source}">'
+
+
 def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
-    """A `Figure` with its alt text as its label, and its axes."""
-    # Agg figures made through pyplot, so that they close with plt.close and need no display.
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", **kwargs)
-    figure.set_label(alt)
-    return figure, axes
+    """A `Figure` with its alt text as its label, and its axes; pyplot does not know of it."""
+    figure = Figure(figsize=size, layout="constrained", label=alt)
+    return figure, figure.subplots(rows, columns, **kwargs)
 
 
 def colour(name):
@@ -35,17 +48,19 @@ def colour(name):
     return MODEL_COLOURS[(int(digits[0] if digits else 1) - 1) % len(MODEL_COLOURS)]
 
 
-def curves(history, name, ylabel, best_epoch, model):
+def curves(history, name="loss", ylabel=None, model="model_1"):
     """Training and validation curves of one quantity of one run.
 
     Args:
-        history: mapping of column to one value per epoch.
+        history: what `fit` returned. The best epoch is that of `training.callbacks` where they were among
+            its callbacks, else the one with the least `val_loss`.
         name: "loss" or "accuracy"; "val_" + name is drawn too.
-        ylabel: what it is, with its unit.
-        best_epoch: the epoch, from 1, whose weights were restored.
+        ylabel: what it is, with its unit; None is the name.
         model: whose run it is, for its colour.
     """
-    train, val = np.asarray(history[name]), np.asarray(history[f"val_{name}"])
+    train, val = np.asarray(history.history[name]), np.asarray(history.history[f"val_{name}"])
+    best_epoch = getattr(history, "best_epoch", None) or int(np.argmin(history.history["val_loss"])) + 1
+    ylabel = ylabel or name
     epochs = np.arange(1, len(train) + 1)
     alt = (
         f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}, validation "
@@ -132,8 +147,19 @@ def error_maps(maps, stripe):
     return figure
 
 
-def confusion_matrix(shares, title=""):
+def confusion_matrix(labels, predictions, title=""):
     """Figure 3 of the paper: rows are true classes and sum to 1.
+
+    Args:
+        labels: the true classes `(n,)`, integers in [0, 9].
+        predictions: the predicted ones `(n,)`.
+        title: above the figure, and the first words of its alt text.
+    """
+    return confusion_shares(normalised_rows(confusion_counts(labels, predictions)), title)
+
+
+def confusion_shares(shares, title=""):
+    """The same from shares.
 
     Args:
         shares: `(10, 10)` in [0, 1], see `evaluation.normalised_rows`.
@@ -258,6 +284,12 @@ def image_rows(rows, alt, titles=None):
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
     return figure
+
+
+def examples(images, labels):
+    """Images in one row, each with its class above it."""
+    names = [CLASS_NAMES[label] for label in labels]
+    return image_rows({"": images}, f"{len(images)} images: {', '.join(names)}.", names)
 
 
 def reconstructions(images, decoded, labels):

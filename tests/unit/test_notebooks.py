@@ -9,6 +9,7 @@ from fmnist_keras import params, runs
 NOTEBOOKS = sorted((runs.ROOT / "notebooks").glob("*.ipynb"))
 KINDS = {"autoencoder": "autoencoder", "classifier": "classifier"}
 CHECKED = "nbval-check-output"
+RARE = {"run_dir", "dtype_policy", "deterministic", "limit", "tsne"}  # papermill takes them all the same
 
 
 def code_cells(path):
@@ -24,7 +25,7 @@ def test_a_notebook_is_committed_executed_so_that_nbval_compares(path):
     cells = code_cells(path)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     checked = [cell for cell in cells if tagged(cell, CHECKED)]
-    assert len(checked) >= (1 if path.stem == "explore" else 5)
+    assert len(checked) >= {"explore": 1, "report": 2}.get(path.stem, 3)
     assert all(cell.outputs for cell in checked)
     outputs = [output for cell in cells for output in cell.outputs]
     assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
@@ -47,13 +48,13 @@ def test_a_notebook_carries_no_path_of_the_machine_that_ran_it(path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_parameters_cell_holds_every_parameter_as_a_literal_once(kind):
+def test_the_parameters_cell_holds_a_student_s_parameters_as_literals(kind):
     (cell,) = (c for c in code_cells(runs.ROOT / "notebooks" / f"{kind}.ipynb") if tagged(c, "parameters"))
     statements = ast.parse(cell.source).body
     assert all(isinstance(statement, ast.Assign) for statement in statements)
     values = {s.targets[0].id: ast.literal_eval(s.value) for s in statements}
     assert len(statements) == len(values)
-    assert set(values) == set(params.fields(kind))
+    assert set(values) == set(params.fields(kind)) - RARE
     params.validate(values, kind, "defaults")
     assert (values["data"], values["suite"]) == ("sample", "scratch")
 
