@@ -3,17 +3,38 @@
 Every function returns a `Figure` whose label is its alt text, made from its own numbers.
 
 Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers in [0, 9].
+
+The figures are the same on any machine: whatever a matplotlibrc, `MPLBACKEND` or `seaborn.set_theme` says
+holds for a person's own plots, and not for these.
 """
 
+import io
+import os
 import re
+import sys
+import warnings
 
-import matplotlib.pyplot as plt
+if chosen := "matplotlib" not in sys.modules and os.environ.pop("MPLBACKEND", None):
+    import matplotlib  # cannot be imported where MPLBACKEND names no backend
+
+    os.environ["MPLBACKEND"] = chosen
+    try:
+        matplotlib.rcParams["backend"] = chosen
+    except ValueError:
+        warnings.warn(f"MPLBACKEND: {chosen!r} is no backend of matplotlib, and is ignored", stacklevel=2)
+
+import matplotlib.style
 import numpy as np
 import seaborn as sns
-from matplotlib import patheffects
+from matplotlib import artist, patheffects
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .data import CLASS_NAMES
+
+# In front of a function: matplotlib's own defaults while it draws, and afterwards again what was there.
+in_house_style = matplotlib.style.context("default", after_reset=True)
 
 FEW = 10  # images in a bin of the reliability diagram, below which its accuracy is mostly chance
 PALETTE = sns.color_palette("colorblind")
@@ -21,12 +42,22 @@ MARKERS = "osD^vPX<>p"
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 
 
+class Picture(Figure):
+    """A `Figure` that a notebook shows as the last line of a cell, with its alt text, under any backend."""
+
+    @in_house_style
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        pixels = io.BytesIO()
+        self.savefig(pixels, format="png", bbox_inches="tight")
+        return {"image/png": pixels.getvalue()}, {"image/png": {"alt": self.get_label()}}
+
+
 def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
-    """A `Figure` with its alt text as its label, and its axes."""
-    # Agg figures made through pyplot, so that they close with plt.close and need no display.
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", **kwargs)
+    """A `Picture` with its alt text as its label, and its axes."""
+    figure = Picture(figsize=size, layout="constrained")  # not pyplot's, which needs a backend and keeps it
+    FigureCanvasAgg(figure)
     figure.set_label(alt)
-    return figure, axes
+    return figure, figure.subplots(rows, columns, **kwargs)
 
 
 def colour(name):
@@ -35,6 +66,7 @@ def colour(name):
     return MODEL_COLOURS[(int(digits[0] if digits else 1) - 1) % len(MODEL_COLOURS)]
 
 
+@in_house_style
 def curves(history, name, ylabel, best_epoch, model):
     """Training and validation curves of one quantity of one run.
 
@@ -62,6 +94,7 @@ def curves(history, name, ylabel, best_epoch, model):
     return figure
 
 
+@in_house_style
 def compare_curves(histories, name, ylabel, title):
     """One curve a run, in its model's colour.
 
@@ -89,6 +122,7 @@ def compare_curves(histories, name, ylabel, title):
     return figure
 
 
+@in_house_style
 def error_map(errors, stripe):
     """Mean squared error of each pixel, the stripe of rows and columns 25 to 27 outlined.
 
@@ -109,6 +143,7 @@ def error_map(errors, stripe):
     return figure
 
 
+@in_house_style
 def error_maps(maps, stripe):
     """The error maps of several models on one colour scale.
 
@@ -132,6 +167,7 @@ def error_maps(maps, stripe):
     return figure
 
 
+@in_house_style
 def confusion_matrix(shares, title=""):
     """Figure 3 of the paper: rows are true classes and sum to 1.
 
@@ -153,10 +189,11 @@ def confusion_matrix(shares, title=""):
     sns.heatmap(shares, cmap="Blues", vmin=0, vmax=1, square=True, ax=axes, **shown, **labels)
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     axes.tick_params(axis="x", rotation=45)
-    plt.setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
+    artist.setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
     return figure
 
 
+@in_house_style
 def reliability(calibration, model):
     """Accuracy against confidence in bins.
 
@@ -188,6 +225,7 @@ def reliability(calibration, model):
     return figure
 
 
+@in_house_style
 def latent_space(points, labels, variance=None):
     """Codes in two dimensions, coloured by class.
 
@@ -237,6 +275,7 @@ def mosaic(tiles, columns, gap):
     return canvas[: canvas.shape[0] - gap[0], : canvas.shape[1] - gap[1]], *centres
 
 
+@in_house_style
 def image_rows(rows, alt, titles=None):
     """Rows of images, e.g. originals over reconstructions.
 
@@ -279,6 +318,7 @@ def interpolation(images, first, last):
     return image_rows({"decoded": images}, alt, titles)
 
 
+@in_house_style
 def prediction_grid(images, labels, predictions, columns=8):
     """Figure 2 of the paper: true label left of each image, predicted label above, wrong ones framed."""
     wrong = int(np.sum(labels != predictions))
@@ -314,6 +354,7 @@ def confusion_examples(rows, counts):
     return image_rows(named, alt)
 
 
+@in_house_style
 def feature_maps(*stages, columns=16):
     """Feature maps of one image, a row or more a stage, each stage on a scale of its own.
 

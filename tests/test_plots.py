@@ -3,7 +3,6 @@ from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 from PIL import Image
 
 from fmnist_keras import evaluation, plots, runs
@@ -11,12 +10,6 @@ from fmnist_keras.runs import figures
 
 STRIPE = evaluation.stripe_mask()
 HISTORY = {"loss": [0.5, 0.3, 0.31], "val_loss": [0.4, 0.25, 0.29]}
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def every_figure(images, labels):

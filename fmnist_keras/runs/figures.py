@@ -5,8 +5,12 @@ import io
 import re
 from html import escape
 
-import matplotlib.pyplot as plt
 from IPython.display import HTML, Image
+
+from ..plots import in_house_style  # first: it knows what to do where MPLBACKEND keeps matplotlib out
+
+# isort: split
+from matplotlib import rc_context, rcParams
 from matplotlib.collections import PathCollection
 
 CHART, PICTURE = 96, 80  # pixels of a page to an inch of a figure
@@ -26,8 +30,9 @@ def is_chart(figure):
     return not clouds and not any(axes.images for axes in figure.axes)
 
 
+@in_house_style
 def show(figure, path=None):
-    """A figure for a notebook to show, its label the alt text; closes the figure.
+    """A figure for a notebook to show, its label the alt text.
 
     A chart is an `<img>` that holds an SVG, since neither JupyterLab nor nbconvert gives a bare SVG an alt
     text; all else is an `IPython.display.Image`.
@@ -43,7 +48,6 @@ def show(figure, path=None):
     pixels = io.BytesIO()
     if path is not None or vector is None:
         figure.savefig(pixels, format="png", dpi=DPI, bbox_inches=bounds, metadata={"Description": alt})
-    plt.close(figure)
     if path is not None:
         path.write_bytes(pixels.getvalue())
         if vector is not None:
@@ -65,13 +69,13 @@ def laid_out(figure):
     figure.dpi = DPI  # text is measured in pixels
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine(None)
-    return figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
+    return figure.get_tightbbox().padded(rcParams["savefig.pad_inches"])
 
 
 def svg(figure, bounds="tight"):
     """A figure as the text of an SVG, its label the title; in places to a hundredth of a point."""
     metadata = {"Title": figure.get_label(), "Date": None, "Creator": None, "Format": None, "Type": None}
     text = io.StringIO()
-    with plt.rc_context(SVG):
+    with rc_context(SVG):
         figure.savefig(text, format="svg", bbox_inches=bounds, metadata=metadata)
     return re.sub("<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text.getvalue())
