@@ -26,7 +26,7 @@ ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seed
 KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks readme bench backends test test-slurm lint format clean
+.PHONY: help setup report paper holdout data lab notebooks readme bench backends check test test-slurm lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -75,8 +75,11 @@ bench: data $(VENV)/torch/installed  ## measure against Keras' defaults and PyTo
 backends: $(VENV)/installed  ## JAX and PyTorch beside TensorFlow: KERAS_BACKEND=jax make report
 	@$(PY) -m pip install --quiet -r tests/backends.txt
 
-test: lint  ## lint, unit tests, nbval on the notebooks, a small end-to-end run
+check: lint  ## lint and the unit tests, in under a minute
 	@$(PY) -m pytest
+
+test: lint  ## everything: also the engine on small models, browsers, and nbval on the notebooks
+	@$(PY) -m pytest --nbval-lax --nbval-current-env tests/unit tests/integration tests/browser notebooks
 
 test-slurm: $(VENV)/installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
 	@tests/slurm/install.sh

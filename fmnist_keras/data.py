@@ -46,7 +46,7 @@ class DataError(RuntimeError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images `(n, 28, 28)` uint8 in [0, 255] and labels `(n,)` uint8 in [0, 9], split.
+    """Images `(n, 28, 28, 1)` float32 in [0, 1] and labels `(n,)` uint8 in [0, 9], split.
 
     Under `protocol="paper"` the 10,000 test images validate, as in paper.md, section I, and `x_test`
     and `y_test` are None. Under "holdout" a stratified part of the training set validates instead.
@@ -60,6 +60,11 @@ class Dataset:
     y_test: np.ndarray | None
     source: str
     sha256: dict
+
+    def __repr__(self):
+        parts = [(name, getattr(self, name)) for name in ("x_train", "x_val", "x_test")]
+        shapes = [f"{name} {part.shape} {part.dtype}" for name, part in parts if part is not None]
+        return f"Dataset({', '.join(shapes)}, labels beside each; from the {self.source})"
 
 
 def load(data="full", protocol="paper", limit=None):
@@ -92,12 +97,21 @@ def load(data="full", protocol="paper", limit=None):
         )
     else:
         x_test = y_test = None
-    parts = (x_train, y_train, x_val, y_val, x_test, y_test)
-    return Dataset(*(p if p is None else p[:limit] for p in parts), source, SHA256[data])
+    images = [part if part is None else to_float(part[:limit]) for part in (x_train, x_val, x_test)]
+    labels = [part if part is None else part[:limit] for part in (y_train, y_val, y_test)]
+    ordered = [part for pair in zip(images, labels) for part in pair]
+    return Dataset(*ordered, source, SHA256[data])
+
+
+def one_per_class(labels):
+    """Where the first image of each class is in labels `(n,)`: `(k,)` int64, in the order of the classes."""
+    return np.unique(labels, return_index=True)[1]
 
 
 def to_float(images):
-    """uint8 images `(n, 28, 28)` in [0, 255] to float32 `(n, 28, 28, 1)` in [0, 1]."""
+    """uint8 images `(n, 28, 28)` in [0, 255] to float32 `(n, 28, 28, 1)` in [0, 1]; what is float32 stays."""
+    if images.dtype == np.float32:
+        return images
     converted = images[..., np.newaxis].astype("float32")
     converted /= 255  # in place: fresh memory for 60,000 images costs more time than the arithmetic
     return converted

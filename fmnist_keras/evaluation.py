@@ -68,6 +68,23 @@ def stripe_mask():
     return stripe_groups() >= 0
 
 
+def stripe_report(images, reconstructions):
+    """What the stripes of an autoencoder cost: arguments as `pixel_errors`.
+
+    Returns:
+        dict: "constant_pixels", how many are the same in every reconstruction; "mse_inside" and "mse_outside"
+        rows and columns 25 to 27; "floor", see `constant_floor`, 0 where no pixel is constant.
+    """
+    groups, errors = stripe_groups(), pixel_errors(images, reconstructions)
+    constant = int(np.sum(np.ptp(reconstructions[..., 0], axis=0) < 1e-6))
+    return {
+        "constant_pixels": constant,
+        "mse_inside": float(errors[groups >= 0].mean()),
+        "mse_outside": float(errors[groups < 0].mean()),
+        "floor": constant_floor(images, groups) if constant else 0.0,
+    }
+
+
 def constant_floor(images, groups):
     """The least mean squared error left when the pixels of a group all have one value, in every output.
 

@@ -30,6 +30,11 @@ class Dropout(keras.layers.Dropout):
         seed: an int, or None for one that follows from `keras.utils.set_random_seed`.
     """
 
+    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+        super().__init__(rate, noise_shape, seed, **kwargs)
+        if _compiles():  # these loops alone: Keras would let XLA compile all of a step, some 20 times as slow
+            self.supports_jit = False
+
     def call(self, inputs, training=False):
         """Drop units of a tensor of any shape and floating-point dtype; both stay as they are."""
         if not training or self.rate == 0 or self.noise_shape is not None or not _compiles():

@@ -4,15 +4,17 @@ Every function returns a `Figure` whose label is its alt text, made from its own
 
 Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers in [0, 9].
 
-The figures are the same on any machine: whatever a matplotlibrc, `MPLBACKEND` or `seaborn.set_theme` says
-holds for a person's own plots, and not for these.
+The figures are the same on any machine: what a matplotlibrc, `MPLBACKEND` or `seaborn.set_theme` says holds
+for a person's own plots, and not for these.
 """
 
+import base64
 import io
 import os
 import re
 import sys
 import warnings
+from html import escape
 
 if chosen := "matplotlib" not in sys.modules and os.environ.pop("MPLBACKEND", None):
     import matplotlib  # cannot be imported where MPLBACKEND names no backend
@@ -23,17 +25,17 @@ if chosen := "matplotlib" not in sys.modules and os.environ.pop("MPLBACKEND", No
     except ValueError:
         warnings.warn(f"MPLBACKEND: {chosen!r} is no backend of matplotlib, and is ignored", stacklevel=2)
 
+import matplotlib.figure
 import matplotlib.style
 import numpy as np
 import seaborn as sns
 from matplotlib import artist, patheffects
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .data import CLASS_NAMES
+from .evaluation import confusion_counts, normalised_rows
 
-# In front of a function: matplotlib's own defaults while it draws, and afterwards again what was there.
+# Before a function: matplotlib's own defaults while it draws, and then again what was there.
 in_house_style = matplotlib.style.context("default", after_reset=True)
 
 FEW = 10  # images in a bin of the reliability diagram, below which its accuracy is mostly chance
@@ -42,21 +44,20 @@ MARKERS = "osD^vPX<>p"
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 
 
-class Picture(Figure):
-    """A `Figure` that a notebook shows as the last line of a cell, with its alt text, under any backend."""
+class Figure(matplotlib.figure.Figure):
+    """A figure whose label is its alt text. A notebook shows it where it is a cell's last value, and once."""
 
     @in_house_style
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_html_(self):
         pixels = io.BytesIO()
         self.savefig(pixels, format="png", bbox_inches="tight")
-        return {"image/png": pixels.getvalue()}, {"image/png": {"alt": self.get_label()}}
+        source = base64.b64encode(pixels.getvalue()).decode()
+        return f'<img alt="{escape(self.get_label())}" src="data:image/png;base64,{source}">'
 
 
 def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
-    """A `Picture` with its alt text as its label, and its axes."""
-    figure = Picture(figsize=size, layout="constrained")  # not pyplot's, which needs a backend and keeps it
-    FigureCanvasAgg(figure)
-    figure.set_label(alt)
+    """A `Figure` with its alt text as its label, and its axes; pyplot does not know of it."""
+    figure = Figure(figsize=size, layout="constrained", label=alt)
     return figure, figure.subplots(rows, columns, **kwargs)
 
 
@@ -67,17 +68,19 @@ def colour(name):
 
 
 @in_house_style
-def curves(history, name, ylabel, best_epoch, model):
+def curves(history, name="loss", ylabel=None, model="model_1"):
     """Training and validation curves of one quantity of one run.
 
     Args:
-        history: mapping of column to one value per epoch.
+        history: what `fit` returned. The best epoch is that of `training.callbacks` where they were among
+            its callbacks, else the one with the least `val_loss`.
         name: "loss" or "accuracy"; "val_" + name is drawn too.
-        ylabel: what it is, with its unit.
-        best_epoch: the epoch, from 1, whose weights were restored.
+        ylabel: what it is, with its unit; None is the name.
         model: whose run it is, for its colour.
     """
-    train, val = np.asarray(history[name]), np.asarray(history[f"val_{name}"])
+    train, val = np.asarray(history.history[name]), np.asarray(history.history[f"val_{name}"])
+    best_epoch = getattr(history, "best_epoch", None) or int(np.argmin(history.history["val_loss"])) + 1
+    ylabel = ylabel or name
     epochs = np.arange(1, len(train) + 1)
     alt = (
         f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}, validation "
@@ -167,9 +170,20 @@ def error_maps(maps, stripe):
     return figure
 
 
-@in_house_style
-def confusion_matrix(shares, title=""):
+def confusion_matrix(labels, predictions, title=""):
     """Figure 3 of the paper: rows are true classes and sum to 1.
+
+    Args:
+        labels: the true classes `(n,)`, integers in [0, 9].
+        predictions: the predicted ones `(n,)`.
+        title: above the figure, and the first words of its alt text.
+    """
+    return confusion_shares(normalised_rows(confusion_counts(labels, predictions)), title)
+
+
+@in_house_style
+def confusion_shares(shares, title=""):
+    """The same from shares.
 
     Args:
         shares: `(10, 10)` in [0, 1], see `evaluation.normalised_rows`.
@@ -297,6 +311,12 @@ def image_rows(rows, alt, titles=None):
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
     return figure
+
+
+def examples(images, labels):
+    """Images in one row, each with its class above it."""
+    names = [CLASS_NAMES[label] for label in labels]
+    return image_rows({"": images}, f"{len(images)} images: {', '.join(names)}.", names)
 
 
 def reconstructions(images, decoded, labels):

@@ -31,31 +31,29 @@ def is_chart(figure):
 
 
 @in_house_style
-def show(figure, path=None):
-    """A figure for a notebook to show, its label the alt text.
+def show(figure):
+    """A figure for a notebook to show, its label the alt text, and the files that hold it.
 
     A chart is an `<img>` that holds an SVG, since neither JupyterLab nor nbconvert gives a bare SVG an alt
     text; all else is an `IPython.display.Image`.
 
     Args:
-        figure: a `matplotlib.figure.Figure`.
-        path: where the PNG goes too, with the alt text inside as its description; a chart's SVG goes
-            beside it, with the alt text as its title. None writes nothing.
+        figure: a `plots.Figure`.
+
+    Returns:
+        What IPython displays, and a dict of ending to bytes: ".png", with the alt text inside as its
+        description; and of a chart ".svg", with the alt text as its title.
     """
     alt, bounds = figure.get_label(), laid_out(figure)
-    vector = svg(figure, bounds) if is_chart(figure) else None
-    width = int(figure.get_figwidth() * (PICTURE if vector is None else CHART))
     pixels = io.BytesIO()
-    if path is not None or vector is None:
-        figure.savefig(pixels, format="png", dpi=DPI, bbox_inches=bounds, metadata={"Description": alt})
-    if path is not None:
-        path.write_bytes(pixels.getvalue())
-        if vector is not None:
-            path.with_suffix(".svg").write_text(vector, encoding="utf-8")
-    if vector is None:
-        return Image(data=pixels.getvalue(), alt=alt, width=width)
-    source = base64.b64encode(vector.encode()).decode()
-    return HTML(f'<img alt="{escape(alt)}" width="{width}" src="data:image/svg+xml;base64,{source}">')
+    figure.savefig(pixels, format="png", dpi=DPI, bbox_inches=bounds, metadata={"Description": alt})
+    files = {".png": pixels.getvalue()}
+    if not is_chart(figure):
+        return Image(data=files[".png"], alt=alt, width=int(figure.get_figwidth() * PICTURE)), files
+    files[".svg"] = svg(figure, bounds).encode()
+    source = base64.b64encode(files[".svg"]).decode()
+    width = int(figure.get_figwidth() * CHART)
+    return HTML(f'<img alt="{escape(alt)}" width="{width}" src="data:image/svg+xml;base64,{source}">'), files
 
 
 def laid_out(figure):

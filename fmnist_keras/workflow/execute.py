@@ -216,15 +216,15 @@ def _scratch(final):
 def run_model(model, suite, seed):
     """Train and evaluate one model of a suite; its folder appears when everything in it is there."""
     label = f"{suite} {model} seed {seed}"
-    kind, values = experiments.for_run(model, suite, seed)
+    params = experiments.for_run(model, suite, seed)
     final = runs.run_dir(suite, model, seed)
     with _scratch(final) as scratch:
         made = scratch / final.name
         notebook = scratch / "notebook.ipynb"
-        values |= {"run_dir": os.path.relpath(made, runs.reports_dir())}
+        values = params.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
         print(f"{label}  starts", flush=True)
         failed = final.with_name(f"{final.name}.failed.ipynb")
-        execute_notebook(NOTEBOOKS / f"{kind}.ipynb", notebook, values, label, failed)
+        execute_notebook(NOTEBOOKS / f"{params.kind}.ipynb", notebook, values, label, failed)
         pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
         notebook.replace(made / "notebook.ipynb")
         runs.publish(made, final)

@@ -9,11 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import seaborn as sns
+from conftest import fitted
 
 from fmnist_keras import evaluation, plots
 from fmnist_keras.runs import figures
 
-HISTORY = {"loss": [0.5, 0.3], "val_loss": [0.4, 0.25]}
+HISTORY = fitted(loss=[0.5, 0.3], val_loss=[0.4, 0.25])
 OWN = {
     "image.origin": "lower",
     "image.cmap": "jet",
@@ -34,12 +35,12 @@ def drawn():
     """A hash of what a page would hold of a chart, rows of images, a map and a confusion matrix, each."""
     images = np.tile(np.linspace(0, 1, 28, dtype="float32")[:, None, None], (3, 1, 28, 1))
     made = [
-        plots.curves(HISTORY, "loss", "mean squared error", 2, "model_1"),
+        plots.curves(HISTORY, "loss"),
         plots.image_rows({"original": images, "decoded": images}, "rows", ["a", "b", "c"]),
         plots.error_map(images[0, ..., 0], evaluation.stripe_mask()),
-        plots.confusion_matrix(np.eye(10)),
+        plots.confusion_shares(np.eye(10)),
     ]
-    return [hash(figures.show(figure).data) for figure in made]
+    return [hash(figures.show(figure)[0].data) for figure in made]
 
 
 @pytest.fixture(scope="module")
@@ -71,20 +72,18 @@ def test_originals_stand_above_reconstructions():
 
 
 def test_a_figure_at_the_end_of_a_cell_shows_itself_with_its_alt_text():
-    figure = plots.curves(HISTORY, "loss", "mean squared error", 2, "model_1")
-    data, metadata = figure._repr_mimebundle_()
-    assert data["image/png"].startswith(b"\x89PNG")
-    assert metadata["image/png"]["alt"] == figure.get_label()
+    figure = plots.curves(HISTORY, "loss")
+    assert f'<img alt="{figure.get_label()}"' in figure._repr_html_()
     assert plt.get_fignums() == []  # and matplotlib's inline backend does not show it again
 
 
 @pytest.mark.parametrize("backend", ["foo", "TkAgg"])
 def test_figures_need_no_backend(backend):
     code = (
-        "import fmnist_keras as fk, os\n"
+        "import fmnist_keras as fk, os, types\n"
         "from fmnist_keras.report.display import figure\n"
-        "h = {'loss': [1, .5], 'val_loss': [1, .4]}\n"
-        "print(len(figure(fk.plots.curves(h, 'loss', 'mse', 1, 'model_1')).data), os.environ['MPLBACKEND'])"
+        "h = types.SimpleNamespace(history={'loss': [1, .5], 'val_loss': [1, .4]}, best_epoch=2)\n"
+        "print(len(figure(fk.plots.curves(h)).data), os.environ['MPLBACKEND'])"
     )
     environment = os.environ | {"MPLBACKEND": backend}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

@@ -2,9 +2,7 @@
 
 import argparse
 import json
-import os
 import re
-import subprocess
 import sys
 
 import keras
@@ -337,16 +335,3 @@ def test_a_run_s_parts_add_up_to_its_wall_time(tmp_path):
     assert (parts["kernel start"], parts["imports"], parts["data"], parts["fit"]) == (2, 4, 1, 19)
     assert (parts["compile"], parts["other cells"], parts["papermill, between cells"]) == (1, 0.5, 3.5)
     assert sum(parts.values()) == pytest.approx(page_written + 1 - began, abs=0.01)
-
-
-def onednn(*arguments, code="import keras_script"):
-    """Whether TensorFlow computes with oneDNN, in a process that runs `code` with these arguments."""
-    ask = "from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())"
-    clean = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
-    call = [sys.executable, "-c", f"{code}; {ask}", *arguments]
-    return subprocess.check_output(call, env=clean, cwd=runs.ROOT / "benchmarks", text=True)
-
-
-def test_the_project_computes_with_onednn_and_its_rival_as_tensorflow_likes():
-    assert onednn("--how", "project") == "True\n"
-    assert onednn("--how", "plain") == onednn(code="import tensorflow")

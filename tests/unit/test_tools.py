@@ -4,33 +4,40 @@ from datetime import datetime
 import keras
 import numpy as np
 import pytest
-from conftest import OF_KIND
+from conftest import OF_KIND, build, fitted
 from PIL import Image
 
-from fmnist_keras import evaluation, models, predict, runs, training
+from fmnist_keras import evaluation, predict, runs, training
 from fmnist_keras.tools import explorer, export, photos
 from fmnist_keras.tools.predict import as_images, load_model
+
+
+def as_bytes(images):
+    return np.round(images[..., 0] * 255).astype("uint8")
 
 
 @pytest.fixture
 def trained(tiny, reports, sample, images):
     """Runs of a classifier and of an autoencoder, saved as their notebooks do, untrained."""
-    params = tiny("model_8", encoder_from=None)
-    classifier = models.classifier(runs.load_encoder(params), None)
-    parts = models.encoder(64, 0.2), models.decoder(64, 0.2, "kernel_size")
+    made = [tiny("model_8", encoder_from=None), tiny("model_1", upsampling="kernel_size")]
     columns = ("loss", "val_loss", "accuracy", "val_accuracy")
-    history = training.History({name: [1.0] for name in columns}, 1, False, 0.1)
-    made = (("classifier", params, classifier), ("autoencoder", tiny("model_1"), models.autoencoder(*parts)))
-    for kind, values, model in made:
-        figures = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")}
-        figures |= OF_KIND[kind] | {"confusion": np.eye(10, dtype=int).tolist()}
-        runs.finish(runs.start(values), kind, values, model, history, sample, figures)
+    history = fitted(1, **{name: [1.0] for name in columns})
+    for values in made:
+        results = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")}
+        results |= OF_KIND[values.kind] | {"predictions": sample.y_val}
+        if values.kind == "classifier":
+            results |= {"confusion": np.eye(10, dtype=int)}
+        run, model = runs.start(values), build(values)
+        if values.kind == "classifier":
+            classifier = model
+            run.load_encoder()
+        run.finish(model, history, sample, **results)
     return classifier
 
 
 def test_predict_gives_labels_and_probabilities_for_every_form_of_image(trained, sample):
     run = runs.run_dir("test", "model_8", 0)
-    raw = sample.x_val[:20]
+    raw = as_bytes(sample.x_val[:20])
     labels, probabilities = predict(raw, run)
     assert (labels.shape, probabilities.shape, probabilities.dtype) == ((20,), (20, 10), np.float32)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
@@ -187,7 +194,9 @@ def picture(pixels, format="PNG", mode="L"):
 @pytest.mark.parametrize(("format", "mode"), [("PNG", "L"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "RGB")])
 @pytest.mark.parametrize("light", [True, False], ids=["light background", "dark background"])
 def test_a_picture_of_any_size_becomes_what_the_data_set_would_have_made_of_it(sample, format, mode, light):
-    original = sample.x_val[1]  # a pullover, 28 pixels tall and somewhat narrower
+    original = np.round(sample.x_val[1, ..., 0] * 255).astype(
+        "uint8"
+    )  # a pullover, 28 pixels tall and somewhat narrower
     large = np.full((500, 700), 0, np.uint8)
     large[90:426, 150:486] = original.repeat(12, 0).repeat(12, 1)
     made = photos.to_image(picture(255 - large if light else large, format, mode))
@@ -200,7 +209,7 @@ def test_a_picture_of_any_size_becomes_what_the_data_set_would_have_made_of_it(s
 
 def test_a_picture_is_read_as_a_viewer_would_show_it(sample):
     """Upright as the camera says, with all 16 bits, without the ink of a printer, and the wall behind it."""
-    original = sample.x_val[1]
+    original = as_bytes(sample.x_val[1])
     large = np.pad(original.repeat(12, 0).repeat(12, 1), 90)
     upright, exif = Image.fromarray(255 - large), Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise

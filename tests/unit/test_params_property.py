@@ -9,11 +9,11 @@ import re
 
 import numpy as np
 import yaml
-from conftest import compile_model
+from conftest import build, compile_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fmnist_keras import data, models, params, training
+from fmnist_keras import data, params, training
 
 KINDS = {"autoencoder": "model_1", "classifier": "model_5"}
 BASES = {
@@ -82,21 +82,14 @@ def files(draw):
     return {name: value for name, value in (BASES[kind] | changes).items() if name not in dropped}
 
 
-def step(kind, values):
+def step(values):
     """The loss of the first batch, as the notebook of this kind would compute it."""
-    values = {"epsilon": None} | values
-    training.seed_everything(values["seed"])
-    images = data.to_float(SAMPLE.x_train)[: values["batch_size"]]
-    encoder = models.encoder(values["latent_dim"], values["dropout"])
-    if kind == "autoencoder":
-        decoder = models.decoder(values["latent_dim"], values["dropout"], values["upsampling"])
-        model, targets = models.autoencoder(encoder, decoder), images
-    else:
-        model = models.classifier(encoder, values["final_activation"], values["train_encoder"])
-        targets = SAMPLE.y_train[: values["batch_size"]]
+    training.seed_everything(values.seed)
+    model, images = build(values), SAMPLE.x_train[: values.batch_size]
+    targets = images if values.kind == "autoencoder" else SAMPLE.y_train[: values.batch_size]
     compile_model(model, values)
     model.run_eagerly = True
-    training.callbacks(values)
+    training.callbacks(values.patience, values.min_delta)
     return model.train_on_batch(images, targets, return_dict=True)["loss"]
 
 
@@ -117,8 +110,7 @@ def write(folder, values):
 @settled(60)
 @given(values=good_files())
 def test_what_is_within_the_limits_is_accepted_and_trains_a_step(tmp_path, values):
-    kind, checked = params.load(write(tmp_path, values))
-    assert np.isfinite(step(kind, checked))
+    assert np.isfinite(step(params.load(write(tmp_path, values))))
 
 
 @settled(200)
@@ -126,7 +118,7 @@ def test_what_is_within_the_limits_is_accepted_and_trains_a_step(tmp_path, value
 def test_what_is_accepted_trains_a_step_and_what_is_rejected_is_named(tmp_path, values):
     path = write(tmp_path, values)
     try:
-        kind, checked = params.load(path)
+        checked = params.load(path)
     except params.ParamsError as error:
         message = str(error)
         assert message.isprintable(), "one line, and nothing that moves the cursor"
@@ -136,4 +128,4 @@ def test_what_is_accepted_trains_a_step_and_what_is_rejected_is_named(tmp_path, 
         ours = {str(name) for name in values} | {params.short(name) for name in values}
         assert any(field == name.split(": ")[0] for name in fields | ours)
     else:
-        assert np.isfinite(step(kind, checked))
+        assert np.isfinite(step(checked))

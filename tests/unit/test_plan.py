@@ -18,11 +18,12 @@ def finished(reports):
     """Makes a run look finished, as its notebook would have left it."""
 
     def finish(model, seed=0, encoder="AE", weights=True, **changes):
-        kind, values = experiments.for_run(model, "sample", seed)
+        values = experiments.for_run(model, "sample", seed)
+        kind = values.kind
         folder = runs.run_dir("sample", model, seed)
         folder.mkdir(parents=True, exist_ok=True)
         metrics = LANDED[kind] | {"model": model, "seed": seed, "suite": "sample", "encoder_sha256": encoder}
-        metrics["params"] = values | {"deterministic": False, "limit": None} | changes
+        metrics["params"] = values.as_dict() | changes
         if kind == "classifier":
             metrics["started_from_sha256"] = encoder
         elif weights:

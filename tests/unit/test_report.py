@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from fmnist_keras import runs
+from fmnist_keras import params, runs
 from fmnist_keras.params import ROOT
 from fmnist_keras.report import display, paper, statistics, suite, tables, text
 
@@ -214,12 +214,12 @@ def test_landed_claims_are_what_the_landed_runs_give_and_change_with_them(report
 def test_landed_runs_are_the_paper_s_in_full():
     """What stands in reports/paper was made from all images with the parameters of params/*.yaml."""
     from fmnist_keras import data
-    from fmnist_keras.workflow import experiments, plan
+    from fmnist_keras.workflow import experiments
 
     landed = [m for m in runs.read_suite("paper")]
     for m in landed:
-        _, values = experiments.for_run(m["model"], "paper", m["seed"])
-        assert plan._given(m["params"]) == plan._given(values)
+        values = experiments.for_run(m["model"], "paper", m["seed"])
+        assert params.Params(**m["params"]) == values
         assert m["images"] == {"train": 60_000, "val": 10_000}
         assert m["data_sha256"] == data.SHA256["full"]
     assert {m["model"] for m in landed if m["seed"] == 0} >= {f"model_{i}" for i in range(1, 9)}

@@ -1,27 +1,27 @@
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import OF_KIND
+from conftest import OF_KIND, build, fitted
 
-from fmnist_keras import evaluation, models, runs, training
+from fmnist_keras import runs
 from fmnist_keras.tools import predict
 
-HISTORY = training.History({"loss": [0.3, 0.2], "val_loss": [0.4, 0.35]}, 2, False, 1.5)
+HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
 
 
-def write(params, sample, mark="0.35", kind="autoencoder"):
-    model = models.autoencoder(models.encoder(64, 0.2), models.decoder(64, 0.2, "output_padding"))
-    folder = runs.start(params)
-    errors = {"image_errors": evaluation.pack([float(mark)] * len(sample.x_val))}
-    figures = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND[kind] | errors
-    return runs.finish(folder, kind, params, model, HISTORY, sample, figures), model
+def write(params, sample, mark="0.35"):
+    run, model = runs.start(params), build(params)
+    errors = {"image_errors": np.full(len(sample.x_val), float(mark))}
+    results = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND["autoencoder"] | errors
+    return run.finish(model, HISTORY, sample, **results), model
 
 
 def test_a_run_s_folder_holds_what_design_section_5_says(tiny, reports, sample):
-    folder, model = write(tiny("model_1", seed=3), sample)
+    folder, model = write(tiny("model_1", seed=3, epochs=2), sample)
     assert folder == reports / "test" / "model_1" / "seed_3"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["schema_version"] == 2
@@ -177,9 +177,9 @@ def test_an_autoencoder_s_history_is_none_of_a_classifier(finished):
 
 
 def test_an_encoder_of_another_run_is_refused(finished, tiny, sample):
-    other, _ = write(tiny("model_1"), sample)
-    params = tiny("model_7", latent_dim=64)
-    assert runs.load_encoder(params).count_params() == 56_064
+    other, _ = write(tiny("model_4", seed=1), sample)
+    params = tiny("model_7")
+    assert runs.load_encoder(params).count_params() == 107_328
     (other / "encoder.keras").replace(finished / "encoder.keras")
     with pytest.raises(runs.RunError, match=r"encoder\.keras is not what its run left"):
         runs.load_encoder(params)
@@ -195,7 +195,7 @@ def test_a_keras_file_with_code_in_it_is_refused(finished, tiny, tmp_path):
         evil.save(finished / name)
     touched.unlink(missing_ok=True)
     with pytest.raises(runs.RunError, match=r"encoder\.keras cannot be loaded: .*safe"):
-        runs.load_encoder(tiny("model_7", latent_dim=64))
+        runs.load_encoder(tiny("model_7"))
     with pytest.raises(ValueError, match="safe"):
         predict.load_model(finished)
     assert not touched.exists()
@@ -227,7 +227,7 @@ def test_a_relative_run_dir_stays_below_the_reports(tiny, reports):
 
 def test_a_suite_s_runs_come_in_natural_order(tiny, reports, sample):
     for model, seed in (("model_10", 0), ("model_2", 1), ("model_2", 0)):
-        write(tiny("model_1") | {"model": model, "seed": seed}, sample)
+        write(replace(tiny("model_1"), model=model, seed=seed), sample)
     found = [(m["model"], m["seed"]) for m in runs.read_suite("test")]
     assert found == [("model_2", 0), ("model_2", 1), ("model_10", 0)]
     assert list(runs.read_history(reports / "test" / "model_2" / "seed_0")) == ["loss", "val_loss"]

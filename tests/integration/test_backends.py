@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,11 @@ from fmnist_keras import training
 from fmnist_keras.tools import predict
 
 OTHERS = ("jax", "torch")
+TESTS = str(Path(__file__).parents[1])  # where conftest.py is
 TRAIN = """
 import sys
+from dataclasses import replace
+import conftest
 import keras
 import numpy as np
 import fmnist_keras as fk
@@ -24,30 +28,21 @@ from fmnist_keras.workflow import experiments
 
 backend, model, folder = sys.argv[1:]
 assert keras.backend.backend() == backend
-kind, params = experiments.for_run(model, "sample", 0)
-params |= {"batch_size": 64, "epochs": 1, "encoder_from": None, "dtype_policy": None, "deterministic": False}
-fk.training.prepare(params)
+params = replace(experiments.for_run(model, "sample", 0), batch_size=64, epochs=1)
+fk.training.seed_everything(0)
 dataset = fk.data.load("sample", limit=128)
-x_train, x_val = dataset.x_train, fk.data.to_float(dataset.x_val)
-encoder = fk.models.encoder(params["latent_dim"], params["dropout"])
-if kind == "autoencoder":
-    decoder = fk.models.decoder(params["latent_dim"], params["dropout"], params["upsampling"])
-    made, targets, val = fk.models.autoencoder(encoder, decoder), x_train, x_val
-else:
-    made = fk.models.classifier(encoder, params["final_activation"], params["train_encoder"])
-    targets, val = dataset.y_train, dataset.y_val
-loss = "mean_squared_error" if kind == "autoencoder" else keras.losses.SparseCategoricalCrossentropy(True)
-made.compile(fk.training.optimizer(params), loss, **fk.training.compile_options())
+x_train, x_val, made = dataset.x_train, dataset.x_val, conftest.build(params)
+targets, val = dataset.y_train, dataset.y_val
+if params.kind == "autoencoder":
+    targets, val = x_train, x_val
+conftest.compile_model(made, params)
 before = [weight.copy() for weight in made.get_weights()]
-history = fk.training.fit(made, x_train, targets, (x_val, val), params)  # two steps of 64
+conftest.fit(made, x_train, targets, (x_val, val), params)  # two steps of 64
 assert all(np.abs(old - new).max() > 0 for old, new in zip(before, made.get_weights()))
 assert fk.training.evaluate(made, x_val, val)["loss"] > 0
 made.save(f"{folder}/model.keras")
 np.save(f"{folder}/outputs.npy", made.predict(x_val, verbose=0))
 print("device:", fk.runs.device())
-fk.training.accelerator = lambda: "what a GPU is told"
-made.compile(fk.training.optimizer(params), loss, **fk.training.compile_options())
-fk.training.fit(made, x_train, targets, (x_val, val), params)
 """
 
 
@@ -57,7 +52,7 @@ def test_a_model_trained_on_another_backend_gives_the_same_numbers_here(backend,
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed here: make backends")
     command = [sys.executable, "-c", TRAIN, backend, model, str(tmp_path)]
-    clean = os.environ | {"KERAS_BACKEND": backend}
+    clean = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join([TESTS, *sys.path])}
     result = subprocess.run(command, env=clean, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "device: " in result.stdout

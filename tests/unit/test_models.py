@@ -1,3 +1,4 @@
+import conftest
 import keras
 import numpy as np
 import pytest
@@ -9,12 +10,7 @@ DECODER = "Dense ReLU Dropout Reshape Conv2DTranspose ReLU Dropout Conv2DTranspo
 
 
 def build(name):
-    kind, values = params.load_all()[name]
-    encoder = models.encoder(values["latent_dim"], values["dropout"])
-    if kind == "classifier":
-        return models.classifier(encoder, values["final_activation"], values["train_encoder"])
-    decoder = models.decoder(values["latent_dim"], values["dropout"], values["upsampling"])
-    return models.autoencoder(encoder, decoder)
+    return conftest.build(params.load_all()[name])
 
 
 def names(model):
@@ -101,7 +97,7 @@ def test_the_constant_pixels_share_13_values(images):
 
 
 def test_no_output_with_these_stripes_gets_below_the_floor():
-    sample, groups = data.to_float(data.load("sample").x_val), evaluation.stripe_groups()
+    sample, groups = data.load("sample").x_val, evaluation.stripe_groups()
     best = sample.copy()  # all else perfect, and for each group the best that one value can do
     for number in range(13):
         best[:, groups == number] = sample[:, groups == number].mean()
@@ -115,7 +111,7 @@ def test_the_floor_on_the_paper_s_validation_images():
         dataset = data.load("full")
     except data.DataError:
         pytest.skip("the full data set is not on this machine")
-    floor = evaluation.constant_floor(data.to_float(dataset.x_val), evaluation.stripe_groups())
+    floor = evaluation.constant_floor(dataset.x_val, evaluation.stripe_groups())
     assert floor >= 0.0138  # DESIGN, section 3
 
 

@@ -97,10 +97,9 @@ def test_a_run_that_fails_keeps_the_earlier_result_and_is_named_in_the_report(co
     before = results(copy)
     path = copy / "notebooks" / "classifier.ipynb"
     good = path.read_text()
-    broken = good.replace(
-        "history = fk.training.fit(", "raise OSError('on purpose')\\nhistory = fk.training.fit("
-    )
-    path.write_text(broken)
+    fit = "history = classifier.fit("
+    assert fit in good
+    path.write_text(good.replace(fit, f"raise OSError('on purpose')\\n{fit}"))
     output = engine(copy, "suite=sample", "models=model_8", "force=1", check=False)
     path.write_text(good)
     assert output.returncode != 0
@@ -110,7 +109,7 @@ def test_a_run_that_fails_keeps_the_earlier_result_and_is_named_in_the_report(co
     assert (folder / "model_8" / "seed_0.failed.ipynb").is_file()
     assert "Failed:</strong> model_8, seed_0" in (folder / "index.html").read_text()
     assert [p.name for p in (folder / "model_8").iterdir() if p.name.startswith(".")] == []
-    assert params.load_all(copy / "params")["model_8"][1]["encoder_from"] == "model_4"
+    assert params.load_all(copy / "params")["model_8"].encoder_from == "model_4"
 
 
 def test_the_longest_way_to_the_report_comes_first(copy):

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -33,12 +34,12 @@ def test_the_eight_files_are_cuadros_1_and_2():
     found = params.load_all()
     assert list(found) == [f"model_{i}" for i in range(1, 9)]
     for name, theirs in paper.HYPERPARAMETERS.items():
-        kind, ours = found[name]
-        assert {field: ours[field] for field in theirs} == theirs
-        assert kind == ("classifier" if "encoder_from" in theirs else "autoencoder")
-        assert ours.get("epsilon") == (1e-8 if theirs["optimizer"] == "adam" else None)
-    assert [v["upsampling"] for _, v in list(found.values())[:4]] == ["output_padding"] * 3 + ["kernel_size"]
-    assert [v["train_encoder"] for _, v in list(found.values())[4:]] == [True, True, True, False]
+        ours = found[name]
+        assert {field: getattr(ours, field) for field in theirs} == theirs
+        assert ours.kind == ("classifier" if "encoder_from" in theirs else "autoencoder")
+        assert ours.epsilon == (1e-8 if theirs["optimizer"] == "adam" else None)
+    assert [v.upsampling for v in list(found.values())[:4]] == ["output_padding"] * 3 + ["kernel_size"]
+    assert [v.train_encoder for v in list(found.values())[4:]] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -159,9 +160,9 @@ def test_autoencoders_cannot_stand_in_a_circle(folder):
 
 def test_a_ninth_model_is_one_file(folder):
     text = changed((params.PARAMS_DIR / "model_3.yaml").read_text(), optimizer="adam")
-    kind, values = params.load_all(folder("model_9", text))["model_9"]
-    assert kind == "autoencoder"
-    assert values["epsilon"] == 1e-8  # the paper's, also where the file leaves it out
+    values = params.load_all(folder("model_9", text))["model_9"]
+    assert values.kind == "autoencoder"
+    assert values.epsilon == 1e-8  # the paper's, also where the file leaves it out
 
 
 def test_natural_order():
@@ -174,10 +175,10 @@ def test_natural_order():
 
 
 def test_a_run_is_the_model_s_file_then_the_suite_s():
-    _, full = experiments.for_run("model_2", "paper", 3)
-    _, small = experiments.for_run("model_2", "sample", 0)
-    assert (full["data"], full["epochs"], full["seed"], full["suite"]) == ("full", 40, 3, "paper")
-    assert (small["data"], small["latent_dim"], small["suite"]) == ("sample", 256, "sample")
+    full = experiments.for_run("model_2", "paper", 3)
+    small = experiments.for_run("model_2", "sample", 0)
+    assert (full.data, full.epochs, full.seed, full.suite) == ("full", 40, 3, "paper")
+    assert (small.data, small.latent_dim, small.suite) == ("sample", 256, "sample")
     with pytest.raises(params.ParamsError, match="did you mean sample"):
         experiments.for_run("model_2", "sampel", 0)
     with pytest.raises(params.ParamsError, match="did you mean model_2"):
@@ -212,19 +213,51 @@ def test_a_suite_names_no_run(tmp_path, monkeypatch, line):
 
 def namespace(text, injected=""):
     names = params.fields("autoencoder")
-    values = (
-        dict.fromkeys(names)
-        | {"suite": "scratch", "deterministic": False, "tsne": False}
-        | yaml.safe_load(text)
-    )
+    values = dict.fromkeys(names) | {"suite": "scratch", "deterministic": False, "tsne": False}
+    values |= yaml.safe_load(text)
     exec(injected, values)
     return values | {"In": ["", "model = 1", injected], "x_train": object(), "epochs_of_mine": 3}
 
 
 def test_a_notebook_s_own_names_are_not_taken_for_parameters():
     checked = params.check(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"), "autoencoder")
-    assert checked["latent_dim"] == 32
-    assert "x_train" not in checked
+    assert checked == replace(params.load(params.PARAMS_DIR / "model_1.yaml"), latent_dim=32)
+
+
+def test_what_a_notebook_does_not_say_is_the_default():
+    values = yaml.safe_load(GOOD) | {"In": [""]}
+    checked = params.check(values, "autoencoder")
+    found = checked.suite, checked.limit, checked.tsne, checked.dtype_policy
+    assert found == ("scratch", None, False, None)
+
+
+def test_what_papermill_passes_must_be_in_effect():
+    """A parameters cell that has lost its tag stands after papermill's and wins."""
+    lost = namespace(GOOD, "# Parameters\nlatent_dim = 7\nepochs = 40\n") | {"latent_dim": 64}
+    with pytest.raises(params.ParamsError, match="latent_dim: 7 was passed, and a later cell sets 64; .*tag"):
+        params.check(lost, "autoencoder")
+    absent = namespace(GOOD, "# Parameters\nrun_dir = 'here'\n") | {"run_dir": None}
+    with pytest.raises(params.ParamsError, match="run_dir: 'here' was passed, and a later cell sets None"):
+        params.check(absent, "autoencoder")
+
+
+@pytest.mark.parametrize(
+    ("passed", "field", "value"),
+    [
+        ("tsne = 'true'", "tsne", True),
+        ("tsne = 'False'", "tsne", False),
+        ("limit = 'null'", "limit", None),
+        ("limit = 'None'", "limit", None),
+        ("dtype_policy = 'null'", "dtype_policy", None),
+    ],
+)
+def test_papermill_s_words_for_true_false_and_none(passed, field, value):
+    assert getattr(params.check(namespace(GOOD, f"# Parameters\n{passed}\n"), "autoencoder"), field) is value
+
+
+def test_a_word_that_a_field_does_not_take_stays_text():
+    with pytest.raises(params.ParamsError, match="latent_dim: 'true' is not allowed"):
+        params.check(namespace(GOOD, "# Parameters\nlatent_dim = 'true'\n"), "autoencoder")
 
 
 def test_a_name_that_papermill_sets_and_no_notebook_knows_is_an_error():
@@ -246,18 +279,17 @@ def ablation(tmp_path):
 
 
 def test_an_ablation_is_its_base_with_one_thing_changed(ablation):
-    kind, values = ablation("model: odd\nbase: model_8\ntrain_encoder: true\n")["odd"]
-    _, base = params.load_all()["model_8"]
-    assert kind == "classifier"
-    assert values == base | {"model": "odd", "train_encoder": True}
-    _, values = ablation("model: odd\nbase: model_3\noptimizer: adam\n")["odd"]
-    assert (values["learning_rate"], values["epsilon"]) == (0.01, 1e-8)
+    values = ablation("model: odd\nbase: model_8\ntrain_encoder: true\n")["odd"]
+    base = params.load_all()["model_8"]
+    assert values == replace(base, model="odd", train_encoder=True)
+    values = ablation("model: odd\nbase: model_3\noptimizer: adam\n")["odd"]
+    assert (values.learning_rate, values.epsilon) == (0.01, 1e-8)
 
 
 def test_the_ablations_of_the_repository_are_runs_like_any_other():
     found = experiments.ablations(params.load_all())
     assert {"model_3_adam", "model_4_output_padding", "model_8_unfrozen", "model_7_no_relu"} <= set(found)
-    assert experiments.for_run("model_3_adam", "paper", 2)[1]["optimizer"] == "adam"
+    assert experiments.for_run("model_3_adam", "paper", 2).optimizer == "adam"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ import pytest
 
 from fmnist_keras import runs
 
-pytestmark = pytest.mark.slow
-
 # mistake: (module, what stands there, what is put in its place, the test that must fail)
 MISTAKES = {
     "a dropped dropout": (
@@ -87,7 +85,7 @@ def failures(root, tests):
 
 
 def test_without_a_mistake_they_all_pass(copy_with):
-    tests = [f"tests/{mistake[-1]}" for mistake in MISTAKES.values()]
+    tests = [f"tests/unit/{mistake[-1]}" for mistake in MISTAKES.values()]
     failed, output = failures(copy_with(), [*tests, f"notebooks/{NBVAL}"])
     assert not failed, output
     assert " passed" in output
@@ -95,7 +93,7 @@ def test_without_a_mistake_they_all_pass(copy_with):
 
 def test_each_mistake_is_caught(copy_with):
     def caught(mistake):
-        test = f"tests/{MISTAKES[mistake][-1]}"
+        test = f"tests/unit/{MISTAKES[mistake][-1]}"
         notebook = [f"notebooks/{NBVAL}"] if mistake in SEEN_BY_NBVAL else []
         failed, output = failures(copy_with(mistake), [test, *notebook])
         assert test in failed, output

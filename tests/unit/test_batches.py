@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from fmnist_keras import data, training
+from fmnist_keras import training
 
 
 def under_jax(*arguments, **options):
@@ -25,23 +25,20 @@ def epoch(made):
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_images_become_floats_in_their_batch_and_their_order_is_kept(make, sample):
-    images, labels = sample.x_val[:100], sample.y_val[:100]
-    found = epoch(make(images, labels, 32, shuffle=False))
-    assert [len(x) for x, _ in found] == [32, 32, 32, 4]
-    assert {x.dtype.name for x, _ in found} == {"float32"}
-    made = np.concatenate([x for x, _ in found])
-    np.testing.assert_allclose(made, data.to_float(images), rtol=1e-6)  # XLA's division: the last bit
+def test_order_is_kept_and_the_last_batch_is_smaller(make, sample, images):
+    labels = sample.y_val[:100]
+    found = epoch(make(images[:100], labels, 32, shuffle=False))
+    assert [(len(x), x.dtype.name) for x, _ in found] == [(n, "float32") for n in (32, 32, 32, 4)]
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in found]), images[:100])
     np.testing.assert_array_equal(np.concatenate([y for _, y in found]), labels)
 
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("other", [lambda x: x, np.copy])
-def test_an_autoencoder_s_targets_are_its_images(make, other, sample, images):
-    for given in (sample.x_val[:50], images[:50]):  # uint8 and float32
-        found = epoch(make(given, other(given), 50, shuffle=False))
-        np.testing.assert_allclose(found[0][0], images[:50], rtol=1e-6)
-        np.testing.assert_allclose(found[0][1], images[:50], rtol=1e-6)
+def test_an_autoencoder_s_targets_are_its_images(make, other, images):
+    ((found, targets),) = epoch(make(images[:50], other(images[:50]), 50, shuffle=False))
+    np.testing.assert_array_equal(found, images[:50])
+    np.testing.assert_array_equal(targets, images[:50])
 
 
 @pytest.mark.parametrize("make", MAKERS)

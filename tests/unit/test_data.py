@@ -8,8 +8,8 @@ from fmnist_keras import data
 
 
 def test_sample_is_the_start_of_the_real_files(sample):
-    assert (sample.x_train.shape, sample.x_train.dtype) == ((6000, 28, 28), np.uint8)
-    assert (sample.x_val.shape, sample.y_val.shape) == ((1000, 28, 28), (1000,))
+    assert (sample.x_train.shape, sample.x_train.dtype) == ((6000, 28, 28, 1), np.float32)
+    assert (sample.x_val.shape, sample.y_val.shape) == ((1000, 28, 28, 1), (1000,))
     assert sample.x_test is None
     assert sample.y_train[:10].tolist() == [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]  # as printed in many tutorials
     assert set(sample.y_val) == set(range(10))
@@ -24,11 +24,24 @@ def test_the_sample_readme_prints_the_class_counts(sample):
 
 
 def test_to_float_scales_and_adds_the_channel(sample):
-    images = data.to_float(sample.x_train[:100])
-    assert (images.shape, images.dtype) == ((100, 28, 28, 1), np.float32)
-    assert images.min() == 0
-    assert images.max() == 1
-    np.testing.assert_array_equal(np.round(images[..., 0] * 255), sample.x_train[:100])
+    raw = np.arange(256, dtype="uint8").repeat(784).reshape(256, 28, 28)
+    images = data.to_float(raw)
+    assert (images.shape, images.dtype) == ((256, 28, 28, 1), np.float32)
+    assert (images.min(), images.max()) == (0, 1)
+    np.testing.assert_array_equal(np.round(images[..., 0] * 255), raw)
+    assert data.to_float(images) is images
+    assert (sample.x_train.min(), sample.x_train.max()) == (0, 1)
+
+
+def test_a_data_set_is_one_short_line(sample):
+    assert repr(sample) == (
+        "Dataset(x_train (6000, 28, 28, 1) float32, x_val (1000, 28, 28, 1) float32, labels beside each; "
+        f"from the {sample.source})"
+    )
+
+
+def test_one_example_of_each_class_is_the_first():
+    assert data.one_per_class(np.array([1, 0, 1, 2, 0])).tolist() == [1, 0, 3]
 
 
 def test_holdout_keeps_the_test_images_apart_and_every_class_in_proportion():
@@ -69,7 +82,7 @@ def test_uncompressed_files_do_as_well(folder, sample):
     path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
     path.unlink()
     arrays = data.read_folder(folder, data.SHA256["sample"])
-    np.testing.assert_array_equal(arrays[data.FILES[0]], sample.x_train)
+    np.testing.assert_array_equal(data.to_float(arrays[data.FILES[0]]), sample.x_train)
 
 
 def test_a_flipped_bit_is_named_with_the_hash_it_should_have(folder):
@@ -149,7 +162,7 @@ def test_when_all_sources_fail_one_error_names_them_and_the_mend(nowhere):
     places = ["FMNIST_DATA_DIR", str(nowhere / "nothing"), str(data.cache_dir()), "Keras' download"]
     for place in (*places, "apt-get download", "apt-get install dataset-fashion-mnist", "no network"):
         assert place in message
-    assert data.load("sample").x_train.shape == (6000, 28, 28)
+    assert data.load("sample").x_train.shape == (6000, 28, 28, 1)
 
 
 def test_a_bad_file_in_the_cache_is_fetched_again_once(nowhere, monkeypatch):

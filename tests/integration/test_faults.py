@@ -19,8 +19,6 @@ from conftest import engine, engine_call
 
 from fmnist_keras import data
 
-pytestmark = pytest.mark.slow
-
 MODELS = "models=model_3 model_4"
 EPOCH = r"faults {model} seed 0  epoch \d"
 
