@@ -175,7 +175,7 @@ def load(data_set, protocol):
 
 def main():
     """Train the models named on the command line, one after another."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("models", nargs="+")
     parser.add_argument("--suite", default="sample", help="a file of params/suites (default: sample)")
     parser.add_argument("--epochs", type=int, help="instead of the suite's")
