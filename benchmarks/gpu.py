@@ -60,7 +60,7 @@ def keras_ways(given):
     import keras_script
     from keras_script import fk, keras
 
-    from fmnist_keras.speed import batches as of_arrays
+    from fmnist_keras.internals import batches as of_arrays
 
     class Clock(keras.callbacks.Callback):
         """The time of each epoch, with all that the callbacks before it do."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fmnist_keras import data, params, runs
+from fmnist_keras.internals import sources
 from fmnist_keras.runs import integrity
 from fmnist_keras.tools.predict import as_images
 from fmnist_keras.workflow import execute, plan
@@ -144,11 +145,11 @@ def test_a_pixel_that_is_too_large_is_shown_as_what_it_is():
 
 
 def test_a_file_that_a_browser_unpacked_under_its_name_is_taken(tmp_path):
-    for name in data.FILES:
-        content = gzip.decompress((data.SAMPLE_DIR / f"{name}.gz").read_bytes())
+    for name in sources.FILES:
+        content = gzip.decompress((sources.SAMPLE_DIR / f"{name}.gz").read_bytes())
         (tmp_path / f"{name}.gz").write_bytes(content)
-    arrays = data.read_folder(tmp_path, data.SHA256["sample"])
-    assert arrays[data.FILES[0]].shape == (6000, 28, 28)
+    arrays = sources.read_folder(tmp_path, data.SHA256["sample"])
+    assert arrays[sources.FILES[0]].shape == (6000, 28, 28)
 
 
 def published(folder, text):

@@ -6,6 +6,7 @@ import pytest
 
 from fmnist_keras import __main__ as main
 from fmnist_keras import data
+from fmnist_keras.internals import sources
 from fmnist_keras.workflow import execute, signals
 
 
@@ -77,7 +78,7 @@ def test_errors_are_one_sentence_and_exit_status_1(monkeypatch, tmp_path):
 
 
 def test_data_says_where_it_was_found_and_what_it_is(monkeypatch, capsys):
-    sample = data.read_folder(data.SAMPLE_DIR, data.SHA256["sample"])
+    sample = sources.read_folder(sources.SAMPLE_DIR, data.SHA256["sample"])
     monkeypatch.setattr(data, "find", lambda name: ("the Keras cache, /somewhere", sample))
     main.main(["data"])
     output = capsys.readouterr().out
