@@ -39,7 +39,8 @@ help:  ## this list
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the PATH; install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # it says why
 	@echo "Installing requirements.txt into $(VENV) (a minute or two) ..."
 	@$(PY) -m pip install --quiet -r requirements.txt
 	@touch $@
@@ -69,6 +70,7 @@ lab: $(VENV)/installed  ## JupyterLab on explore.ipynb and the other notebooks
 
 notebooks: $(VENV)/installed  ## run the committed notebooks again with their defaults, in place
 	@$(KERNEL_ENV) $(PY) -m jupyter nbconvert --to notebook --inplace --execute \
+		--ExecutePreprocessor.kernel_manager_class=fmnist_keras.workflow.kernel.InterpreterKernel \
 		--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 readme: $(VENV)/installed  ## cuadro III in README.md, from reports/paper

@@ -365,7 +365,7 @@ SECTIONS = dict(zip("123456789", (throughput, suite, paper, floor, growth, again
 
 def main():
     """Measure the sections asked for, then write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--sections", nargs="*", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--repeats", type=int, default=3, help="of each measurement (default: 3)")
     parser.add_argument("--quick", action="store_true", help="tiny, to try the bench")
@@ -378,7 +378,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(options, Path(folder))
         for name in options.sections:
-            print(f"section {name}: {SECTIONS[name].__doc__.splitlines()[0].split(': ', 1)[1]}", flush=True)
+            print(f"section {name}: {SECTIONS[name].__name__}", flush=True)
             start = time.perf_counter()
             found = SECTIONS[name](bench)
             about = {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": where, "quick": bench.quick}

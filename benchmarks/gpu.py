@@ -69,7 +69,7 @@ def merge(path, into):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", type=Path, default=Path("gpu.json"), help="written (default: gpu.json)")
     parser.add_argument("--merge", type=Path, help="put this file into reports/bench.json, measure nothing")
     parser.add_argument("--epochs", type=int, default=3, help="of each repetition; the first is left out")

@@ -170,7 +170,7 @@ def profile(name, images, own_layers):
 
 def main():
     """Profile the models named on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("models", nargs="+")
     parser.add_argument("--images", type=int, default=6000, help="of the sample's (default: all 6,000)")
     parser.add_argument("--keras", action="store_true", help="Keras' own layers in place of the project's")

@@ -15,7 +15,7 @@ load = functools.cache(data.load)  # read once for all models of a call
 
 def arguments(description):
     """The parser of what both scripts take."""
-    parser = argparse.ArgumentParser(description=description.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
     parser.add_argument("models", nargs="+")
     parser.add_argument("--suite", default="sample", help="a file of params/suites (default: sample)")
     parser.add_argument("--epochs", type=int, help="instead of the suite's")

@@ -35,6 +35,7 @@ SHA256 = {
 FILES = tuple(SHA256["full"])
 SAMPLE_DIR = Path(__file__).parent / "sample"
 DISTRIBUTION_DIR = Path("/usr/share/datasets/fashion-mnist")  # Debian's and Ubuntu's package
+GZIP = b"\x1f\x8b"  # how a gzip file begins; an IDX file begins with two zeros
 PACKAGE = "dataset-fashion-mnist"
 HOLDOUT = 5_000  # images of the training set that validate under `protocol: holdout`
 HOLDOUT_SEED = 0  # fixed, so that every model and seed is judged on the same images
@@ -131,7 +132,7 @@ def find(data="full"):
     """
     if data == "sample":
         return f"embedded sample, {SAMPLE_DIR}", read_folder(SAMPLE_DIR, SHA256["sample"])
-    chosen = os.environ.get("FMNIST_DATA_DIR")
+    chosen = os.path.expanduser(os.environ.get("FMNIST_DATA_DIR", ""))
     if chosen:  # what a person chose is used or refused, never replaced behind their back
         try:
             return f"FMNIST_DATA_DIR, {chosen}", read_folder(Path(chosen), SHA256["full"])
@@ -163,7 +164,7 @@ def find(data="full"):
 
 
 def read_folder(folder, sha256):
-    """Read and verify the four files, gzipped or not, of one folder.
+    """Read and verify the four files of one folder, gzipped or not; browsers unpack one under its .gz name.
 
     Args:
         folder: a `pathlib.Path`.
@@ -181,7 +182,8 @@ def read_folder(folder, sha256):
         if path is None:
             raise DataError(f"{folder / name}.gz is missing")
         try:
-            content = gzip.decompress(path.read_bytes()) if path.suffix else path.read_bytes()
+            content = path.read_bytes()
+            content = gzip.decompress(content) if content.startswith(GZIP) else content
         except (OSError, EOFError, ValueError, zlib.error) as error:
             reason = f"is not a complete gzip file ({error})"
             raise DataError(f"{path} {reason}; expected SHA-256 {sha256[name]} inside") from error
@@ -196,8 +198,8 @@ def read_folder(folder, sha256):
 
 def cache_dir():
     """The folder in which Keras' own loader keeps Fashion-MNIST."""
-    home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
-    return Path(home) / "datasets" / "fashion-mnist"
+    home = os.environ.get("KERAS_HOME") or "~/.keras"
+    return Path(home).expanduser() / "datasets" / "fashion-mnist"
 
 
 def _download_with_keras():

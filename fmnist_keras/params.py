@@ -23,6 +23,7 @@ BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
 MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
 LINES = "lines of the form `field: value`"
 ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # of a model or a suite, as schema.yaml has it
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
 
 
@@ -241,11 +242,28 @@ def load_all(folder=None):
     Raises:
         ParamsError: a file is wrong, or an `encoder_from` names no autoencoder of that latent_dim.
     """
-    paths = sorted(Path(folder or PARAMS_DIR).glob("*.yaml"), key=lambda path: natural(path.stem))
+    paths = files(folder or PARAMS_DIR)
     found = {path.stem: load(path) for path in paths}
     for path in paths:
         check_encoder(found[path.stem], found, where_is(path))
     return found
+
+
+def files(folder):
+    """The YAML files of a folder in natural order: a list of `Path`. What editors and systems hide is none.
+
+    Raises:
+        ParamsError: a file seems to be meant and would not be read, or its name is not that of a model.
+    """
+    seen = [path for path in Path(folder).glob("*") if not path.name.startswith(".")]
+    found = [path for path in seen if re.search(r"\.ya?ml(\.txt)?$", path.name, re.IGNORECASE)]
+    for path in found:
+        if path.suffix != ".yaml" or not re.fullmatch(NAME, path.stem):
+            allowed = "allowed: a name of letters, digits, _ and -, then .yaml"
+            raise ParamsError(
+                f"{where_is(path)}: the file's name is not allowed; {allowed}; or delete the file"
+            )
+    return sorted(found, key=lambda path: natural(path.stem))
 
 
 def check_encoder(params, found, where):
@@ -270,8 +288,8 @@ def natural(name):
 
 def names():
     """The names of all models and ablations in `params`, in natural order; their files are not read."""
-    files = [*PARAMS_DIR.glob("*.yaml"), *(PARAMS_DIR / "ablations").glob("*.yaml")]
-    return sorted((path.stem for path in files), key=natural)
+    found = [*files(PARAMS_DIR), *files(PARAMS_DIR / "ablations")]
+    return sorted((path.stem for path in found), key=natural)
 
 
 def check(namespace, kind):

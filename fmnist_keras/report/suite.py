@@ -53,7 +53,7 @@ def with_ablations(suite):
 def ablation_bases():
     """Dict of an ablation's name to (the model that it starts from, the field that it changes)."""
     found = {}
-    for path in sorted((params.PARAMS_DIR / "ablations").glob("*.yaml")):
+    for path in params.files(params.PARAMS_DIR / "ablations"):
         values = params.read_yaml(path)
         found[path.stem] = values["base"], next(name for name in values if name not in ("model", "base"))
     return found

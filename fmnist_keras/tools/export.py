@@ -1,5 +1,6 @@
 """Export a trained model to other formats, checked against the original, with a model card."""
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -39,7 +40,8 @@ def export(run, format, folder):
             f"{format} is written by TensorFlow and not by {backend}: give the same command with "
             "KERAS_BACKEND=tensorflow, which reads the models of all backends"
         )
-    model, metrics, folder = load_model(run), runs.read(Path(run)), Path(folder)
+    model, metrics = load_model(run), runs.read(Path(run))
+    folder = Path(os.path.expanduser(folder))
     name = metrics["model"] + {"keras": ".keras", "saved_model": "", "onnx": ".onnx"}[format]
     place = folder / name
     if place.is_dir() and not (place / "saved_model.pb").is_file():

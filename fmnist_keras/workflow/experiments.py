@@ -1,13 +1,12 @@
 """The parameters of a run: those of a model or an ablation, and what its suite changes in them."""
 
-from pathlib import Path
-
 from ..params import (
     PARAMS_DIR,
     ParamsError,
     check_backend,
     check_encoder,
     did_you_mean,
+    files,
     load_all,
     read_yaml,
     short,
@@ -30,7 +29,7 @@ def ablations(found, folder=None):
         ParamsError: a file is wrong, changes more or less than one thing, or has the name of a model.
     """
     made = {}
-    for path in sorted(Path(folder or PARAMS_DIR / "ablations").glob("*.yaml")):
+    for path in files(folder or PARAMS_DIR / "ablations"):
         where, change = where_is(path), read_yaml(path)
         base = change.pop("base", None)
         if not isinstance(base, str) or base not in found:
@@ -69,7 +68,7 @@ def for_run(name, suite, seed, found=None):
         found = found | ablations(found)
     if name not in found:
         raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, found)}")
-    suites = sorted(path.stem for path in (PARAMS_DIR / "suites").glob("*.yaml"))
+    suites = [path.stem for path in files(PARAMS_DIR / "suites")]
     if suite not in suites:
         raise ParamsError(f"suite: {suite!r} is not in params/suites; {did_you_mean(suite, suites)}")
     path = PARAMS_DIR / "suites" / f"{suite}.yaml"

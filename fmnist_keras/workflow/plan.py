@@ -9,6 +9,8 @@ from .. import params, runs
 from ..runs import locks
 from . import experiments
 
+YES, NO = ("1", "yes", "true", "on", "y"), ("0", "no", "false", "off", "n")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -79,8 +81,21 @@ def from_config(config, force=False):
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
         force=force,
-        ablations=bool(config.get("ablations")),
+        ablations=yes_or_no(config, "ablations"),
     )
+
+
+def yes_or_no(config, name):
+    """What a word in Snakemake's config means; nothing is no.
+
+    Raises:
+        params.ParamsError: it is neither a word for yes nor one for no.
+    """
+    word = str(config.get(name) or "no")  # Snakemake may have read it as YAML does
+    if word.lower() not in YES + NO:
+        allowed = f"allowed: {', '.join(YES + NO)}"
+        raise params.ParamsError(f"{name.upper()}: {word!r} is not allowed; {allowed}")
+    return word.lower() in YES
 
 
 def markers(plan):

@@ -1,5 +1,6 @@
 import json
 import shutil
+import time
 from dataclasses import replace
 
 import keras
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import OF_KIND, build, fitted
 
-from fmnist_keras import runs
+from fmnist_keras import plots, runs
 from fmnist_keras.tools import predict
 
 HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
@@ -52,6 +53,26 @@ def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, m
     for seconds in (10, 5):
         folder, _ = write(tiny("model_1"), sample)
         assert runs.read(folder)["seconds"]["total"] == seconds
+
+
+def test_cells_run_again_in_the_same_kernel_make_a_new_attempt(tiny, reports, sample):
+    """A figure cell after the last one still shows; `fit` and what follows it, run again, replace the run."""
+    run = runs.start(tiny("model_1"))
+    model, results = build(run.params), {"train": {"loss": 0.1}, "val": {"loss": 0.1}}
+    results |= OF_KIND["autoencoder"]
+
+    def finish(*names):
+        history = fitted(loss=[0.1], val_loss=[0.1], best_epoch=1)
+        history.began = time.perf_counter()
+        for name in names:
+            run.show(name, plots.examples(sample.x_val[:3], sample.y_val[:3]))
+        folder = run.finish(model, history, sample, **results)
+        return sorted(path.name for path in (folder / "figures").iterdir())
+
+    assert finish("first", "second") == ["first.png", "second.png"]
+    assert run.show("first", plots.examples(sample.x_val[:2], sample.y_val[:2])).alt.startswith("2 images")
+    assert finish("second") == ["second.png"]  # what is older than this fit shows another model
+    assert [path.name for path in run.folder.parent.iterdir()] == ["seed_0"]
 
 
 def test_a_run_that_dies_on_the_way_leaves_the_earlier_one_whole(tiny, reports, sample, monkeypatch):
