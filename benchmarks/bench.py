@@ -28,7 +28,7 @@ COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = tuple(f"model_{number}" for number in range(1, 9))
 MEASURED = ("model_1", "model_4", "model_5", "model_8")  # sections 1 and 8
 LIKE = {"model_2": "model_1", "model_3": "model_1", "model_6": "model_5", "model_7": "model_5"}
-TRIED = ("model_1", "model_4")  # section 7: a batch of 100 and one of 1,000
+SETTINGS_MODELS = ("model_1", "model_4")  # section 7: a batch of 100 and one of 1,000
 ONE_THREAD = ("model_1", "model_5")  # section 9
 QUICK = ("model_4", "model_8")
 FEWER = 2  # repetitions at most of what takes minutes, or differs little from one to the next
@@ -279,7 +279,7 @@ def growth(bench):
     return bench.rounds({"runs": runs} | once, 1)
 
 
-def again(bench):
+def second_call(bench):
     """Section 6: the engine's second call, with nothing to do, after a touch, and after an edit."""
     reports = bench.folder / "sample"
     path = bench.root / "params" / "model_8.yaml"
@@ -304,10 +304,10 @@ def again(bench):
     return bench.rounds({"nothing": lambda: call(set()), "touched": touched, "edited": edited}, FEWER)
 
 
-def tried(bench):
+def settings(bench):
     """Section 7: settings that make training faster, each taken back, against all of them."""
     images = 500 if bench.quick else 6_000
-    command = [HERE / "keras_script.py", *(QUICK if bench.quick else TRIED), "--how", "project"]
+    command = [HERE / "keras_script.py", *(QUICK if bench.quick else SETTINGS_MODELS), "--how", "project"]
     command += ["--suite", "sample", "--val-limit", "100", "--epochs", "2", "--limit", images]
 
     def way(*options, kept=MALLOC, **env):
@@ -360,7 +360,9 @@ def one_thread(bench):
     return {"epochs": epochs, "seconds": bench.rounds(ways, FEWER)}
 
 
-SECTIONS = dict(zip("123456789", (throughput, suite, paper, floor, growth, again, tried, step, one_thread)))
+SECTIONS = dict(
+    zip("123456789", (throughput, suite, paper, floor, growth, second_call, settings, step, one_thread))
+)
 
 
 def main():

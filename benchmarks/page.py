@@ -108,7 +108,7 @@ def suite(sections):
     return {"table": frame, "times": times}
 
 
-def not_fit(sections):
+def outside_fit(sections):
     """Seconds of each run outside `fit`, by model: medians on the sample, paper, and the share of paper."""
     frame = pd.DataFrame()
     if "2" in sections:
@@ -123,7 +123,7 @@ def not_fit(sections):
     return frame
 
 
-def shares(sections):
+def overhead(sections):
     """Section 3."""
     runs = {"paper": list(sections["3"]["runs"]["project"][0]["models"].values())}
     if "2" in sections:
@@ -135,7 +135,7 @@ def shares(sections):
         .fillna(0)
         .sort_values("paper", ascending=False)
     )
-    by, largest = not_fit(sections).dropna(subset="paper"), frame.index[0]
+    by, largest = outside_fit(sections).dropna(subset="paper"), frame.index[0]
     frame.loc["**all that is not `fit`**"] = by[list(runs)].median()
     models = pd.DataFrame({"not `fit`": by["paper"].map("{:.1f} s".format)})
     models["share"] = by["share"].map("{:.1%}".format)
@@ -212,12 +212,12 @@ def growth(sections):
     return {"table": pd.DataFrame(rows).T, "bent": bent, "images": int(last), "memory": memory}
 
 
-def again(sections):
+def second_call(sections):
     """Section 6."""
     return {way: median(sections["6"][way]) for way in ("nothing", "touched", "edited")}
 
 
-def tried(sections):
+def settings(sections):
     """Section 7."""
     rates = medians(sections["7"]["rates"])
     own = rates.iloc[:, 0]
@@ -245,7 +245,7 @@ def step(sections):
     return {"table": shown, "rates": rates, "product": best, "slower": slower}
 
 
-def one_thread(sections):
+def one_thread_ratios(sections):
     """Section 9: median seconds of `fit`, plain Keras' and the notebook's, and their ratio, by model."""
     seconds = sections["9"]["seconds"]
     models = list(dict.fromkeys(way.split()[0] for way in seconds))
@@ -255,9 +255,9 @@ def one_thread(sections):
     return frame.assign(ratio=frame["plain"] / frame["notebook"])
 
 
-def alternating(sections):
+def one_thread(sections):
     """Section 9."""
-    frame, seconds = one_thread(sections), sections["9"]["seconds"]
+    frame, seconds = one_thread_ratios(sections), sections["9"]["seconds"]
     each = {m: np.divide(*(seconds[f"{m} {how}"] for how in ("plain", "notebook"))) for m in frame.index}
     shown = frame[["plain", "notebook"]].map("{:.1f} s".format)
     shown.columns = ["plain Keras", "the notebook"]
@@ -315,11 +315,11 @@ def targets(sections):
         yield below(what, minutes, 35, "{:.0f} min")
     if "9" in sections:
         what = "plain Keras' `fit` on one thread takes at least 1.8 times as long"
-        yield lowest(what, one_thread(sections)["ratio"], 1.8)
+        yield lowest(what, one_thread_ratios(sections)["ratio"], 1.8)
     figures = reached(sections).filter(FLOOR_MODELS)
     if len(figures):
         yield lowest("a step reaches at least 30% of the rate of a matrix product", figures, 0.3, ".0%")
-    outside = not_fit(sections)
+    outside = outside_fit(sections)
     if "3" in sections:
         yield below("less than 10% of any paper run is not `fit`", outside["share"].max(), 0.1, "{:.1%}")
     if "2" in sections:
@@ -327,7 +327,9 @@ def targets(sections):
         yield below(what, outside["sample"].max(), 6.5, "{:.1f} s")
     if "6" in sections:
         for way, name in (("nothing", "nothing to do"), ("touched", "one params file touched")):
-            yield below(f"a second call takes less than 10 s: {name}", again(sections)[way], 10, "{:.1f} s")
+            yield below(
+                f"a second call takes less than 10 s: {name}", second_call(sections)[way], 10, "{:.1f} s"
+            )
     if "3" in sections:
         runs = sections["3"]["runs"]["project"][0]["models"].values()
         memory = max(run["memory"] for run in runs) / 1024
@@ -369,7 +371,9 @@ def table(frame, corner):
     )
 
 
-MAKERS = dict(zip(SECTIONS, (throughput, suite, shares, floor, growth, again, tried, step, alternating, gpu)))
+MAKERS = dict(
+    zip(SECTIONS, (throughput, suite, overhead, floor, growth, second_call, settings, step, one_thread, gpu))
+)
 
 
 def markdown(results):
