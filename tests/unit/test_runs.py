@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 from dataclasses import replace
 
@@ -111,9 +112,21 @@ def test_a_truncated_or_foreign_metrics_file_is_no_result(reports, content):
     assert runs.read_suite("test") == []
 
 
+@pytest.fixture(scope="module")
+def kept(tiny, sample, tmp_path_factory):
+    """A reports folder with a run of model 4, written once."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPORTS_DIR", str(folder))
+        write(tiny("model_4"), sample)
+    return folder
+
+
 @pytest.fixture
-def finished(tiny, reports, sample):
-    return write(tiny("model_4"), sample)[0]
+def finished(kept, reports):
+    """The folder of that run, in reports of the test's own."""
+    shutil.copytree(kept, reports, dirs_exist_ok=True)
+    return runs.run_dir("test", "model_4", 0)
 
 
 def cut(path):
