@@ -21,6 +21,8 @@ def page(notebook, path, title, home=None):
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
     content = nbformat.read(notebook, 4)
+    if home is None:
+        _gather_code(content.cells)
     prose = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
     exporter = HTMLExporter(
         template_name="template",
@@ -38,3 +40,15 @@ def page(notebook, path, title, home=None):
     # Not HTMLExporter's own method: it parses the whole page again, for images that have no alt text.
     body, _ = TemplateExporter.from_notebook_node(exporter, content, resources)
     path.write_text(body, encoding="utf-8")
+
+
+def _gather_code(cells):
+    """Move the code of each section of a front page to its end: to the last cell before the next heading."""
+    code = []
+    for cell, after in zip(cells, [*cells[1:], None]):
+        if cell.cell_type == "code":
+            code.append(cell.source)
+            cell.metadata.hidden = True
+        if code and (after is None or after.source.startswith("## ")):
+            cell.metadata.section_code = "\n\n".join(code)
+            code = []
