@@ -12,39 +12,34 @@ SHADES = {claims.HOLDS: GREEN, claims.FAILS: RED, claims.OPEN: GREY, claims.MISS
 
 
 def cuadro_3(cells):
-    """Our runs less the paper's number, a cell a row: dots are seeds, the line is where one more would lie.
+    """Our runs less the paper's number, a cell a row: dots are seeds, the bar is where one more would lie.
 
     Args:
         cells: see `tables.cuadro_3`.
     """
-    agree = int(sum(cell is True for cell in cells["agrees"]))
-    known = int(sum(cell is not None for cell in cells["agrees"]))
-    mean = ", ".join(
+    told = ", ".join(
         f"{cell.model} {cell.number} {tables.shown(cell.paper, cell.number)} and "
-        f"{tables.shown(cell.mean, cell.number)}"
+        f"{tables.shown(cell.mean, cell.number)}, agrees: {tables.AGREES[cell.agrees]}"
         for cell in cells.itertuples()
     )
-    alt = f"Cuadro III, the paper's number and our mean: {mean}. "
-    alt += f"{agree} of {known} agree." if known else "One seed: no intervals."
-    rows = cells.groupby("model", sort=False).ngroups * 2
-    figure, axes = new_figure(alt, 1, 2, (9.2, 0.36 * rows + 1.2), sharey=False)
-    for axis, quantity, unit in zip(axes, ("loss", "accuracy"), ("nats", "percentage points")):
+    size = 9.2, 0.16 * len(cells) + 1.1
+    figure, axes = new_figure(
+        f"Cuadro III, the paper's number and our mean: {told}.", 1, 2, size, sharey=True
+    )
+    for axis, quantity, scale, unit in zip(axes, ("loss", "accuracy"), (1, 100), ("nats", "points")):
         mine = cells[cells["number"].str.endswith(quantity)]
-        scale = 100 if quantity == "accuracy" else 1
         for y, cell in enumerate(mine.itertuples()):
-            shade = {True: GREEN, False: RED, None: GREY}[cell.agrees]
-            off = scale * (np.array([cell.low, cell.high, cell.mean]) - cell.paper)
-            axis.plot(off[:2], [y, y], color=shade, linewidth=5, alpha=0.35, solid_capstyle="butt")
-            axis.plot(
-                scale * (np.array(cell.ours) - cell.paper), [y] * cell.seeds, ".", color=shade, alpha=0.6
+            low, high, mean, *ours = scale * (
+                np.array([cell.low, cell.high, cell.mean, *cell.ours]) - cell.paper
             )
-            axis.plot(off[2], y, "|", color=shade, markersize=13, markeredgewidth=2)
-            axis.plot(0, y, "D", color="black", markersize=5)
-        axis.axvline(0, color="black", linewidth=0.8)
-        part = [f"{cell.model}, {cell.number.split()[0]}" for cell in mine.itertuples()]
-        axis.set_yticks(range(len(mine)), part)
-        axis.invert_yaxis()
+            drawn = {"color": {True: GREEN, False: RED, None: GREY}[cell.agrees]}
+            axis.plot([low, high], [y, y], linewidth=6, alpha=0.35, solid_capstyle="butt", **drawn)
+            axis.plot(ours, [y] * len(ours), ".", alpha=0.6, **drawn)
+            axis.plot(mean, y, "|", markersize=13, markeredgewidth=2, **drawn)
+        axis.plot([0] * len(mine), range(len(mine)), "D-", color="black", markersize=5, linewidth=0.8)
         axis.set(xlabel=f"our {quantity} less the paper's, {unit}")
+    axes[0].set_yticks(range(len(mine)), [f"{c.model}, {c.number.split()[0]}" for c in mine.itertuples()])
+    axes[0].invert_yaxis()
     sns.despine(figure)
     return figure
 
@@ -57,56 +52,39 @@ def forest(rows):
     Args:
         rows: see `claims.judge`.
     """
-    parts = [(row, part) for row in rows for part in row["estimands"]]
+    parts = [(row["claim"], part) for row in rows for part in row["estimands"]]
     told = "; ".join(f"{row['claim']} {row['statement']}: {row['verdict']}" for row in rows)
-    figure, axes = new_figure(f"Verdicts. {told}.", len(parts), 1, (9.6, 0.56 * len(parts)))
-    for axis, (row, part) in zip(axes, parts):
-        one = claims.deciding(part["comparisons"])
-        shade, first = SHADES[part["verdict"]], part is row["estimands"][0]
-        drawn = [n for c in part["comparisons"] for n in [c.get("estimate")] if n is not None]
-        drawn += [one[name] for name in ("low", "high") if name in one]
-        bounds = [bound for bound in part["region"] if bound is not None]
-        least, most = min(drawn + bounds), max(drawn + bounds)
-        room = 0.12 * (most - least or 1)
-        low, high = (
-            edge if bound is None else bound
-            for edge, bound in zip((least - room, most + room), part["region"])
-        )
-        axis.axvspan(low, high, color=GREEN, alpha=0.15, linewidth=0)
-        axis.plot(
-            drawn[: len(part["comparisons"])], [0] * len(drawn[: len(part["comparisons"])]), "|", color="0.6"
-        )
-        if "low" in one:
-            axis.plot([one["low"], one["high"]], [0, 0], color=shade, linewidth=2.5)
-        if "estimate" in one:
-            face = shade if "low" in one else "white"
-            axis.plot(one["estimate"], 0, "o", color=shade, markerfacecolor=face, clip_on=False)
-        axis.set(xlim=(least - room, most + room), ylim=(-1, 1))
-        axis.set_yticks([0], [f"{part['what']}, {part['unit']}"], fontsize=9)
-        axis.tick_params(axis="x", labelsize=7, pad=1, length=2)
-        axis.tick_params(axis="y", length=0, pad=38)
-        axis.xaxis.set_major_locator(MaxNLocator(5))
-        if first:
-            axis.text(
-                -0.01,
-                0,
-                row["claim"],
-                transform=axis.get_yaxis_transform(),
-                ha="right",
-                va="center",
-                weight="bold",
-            )
-        axis.text(
-            1.01,
-            0,
-            part["verdict"],
-            transform=axis.get_yaxis_transform(),
-            va="center",
-            color=shade,
-            fontsize=9,
-        )
-    sns.despine(figure, left=True)
+    figure, axes = new_figure(f"Verdicts. {told}.", size=(7.2, 0.6 * len(parts)))
+    for y, (number, part) in enumerate(parts):
+        _estimand(axes, y, part)
+        axes.text(0, y - 0.23, f"{number} {part['verdict']}: {part['what']}", size=8.5)
+    axes.set(xlim=(0, 1), ylim=(len(parts) - 0.4, -0.7))
+    axes.set_axis_off()
     return figure
+
+
+def _estimand(axes, y, part):
+    """Draw one estimand at a height, on a scale of its own from 0 to 1."""
+    one, region, shade = claims.deciding(part["comparisons"]), part["region"], SHADES[part["verdict"]]
+    marks = [c["estimate"] for c in part["comparisons"] if "estimate" in c]
+    interval = [one["low"], one["high"]] if "low" in one else []
+    every = [*marks, *interval, *(bound for bound in region if bound is not None)]
+    least, span = min(every), 1.2 * (max(every) - min(every) or 1)
+
+    def at(values):
+        return (np.asarray(values, float) - least) / span + 1 / 12
+
+    low, high = (edge if bound is None else at(bound) for edge, bound in zip((0, 1), region))
+    axes.fill_between([low, high], y - 0.17, y + 0.17, color=GREEN, alpha=0.15, linewidth=0)
+    axes.plot(at(marks), [y] * len(marks), "|", color="0.6")
+    axes.plot(at(interval), [y] * len(interval), color=shade, linewidth=3)
+    if marks:
+        axes.plot(at(one["estimate"]), y, "o", color=shade, markerfacecolor=shade if interval else "white")
+    axes.plot([0, 1], [y + 0.17, y + 0.17], color="black", linewidth=0.8)
+    for tick in MaxNLocator(6).tick_values(least - span / 12, least + span * 11 / 12):
+        if 0 <= at(tick) <= 1:
+            axes.text(at(tick), y + 0.2, f"{tick:g}", size=7, ha="center", va="top")
+    axes.text(1.01, y + 0.2, part["unit"], size=7, va="top")
 
 
 def curves(histories, name, ylabel, title):

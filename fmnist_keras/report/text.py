@@ -219,3 +219,12 @@ def stopped(cells):
 def verdict_style(suite):
     """The classes of a table of verdicts: on all suites but `paper` an exercise, and not in colour."""
     return "stack" if suite == "paper" else "stack exercise"
+
+
+def evidence(suite):
+    """Where it stands how often intervals and verdicts are right, linked where it is there. Markdown."""
+    beside = (runs.suite_dir(suite).parent / "coverage.md").is_file()
+    where = "[coverage.md](../coverage.md)" if beside else "`reports/coverage.md`"
+    return (
+        f"How often these intervals hold the truth, and how often a verdict is wrong, was simulated: {where}."
+    )

@@ -80,12 +80,13 @@ def test_equivalence_is_two_one_sided_tests():
     assert statistics.difference(values * 50, -0.01, 0.01).p_inside > 0.05  # not told apart is not alike
 
 
-def test_a_share_s_interval_and_tests_are_exact():
-    found = statistics.share(np.ones((6, 1)))
-    assert (found.mean, found.high) == (1, 1)
-    assert found.low == pytest.approx(0.025 ** (1 / 6))
-    assert found.p_inside == pytest.approx(0.5**6)
-    assert statistics.share(np.zeros((6, 1))).p_outside == pytest.approx(0.5**6)
+@pytest.mark.parametrize("count", [0, 2, 6])
+def test_a_share_s_interval_and_tests_are_scipy_s_exact_ones(count):
+    found = statistics.share(np.arange(6)[:, None] < count)
+    bounds = stats.binomtest(count, 6).proportion_ci()
+    assert (found.mean, found.low, found.high) == pytest.approx((count / 6, *bounds))
+    sides = [stats.binomtest(count, 6, 0.5, side).pvalue for side in ("greater", "less")]
+    assert (found.p_inside, found.p_outside) == pytest.approx(sides)
 
 
 def test_another_run_agrees_where_the_prediction_interval_holds_it_and_is_narrow():

@@ -32,7 +32,7 @@ for (const table of document.querySelectorAll("table.stack")) {
     [...row.cells].forEach((cell, i) => { cell.dataset.name = names[i]; });
 }
 
-// Tables that sort by a column and show the rows that hold some words.
+// Tables that sort by a column, and show the rows that hold what is typed.
 for (const table of document.querySelectorAll("table.sortable")) {
   const rows = [...table.tBodies[0].rows];
   const value = (row, i) => {
@@ -44,8 +44,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const shown = create("span", {className: "shown"});
   shown.setAttribute("role", "status");
   const filter = () => {
-    const words = input.value.toLowerCase().split(/\s+/);
-    for (const row of rows) row.hidden = !words.every(word => row.textContent.toLowerCase().includes(word));
+    const sought = input.value.trim().toLowerCase();
+    for (const row of rows) row.hidden = ![...row.cells].some(cell => cell.textContent.toLowerCase().includes(sought));
     shown.textContent = ` ${rows.filter(row => !row.hidden).length} of ${rows.length} rows`;
   };
   input.addEventListener("input", filter);
