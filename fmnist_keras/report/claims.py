@@ -68,27 +68,24 @@ def _column(values):
     return np.array(values, float)[:, None]
 
 
+def _of_each(value, unit="% of runs", estimate=statistics.share):
+    """The measure of something that is one number a run."""
+    return Measure(lambda runs: _column([value(run) for run in runs]), unit, estimate)
+
+
 MEASURES = {
     "error": Measure(_errors, "times"),
     "accuracy": Measure(_right, "points"),
     "recall": Measure(_taken, "points"),
-    "error in the stripes": Measure(
-        lambda runs: _column([np.log(run["stripes"]["mse_inside"]) for run in runs]), "times"
+    "error in the stripes": _of_each(
+        lambda run: np.log(run["stripes"]["mse_inside"]), "times", statistics.difference
     ),
-    "epochs saved": Measure(
-        lambda runs: _column([1 - run["epochs_run"] / run["params"]["epochs"] for run in runs]), "%"
+    "epochs saved": _of_each(
+        lambda run: 1 - run["epochs_run"] / run["params"]["epochs"], "%", statistics.difference
     ),
-    "stops early": Measure(
-        lambda runs: _column([run["stopped_early"] for run in runs]), "% of runs", statistics.share
-    ),
-    "runs to the end": Measure(
-        lambda runs: _column([not run["stopped_early"] for run in runs]), "% of runs", statistics.share
-    ),
-    "best epoch is the last": Measure(
-        lambda runs: _column([run["best_epoch"] == run["epochs_run"] for run in runs]),
-        "% of runs",
-        statistics.share,
-    ),
+    "stops early": _of_each(lambda run: run["stopped_early"]),
+    "runs to the end": _of_each(lambda run: not run["stopped_early"]),
+    "best epoch is the last": _of_each(lambda run: run["best_epoch"] == run["epochs_run"]),
     "distance from cuadro III": Measure(_from_paper, "margins", statistics.agreement),
 }
 # How a unit's numbers are shown, and back: ratios are computed as logarithms, shares as parts of 1.

@@ -3,7 +3,7 @@
 import zlib
 from html import escape
 
-from ..runs.figures import show as figure
+from ..runs.figures import show
 
 __all__ = ("as_text", "figure", "saved_figure", "table")
 
@@ -11,6 +11,11 @@ __all__ = ("as_text", "figure", "saved_figure", "table")
 def as_text(words):
     """Escape text from files for Markdown, so that no HTML or Markdown in it takes effect."""
     return escape(words).translate({ord(mark): f"&#{ord(mark)};" for mark in "[]()*`$\\~|"})
+
+
+def figure(drawn):
+    """A `plots.Figure` as the report shows it: see `runs.figures.show`."""
+    return show(drawn)[0]
 
 
 def table(frame, index=True, kind="wide"):

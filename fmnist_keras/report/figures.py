@@ -4,13 +4,14 @@ import numpy as np
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from ..plots import PALETTE, colour, new_figure
+from ..plots import PALETTE, colour, in_house_style, new_figure
 from . import claims, tables
 
 GREEN, RED, GREY = PALETTE[2], PALETTE[3], "0.45"
 SHADES = {claims.HOLDS: GREEN, claims.FAILS: RED, claims.OPEN: GREY, claims.MISSING: GREY}
 
 
+@in_house_style
 def cuadro_3(cells):
     """Our runs less the paper's number, a cell a row: dots are seeds, the bar is where one more would lie.
 
@@ -44,6 +45,7 @@ def cuadro_3(cells):
     return figure
 
 
+@in_house_style
 def forest(rows):
     """Every estimand's estimate and interval on a scale of its own, the region where it holds shaded.
 
@@ -78,7 +80,7 @@ def _estimand(axes, y, part):
     axes.fill_between([low, high], y - 0.17, y + 0.17, color=GREEN, alpha=0.15, linewidth=0)
     axes.plot(at(marks), [y] * len(marks), "|", color="0.6")
     axes.plot(at(interval), [y] * len(interval), color=shade, linewidth=3)
-    if marks:
+    if "estimate" in one:
         axes.plot(at(one["estimate"]), y, "o", color=shade, markerfacecolor=shade if interval else "white")
     axes.plot([0, 1], [y + 0.17, y + 0.17], color="black", linewidth=0.8)
     for tick in MaxNLocator(6).tick_values(least - span / 12, least + span * 11 / 12):
@@ -87,6 +89,7 @@ def _estimand(axes, y, part):
     axes.text(1.01, y + 0.2, part["unit"], size=7, va="top")
 
 
+@in_house_style
 def curves(histories, name, ylabel, title):
     """One quantity by epoch: a model's median over its seeds, and between the least and the largest a band.
 

@@ -1,0 +1,192 @@
+"""The report and the explore notebook in real headless Chromium, with the network blocked."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+import nbformat
+import pytest
+from PIL import Image
+
+from fmnist_keras import plots
+from fmnist_keras.runs import figures
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+PAGES = ("index.html", "model_8/seed_0/notebook.html")
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=PAGES)
+def address(request, copy, first):
+    return (copy / "reports" / "sample" / request.param).as_uri()
+
+
+@pytest.fixture
+def page(browser, address):
+    """A page opened without a network; what it complained of is in `page.complaints`."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.route(lambda url: not url.startswith(("file:", "data:")), lambda route: route.abort())
+    tab = context.new_page()
+    tab.complaints = []
+    tab.on("console", lambda m: tab.complaints.append(m.text) if m.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: tab.complaints.append(str(error)))
+    tab.on("requestfailed", lambda request: tab.complaints.append(request.url))
+    tab.on("request", lambda r: tab.complaints.append(r.url) if r.url.startswith("http") else None)
+    tab.goto(address)
+    yield tab
+    context.close()
+
+
+def test_a_page_opens_offline_and_is_whole(page):
+    assert page.complaints == []
+    images = page.locator("img").all()
+    assert images
+    for image in images:
+        assert len(image.get_attribute("alt") or "") > 20
+        assert image.evaluate("i => i.complete && i.naturalWidth > 0")
+    assert all(svg.get_attribute("aria-label") for svg in page.locator("svg").all())
+    assert page.locator("h1").count() == 1
+
+
+def test_links_lead_somewhere(page):
+    links = page.eval_on_selector_all("a", "links => links.map(a => [a.getAttribute('href'), a.href])")
+    sections = [written[1:] for written, _ in links if written.startswith("#")]
+    assert len(sections) > 5
+    assert [i for i in sections if not page.evaluate("id => !!document.getElementById(id)", i)] == []
+    files = [whole for written, whole in links if not written.startswith("#")]
+    assert files
+    for link in files:
+        path = urllib.request.url2pathname(urllib.parse.urlparse(link).path)
+        assert link.startswith("file:")
+        assert os.path.exists(path), path
+
+
+def test_a_narrow_screen_scrolls_no_page_sideways_and_shrinks_no_figure_beyond_reading(page):
+    for width in (768, 375):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    widths = page.eval_on_selector_all(
+        "img", "all => all.map(i => [i.width, Number(i.getAttribute('width'))])"
+    )
+    assert widths
+    assert all(shown >= min(wanted, 560) for shown, wanted in widths)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
+def test_both_colour_schemes_are_accessible(page, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+    assert dark == (scheme == "dark")
+    page.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
+    found = Axe().run(page).response["violations"]
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert not serious, [(v["id"], v["nodes"][0]["html"], v["nodes"][0]["failureSummary"]) for v in serious]
+
+
+@pytest.fixture(scope="module")
+def lab(copy, first):
+    """JupyterLab on the notebooks, with the runs of the small copy; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [f"--port={port}", "--notebook-dir", str(copy / "notebooks")]
+    command += ["--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.news_url="]
+    clean = os.environ | {"REPORTS_DIR": str(copy / "reports")}
+    server = subprocess.Popen(command, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/api", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_jupyterlab_shows_a_chart_with_its_alt_text(browser, lab, copy):
+    history = {"loss": [2, 1], "val_loss": [2, 1]}
+    chart = figures.show(plots.curves(history, "loss", "mean squared error", 2, "model_1"))
+    output = nbformat.v4.new_output("display_data", {"text/html": chart.data})
+    cell = nbformat.v4.new_code_cell("chart", outputs=[output])  # as committed: JupyterLab does not trust it
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # or it asks which one
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
+    nbformat.write(notebook, copy / "notebooks" / "chart.ipynb")
+    tab = browser.new_page()
+    tab.goto(f"{lab}/lab/tree/chart.ipynb?reset")
+    image = tab.locator(".jp-OutputArea img")
+    image.wait_for(timeout=60_000)
+    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # a server with a kernel half started ends slowly
+    assert "mean squared error over 2 epochs" in image.get_attribute("alt")
+    assert image.evaluate("i => i.complete && i.naturalWidth > 0")
+    tab.close()
+
+
+@pytest.fixture(scope="module")
+def explored(browser, lab):
+    """The explore notebook in JupyterLab, all its cells run."""
+    tab = browser.new_page(viewport={"width": 1400, "height": 1400})
+    tab.goto(f"{lab}/lab/tree/explore.ipynb?reset")
+    tab.locator(".jp-NotebookPanel").first.wait_for(timeout=60_000)
+    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # the kernel is there
+    tab.get_by_role("menuitem", name="Run", exact=True).click()
+    tab.get_by_text("Run All Cells", exact=True).click()
+    tab.locator(".jp-OutputArea img.widget-image").nth(3).wait_for(timeout=120_000)
+    yield tab
+    tab.close()
+
+
+def test_a_latent_slider_changes_the_decoded_image(explored):
+    images = explored.locator(".jp-OutputArea img.widget-image")
+    assert explored.get_by_text("Ankle boot: mean squared error 0.").count() == 1
+    before = images.nth(3).get_attribute("src")
+    shown = images.nth(0).get_attribute("src")
+    handle = explored.locator(".widget-slider .noUi-handle").first
+    handle.focus()
+    for _ in range(30):
+        handle.press("PageUp")
+    explored.wait_for_function(
+        "before => document.querySelectorAll('.jp-OutputArea img.widget-image')[3].src !== before", arg=before
+    )
+    assert images.nth(0).get_attribute("src") == shown  # the original stays
+    assert "code" in explored.locator(".widget-slider").first.inner_text()
+
+
+def upload(tab, name, content):
+    with tab.expect_file_chooser() as chooser:
+        tab.locator(".widget-upload").click()
+    chooser.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
+
+
+def test_a_picture_of_one_s_own_is_shown_and_what_is_none_is_a_sentence(explored):
+    upload(explored, "page.png", b"<html>")
+    explored.get_by_text("this is not a PNG or JPEG").wait_for()
+    picture = io.BytesIO()
+    Image.linear_gradient("L").save(picture, "PNG")
+    upload(explored, "own.png", picture.getvalue())
+    explored.get_by_text("Your own picture: mean squared error 0.").wait_for()

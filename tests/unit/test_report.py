@@ -1,0 +1,298 @@
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+
+import nbformat
+import pytest
+
+from fmnist_keras import params, runs
+from fmnist_keras.params import ROOT
+from fmnist_keras.report import display, pages, paper, statistics, suite, tables, text
+
+
+def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
+    confusion = [[diagonal if row == column else 0 for column in range(10)] for row in range(10)]
+    params = {"data": "full", "protocol": "paper", "limit": None, "train_encoder": True}
+    params |= {"model": model, "epochs": 40, "seed": seed}
+    params |= paper.HYPERPARAMETERS.get(model, paper.HYPERPARAMETERS["model_5"])
+    return {
+        "schema_version": 2,
+        "model": model,
+        "kind": "classifier",
+        "seed": seed,
+        "suite": "paper",
+        "params": params,
+        "train": {"loss": loss, "accuracy": accuracy},
+        "val": {"loss": loss, "accuracy": accuracy},
+        "confusion": confusion,
+        "epochs_run": 20 + seed,
+        "best_epoch": 15,
+        "stopped_early": True,
+        "parameters": {"total": 56714, "trainable": 56714},
+        "images": {"train": 60000, "val": 10000},
+        "seconds": {"fit": 10.0, "total": 12.0},
+        "device": "CPU",
+        "backend": "tensorflow",
+        "versions": {"keras": "3"},
+        "data_sha256": {},
+        "encoder_sha256": "AE",
+        "started_from_sha256": "AE",
+    }
+
+
+def save(reports, m, rows=None):
+    folder = reports / "paper" / m["model"] / f"seed_{m['seed']}"
+    folder.mkdir(parents=True)
+    rows = rows or [f"{epoch},0.5,0.4,0.8,0.8" for epoch in range(1, m["epochs_run"] + 1)]
+    history = "\n".join(["epoch,loss,val_loss,accuracy,val_accuracy", *rows, ""]).encode()
+    (folder / "history.csv").write_bytes(history)
+    m = m | {"history_sha256": hashlib.sha256(history).hexdigest()}
+    (folder / "metrics.json").write_text(json.dumps(m))
+
+
+def seeds_of(model, losses, accuracy=0.9):
+    return {model: [metrics(model, seed, loss, accuracy) for seed, loss in enumerate(losses)]}
+
+
+def test_cuadro_3_agrees_where_the_paper_s_number_lies_in_the_prediction_interval():
+    cells = tables.cuadro_3(seeds_of("model_5", (0.27, 0.28, 0.29, 0.30))).set_index("number")
+    low, high = statistics.prediction_interval([0.27, 0.28, 0.29, 0.30])
+    assert cells.loc["val loss", ["paper", "low", "high"]].tolist() == [0.283, low, high]
+    assert cells["agrees"].tolist() == [
+        False,
+        True,
+        False,
+        True,
+    ]  # 0.236 lies outside; accuracies do not vary
+    words = tables.cuadro_3_in_words(cells.reset_index()).set_index("number")
+    assert words.loc["val loss", "one more run of ours"] == f"{low:.3f} to {high:.3f}"
+    shown = words.loc["val accuracy", ["paper", "ours, mean", "the paper's agrees"]]
+    assert shown.tolist() == ["90.0 %", "90.0 %", "yes"]
+
+
+def test_one_seed_gives_cuadro_3_no_interval():
+    cells = tables.cuadro_3(seeds_of("model_5", (0.29,)))
+    assert cells["agrees"].tolist() == [None] * 4
+    assert set(tables.cuadro_3_in_words(cells)["the paper's agrees"]) == {"not enough runs"}
+
+
+def test_ablations_that_stop_where_the_paper_stopped_stand_beside_their_model():
+    cells = tables.cuadro_3(seeds_of("model_5_epoch_15", (0.27, 0.28, 0.29, 0.30)))
+    assert cells["paper"].tolist() == list(paper.RESULTS["model_5"].values())
+    assert "agree in 2 of 4 numbers" in text.stopped(cells)
+    assert "need two seeds" in text.stopped(tables.cuadro_3(seeds_of("model_5", (0.3, 0.31))))
+
+
+def test_the_first_sentence_counts_verdicts_and_cells():
+    rows = [{"verdict": verdict} for verdict in ("holds", "holds", "does not hold", "undecided")]
+    cells = tables.cuadro_3(seeds_of("model_5", (0.27, 0.28, 0.29, 0.30)))
+    said = text.headline("paper", rows, cells)
+    assert "4 claims 2 hold, 1 do not hold, 1 are undecided; 2 of cuadro III's 4 numbers" in said
+    assert "an exercise" in text.headline("sample", rows, cells)
+    assert "no second run" in text.headline("paper", rows, tables.cuadro_3(seeds_of("model_5", (0.3,))))
+
+
+def test_several_seeds_become_a_mean_and_a_standard_deviation_and_thirty_a_range():
+    assert tables.spread([0.28, 0.30], 3) == "0.290 ± 0.014"
+    grouped = {"model_5": [metrics("model_5", seed) for seed in range(30)]}
+    assert tables.epochs(grouped).loc["model_5", "epochs run"] == "20 to 49, median 34.5"
+    assert tables.epochs(grouped).loc["model_5", "best epoch"] == "15"
+
+
+def test_a_ninth_model_stands_in_every_table_without_a_paper_s_number():
+    grouped = {"model_9": [metrics("model_9")]}
+    assert tables.cuadro_3(grouped).empty
+    assert tables.epochs(grouped).loc["model_9", "best epoch, paper"] == tables.MISSING
+    assert "model_9" in tables.hyperparameters(grouped)
+    assert "model_9" in tables.recalls(grouped)
+
+
+def test_runs_are_read_from_their_folders_and_grouped(reports):
+    for model, seed in (("model_6", 0), ("model_5", 1), ("model_5", 0)):
+        save(reports, metrics(model, seed))
+    grouped = suite.by_model("paper", "classifier")
+    assert {model: [m["seed"] for m in seeds] for model, seeds in grouped.items()} == {
+        "model_5": [0, 1],
+        "model_6": [0],
+    }
+    assert suite.by_model("paper", "autoencoder") == {}
+    assert len(suite.histories(grouped)["model_5"]) == 2
+    (reports / "paper" / "model_5" / "seed_1" / "notebook.html").touch()
+    page = display.table(tables.every_run(grouped), index=False).data
+    assert '<a href="model_5/seed_1/notebook.html">model_5, seed 1</a>' in page
+    assert ">model_5, seed 0</td>" in page  # its page is not there: no link that leads nowhere
+    assert tables.environments(grouped)[["runs", "models"]].to_numpy().tolist() == [[3, 2]]
+
+
+def test_the_opening_names_what_is_missing_and_what_failed(reports):
+    assert "has no runs yet" in text.introduction("paper", {})
+    save(reports, metrics("model_5"))
+    (reports / "paper" / "model_6").mkdir()
+    (reports / "paper" / "model_6" / "seed_0.failed.ipynb").touch()
+    said = text.introduction("paper", suite.by_model("paper", "classifier"))
+    assert "60,000 training and 10,000 validation" in said
+    assert "Failed:** model_6, seed_0" in said
+    assert "Still to run:** model_1, model_2" in said
+    assert "; seed 1 of 1 models; " in said
+    assert "the suite `holdout` of model_5, model_6" in said
+
+
+def test_what_comes_from_files_is_shown_as_text(reports):
+    run = metrics("model_5") | {"device": "<script>alert(1)</script>", "backend": "<b>", "folder": reports}
+    run["params"] |= {"dropout": "<script>"}
+    (reports / "paper" / "<script>").mkdir(parents=True)
+    (reports / "paper" / "<script>" / "seed_0.failed.ipynb").touch()
+    (reports / "paper" / "<script>" / "seed_1").mkdir()
+    grouped = {"model_5": [run]}
+    shown = [display.table(make(grouped)).data for make in (tables.environments, tables.hyperparameters)]
+    shown.append(display.table(tables.ablations(grouped, {"model_5": ("model_6", "dropout")})).data)
+    shown.append(text.introduction("paper", grouped))
+    for said in shown:
+        assert "&lt;script&gt;" in said
+        assert "<script>" not in said
+
+
+def test_a_table_without_a_row_is_a_sentence():
+    assert display.table(tables.holdout({}, {})).data == "<p>None in this suite.</p>"
+    assert display.table(tables.ablations({}, {})).data == "<p>None in this suite.</p>"
+
+
+def test_every_suite_but_the_paper_s_carries_a_banner():
+    assert text.banner("paper", "full", "paper") == ""
+    for arguments in (
+        ("sample", "sample", "paper"),
+        ("holdout", "full", "holdout"),
+        ("paper", "full", "paper", 50),
+    ):
+        assert "not the paper's runs" in text.banner(*arguments)
+
+
+def test_a_dead_class_is_warned_of():
+    m = metrics("model_5")
+    assert "recognises images of every class" in text.dead_classes({"model_5": [m]})
+    m["confusion"][6] = [100, *[0] * 9]
+    assert "**model_5**: Shirt, in 1 of 1 runs" in text.dead_classes({"model_5": [m]})
+    assert "never recognised: Shirt" in text.classes(m["confusion"])
+
+
+@pytest.mark.parametrize("name", sorted(paper.RESULTS))
+def test_the_paper_s_numbers_are_cuadro_3_s(name):
+    # As DESIGN, section 3, has them: train error, valid error, train accuracy, valid accuracy.
+    table = {
+        "model_5": (0.236, 0.283, 0.918, 0.900),
+        "model_6": (0.242, 0.290, 0.931, 0.904),
+        "model_7": (0.237, 0.285, 0.925, 0.902),
+        "model_8": (0.641, 0.657, 0.806, 0.793),
+    }
+    assert tuple(paper.RESULTS[name].values()) == table[name]
+
+
+def test_the_readme_s_table_is_the_landed_runs_own():
+    landed = tables.readme_table(suite.by_model("paper", "classifier"))
+    assert landed in (runs.ROOT / "README.md").read_text()  # else: make readme
+
+
+def test_landed_claims_are_what_the_landed_runs_give(reports):
+    """Judged again from copies of `metrics.json` and `history.csv` alone."""
+    landed = runs.ROOT / "reports" / "paper"
+    for path in landed.glob("*/seed_*/metrics.json"):
+        copy = reports / "paper" / path.relative_to(landed)
+        copy.parent.mkdir(parents=True)
+        shutil.copy(path, copy)
+        shutil.copy(path.with_name("history.csv"), copy.parent)
+    assert suite.judge("paper") == json.loads((landed / "claims.json").read_text())
+
+
+def test_landed_runs_are_the_paper_s_in_full():
+    """What stands in reports/paper was made from all images with the parameters of params/*.yaml."""
+    from fmnist_keras import data
+    from fmnist_keras.workflow import experiments
+
+    landed = [m for m in runs.read_suite("paper")]
+    for m in landed:
+        values = experiments.for_run(m["model"], "paper", m["seed"])
+        assert params.Params(**m["params"]) == values
+        assert m["images"] == {"train": 60_000, "val": 10_000}
+        assert m["data_sha256"] == data.SHA256["full"]
+    assert {m["model"] for m in landed if m["seed"] == 0} >= {f"model_{i}" for i in range(1, 9)}
+
+
+def test_neither_html_nor_markdown_comes_to_life_in_what_names_a_run(reports):
+    """A link in a folder's name, and in a value that a damaged file holds."""
+    save(reports, metrics("model_5") | {"seed": "[x](javascript:alert(1)) <script>"})
+    odd = reports / "paper" / "[x](javascript:alert(1))"
+    odd.mkdir()
+    (odd / "seed_0.failed.ipynb").touch()
+    said = text.introduction("paper", {})
+    assert "**Failed:** &#91;x&#93;&#40;javascript:alert&#40;1&#41;&#41;, seed_0" in said
+    assert "**Damaged, so left out:** model_5" in said
+    assert "](javascript" not in said
+    assert "<script" not in said
+
+
+def test_a_figure_that_is_missing_or_cut_off_is_named_in_its_place(reports):
+    run = metrics("model_5") | {"folder": reports}
+    shown = display.saved_figure(run, "reconstructions")
+    assert "model_5: figures/reconstructions.png cannot be shown" in shown.data
+    figures = reports / "figures"
+    figures.mkdir()
+    landed = runs.ROOT / "reports/paper/model_1/seed_0/figures/reconstructions.png"
+    for size in (0, 30, 300):
+        (figures / "reconstructions.png").write_bytes(landed.read_bytes()[:size])
+        assert "cannot be shown" in display.saved_figure(run, "reconstructions").data
+
+
+@pytest.mark.parametrize("content", [None, '{"64": 0.', "[1]", '{"64": "<script>"}'])
+def test_baselines_that_are_damaged_are_computed_again(reports, monkeypatch, content):
+    (reports / "sample").mkdir()
+    path = reports / "sample" / "baselines.json"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setattr("fmnist_keras.evaluation.pca_errors", lambda *arguments: {"64": 0.02})
+    run = metrics("model_1") | {
+        "params": {"latent_dim": 64, "data": "sample", "protocol": "paper", "limit": 10}
+    }
+    assert suite.baselines("sample", {"model_1": [run]}) == {"64": 0.02}
+    assert json.loads(path.read_text()) == {"64": 0.02}
+    assert sorted(file.name for file in path.parent.iterdir()) == ["baselines.json"]
+
+
+@pytest.mark.parametrize("name", ["paper", "holdout"])
+def test_landed_page_links_only_to_files_that_git_holds(name):
+    """A page made where more files lie than git holds would lead a reader of a fresh clone nowhere."""
+    listed = subprocess.run(["git", "ls-files", "reports"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    held = set(listed.stdout.split())
+    page = ROOT / "reports" / name / "index.html"
+    links = re.findall(r'href="([^"#:]+)"', page.read_text(encoding="utf-8"))
+    assert links or name != "paper"
+    assert [link for link in links if f"reports/{name}/{link}" not in held and "../" not in link] == []
+
+
+def test_a_run_s_page_has_its_results_right_below_its_title():
+    titles = [nbformat.v4.new_markdown_cell(text) for text in ("# Title\n\nWhat it is.", "## Training")]
+    cells = [nbformat.v4.new_code_cell(text, metadata={"tags": tags}) for text, tags in TAGGED]
+    found = [cell.source for cell in pages.results_first([titles[0], cells[0], titles[1], *cells[1:]])]
+    assert found == [
+        "# Title",
+        "verdict",
+        "curves",
+        "images",
+        "What it is.",
+        "parameters",
+        "## Training",
+        "fit",
+    ]
+    assert pages.results_first(titles) == titles
+
+
+TAGGED = [
+    ("parameters", ["parameters"]),
+    ("fit", ["fold"]),
+    ("curves", ["first"]),
+    ("verdict", ["verdict"]),
+    ("images", ["first"]),
+]
