@@ -137,7 +137,7 @@ def headline(suite, verdicts, cells):
     told = ", ".join(f"{counts[name]} {word}" for name, word in OUTCOMES.items() if counts[name])
     theirs = cells[~cells["model"].isin(tables.STOPPED)]
     agrees = theirs["agrees"].dropna().astype(bool)
-    text = f"of the paper's {len(verdicts)} claims {told}; "
+    text = f"of the paper's {len(verdicts)} claims, {told}; "
     text += (
         f"{agrees.sum()} of cuadro III's {len(agrees)} numbers are what one more run of ours could give."
         if len(agrees)
@@ -158,7 +158,7 @@ def introduction(suite, grouped):
         count, seeds = sum(map(len, grouped.values())), max(map(len, grouped.values()))
         lines.append(banner(suite, first["params"]["data"], first["params"]["protocol"]))
         lines.append(
-            f"{count} runs: {len(grouped)} models, up to {seeds} seeds each, {first['images']['train']:,} "
+            f"{count} runs of {len(grouped)} models, seeds: {seeds}; {first['images']['train']:,} "
             f"training and {first['images']['val']:,} validation images."
         )
     lines += [

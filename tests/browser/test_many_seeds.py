@@ -24,10 +24,7 @@ WORDS_BEFORE_A_PICTURE = """() => {
   return words.length;
 }"""
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium"),
-]
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
 
 
 @pytest.fixture(scope="module")
