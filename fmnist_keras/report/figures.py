@@ -12,11 +12,12 @@ SHADES = {claims.HOLDS: GREEN, claims.FAILS: RED, claims.OPEN: GREY, claims.MISS
 
 
 @in_house_style
-def cuadro_3(cells):
+def cuadro_3(cells, exercise=False):
     """Our runs less the paper's number, a cell a row: dots are seeds, the bar is where one more would lie.
 
     Args:
         cells: see `tables.cuadro_3`.
+        exercise: not the paper's runs, so that agreement is not in colour.
     """
     told = ", ".join(
         f"{cell.model} {cell.number} {tables.shown(cell.paper, cell.number)} and "
@@ -33,7 +34,7 @@ def cuadro_3(cells):
             low, high, mean, *ours = scale * (
                 np.array([cell.low, cell.high, cell.mean, *cell.ours]) - cell.paper
             )
-            drawn = {"color": {True: GREEN, False: RED, None: GREY}[cell.agrees]}
+            drawn = {"color": GREY if exercise else {True: GREEN, False: RED, None: GREY}[cell.agrees]}
             axis.plot([low, high], [y, y], linewidth=6, alpha=0.35, solid_capstyle="butt", **drawn)
             axis.plot(ours, [y] * len(ours), ".", alpha=0.6, **drawn)
             axis.plot(mean, y, "|", markersize=13, markeredgewidth=2, **drawn)
@@ -46,28 +47,29 @@ def cuadro_3(cells):
 
 
 @in_house_style
-def forest(rows):
+def forest(rows, exercise=False):
     """Every estimand's estimate and interval on a scale of its own, the region where it holds shaded.
 
     Of several comparisons the one that decides is drawn, and the others' estimates as small marks.
 
     Args:
         rows: see `claims.judge`.
+        exercise: not the paper's runs, so that verdicts are not in colour.
     """
     parts = [(row["claim"], part) for row in rows for part in row["estimands"]]
     told = "; ".join(f"{row['claim']} {row['statement']}: {row['verdict']}" for row in rows)
     figure, axes = new_figure(f"Verdicts. {told}.", size=(7.2, 0.6 * len(parts)))
     for y, (number, part) in enumerate(parts):
-        _estimand(axes, y, part)
+        _estimand(axes, y, part, GREY if exercise else SHADES[part["verdict"]])
         axes.text(0, y - 0.23, f"{number} {part['verdict']}: {part['what']}", size=8.5)
     axes.set(xlim=(0, 1), ylim=(len(parts) - 0.4, -0.7))
     axes.set_axis_off()
     return figure
 
 
-def _estimand(axes, y, part):
+def _estimand(axes, y, part, shade):
     """Draw one estimand at a height, on a scale of its own from 0 to 1."""
-    one, region, shade = claims.deciding(part["comparisons"]), part["region"], SHADES[part["verdict"]]
+    one, region = claims.deciding(part["comparisons"]), part["region"]
     marks = [c["estimate"] for c in part["comparisons"] if "estimate" in c]
     interval = [one["low"], one["high"]] if "low" in one else []
     every = [*marks, *interval, *(bound for bound in region if bound is not None)]

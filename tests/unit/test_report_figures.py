@@ -21,6 +21,8 @@ def test_cuadro_3_is_green_where_the_paper_s_number_agrees():
     assert "model_5 val loss 0.283 and 0.295, agrees: yes" in figure.get_label()
     colours = [line.get_color() for line in figure.axes[0].lines if line.get_linewidth() == 6]
     assert colours == [figures.RED, figures.GREEN]
+    exercise = figures.cuadro_3(cells(4), exercise=True)
+    assert {line.get_color() for line in exercise.axes[0].lines[:-1]} == {figures.GREY}
     assert "agrees: not enough runs" in figures.cuadro_3(cells(1)).get_label()
 
 
