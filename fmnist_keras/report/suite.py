@@ -100,7 +100,6 @@ def baselines(suite, grouped):
 
         first = next(iter(grouped.values()))[0]["params"]
         dataset = data.load(first["data"], first["protocol"], first["limit"])
-        images = (data.to_float(part) for part in (dataset.x_train, dataset.x_val))
-        kept = evaluation.pca_errors(*images, lengths)
+        kept = evaluation.pca_errors(dataset.x_train, dataset.x_val, lengths)
         _write(path, kept)
     return {str(length): kept[str(length)] for length in lengths}

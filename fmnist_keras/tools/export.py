@@ -51,7 +51,7 @@ def export(run, format, folder):
         raise runs.RunError(f"{place} is a folder with something else in it, and is not replaced")
     if place.is_file() and format == "saved_model":
         raise runs.RunError(f"{place} is a file, and is not replaced by a folder")
-    images = data.to_float(data.load("sample").x_val[:PARITY_IMAGES])
+    images = data.load("sample").x_val[:PARITY_IMAGES]
     expected = model.predict(images, verbose=0)  # Keras exports only a model that has been called
     try:
         folder.mkdir(parents=True, exist_ok=True)
