@@ -94,7 +94,7 @@ slurm: $(VENV)/slurm.installed  ## what snakemake --profile profiles/slurm needs
 export: $(VENV)/export.installed  ## a trained model to exports/: MODEL=model_6 FORMAT=onnx (or keras, saved_model)
 	@$(PY) -m fmnist_keras export $(MODEL) --format $(FORMAT)
 
-check: lint  ## lint and the unit tests, in under a minute
+check: lint  ## lint and the unit tests: what one runs after every edit
 	@$(UNIT)
 
 test: lint $(VENV)/export.installed  ## everything: also the engine on small models, browsers, and nbval on the notebooks
