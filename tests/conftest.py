@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ import yaml
 from fmnist_keras import data, evaluation, params, runs
 from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 
+gc.set_threshold(500_000)  # TensorFlow's import makes as many objects, which stay
 for name, value in KERNEL_ENVIRONMENT.items():  # before a test imports TensorFlow
     os.environ.setdefault(name, value)
 

@@ -21,9 +21,10 @@ def trained(tiny, sample, images, tmp_path_factory):
         yield model
 
 
-def small(values):
-    """A model of one layer, compiled; images to fit it on, and their targets `(64, 3)`."""
-    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+def small(values, *before):
+    """A model of one layer of weights, compiled; images to fit it on, and their targets `(64, 3)`."""
+    layers = [keras.Input((28, 28, 1)), *before, keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
     model.compile(training.optimizer(values.optimizer, values.learning_rate), "mean_squared_error")
     images = np.ones((64, 28, 28, 1), "float32")
     return model, images, np.zeros((64, 3), "float32")
@@ -116,11 +117,11 @@ def test_eval_mode_figures_equal_a_recomputation(tiny, images, sample):
 
 
 def test_train_loss_is_measured_with_dropout_off(tiny, images):
-    params = tiny("model_1", dropout=0.5, epochs=1, learning_rate=1e-12)  # weights all but still
-    model = build(params)
-    compile_model(model, params)
-    history = fit(model, images, images, (images, images), params)
-    measured = training.evaluate(model, images, images)["loss"]
+    params = tiny("model_3", epochs=1, learning_rate=1e-12)  # weights all but still
+    targets = np.zeros((len(images), 3), "float32")
+    model, *_ = small(params, keras.layers.Dropout(0.5))
+    history = fit(model, images, targets, (images, targets), params)
+    measured = training.evaluate(model, images, targets)["loss"]
     assert measured == pytest.approx(history.history["val_loss"][0], rel=1e-4)  # eval mode
     assert measured != pytest.approx(history.history["loss"][0], rel=1e-4)  # not what fit averaged
 
