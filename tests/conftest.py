@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ import yaml
 from fmnist_keras import data, evaluation, params, runs
 from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 
+gc.set_threshold(500_000)  # TensorFlow's import makes as many objects, which stay
 for name, value in KERNEL_ENVIRONMENT.items():  # before a test imports TensorFlow
     os.environ.setdefault(name, value)
 
@@ -119,6 +121,35 @@ def tiny():
         return replace(found[model], **{"data": "sample", "epochs": 1, "suite": "test"} | changes)
 
     return cut
+
+
+@pytest.fixture(scope="session")
+def kept(tiny, sample, tmp_path_factory):
+    """Runs of a classifier and of an autoencoder, saved as their notebooks do, untrained: their reports."""
+    folder = tmp_path_factory.mktemp("kept")
+    columns = ("loss", "val_loss", "accuracy", "val_accuracy")
+    history = fitted(1, **{name: [1.0] for name in columns})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPORTS_DIR", str(folder))
+        for values in (tiny("model_8", encoder_from=None), tiny("model_1", upsampling="kernel_size")):
+            results = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")}
+            results |= OF_KIND[values.kind] | {"predictions": sample.y_val}
+            if values.kind == "classifier":
+                results |= {"confusion": np.eye(10, dtype=int)}
+            run = runs.start(values)
+            if values.kind == "classifier":
+                run.load_encoder()
+            run.finish(build(values), history, sample, **results)
+    return folder
+
+
+@pytest.fixture
+def trained(kept, reports):
+    """The same two runs, of the suite `test`, in reports of the test's own; gives the classifier."""
+    import keras
+
+    shutil.copytree(kept, reports, dirs_exist_ok=True)
+    return keras.saving.load_model(reports / "test" / "model_8" / "seed_0" / "model.keras", compile=False)
 
 
 def build(values):

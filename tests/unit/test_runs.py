@@ -129,9 +129,9 @@ def test_a_truncated_or_foreign_metrics_file_is_no_result(reports, content):
 
 
 @pytest.fixture(scope="module")
-def kept(tiny, sample, tmp_path_factory):
+def whole(tiny, sample, tmp_path_factory):
     """A reports folder with a run of model 4, written once."""
-    folder = tmp_path_factory.mktemp("kept")
+    folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPORTS_DIR", str(folder))
         write(tiny("model_4"), sample)
@@ -139,9 +139,9 @@ def kept(tiny, sample, tmp_path_factory):
 
 
 @pytest.fixture
-def finished(kept, reports):
+def finished(whole, reports):
     """The folder of that run, in reports of the test's own."""
-    shutil.copytree(kept, reports, dirs_exist_ok=True)
+    shutil.copytree(whole, reports, dirs_exist_ok=True)
     return runs.run_dir("test", "model_4", 0)
 
 

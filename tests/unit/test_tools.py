@@ -4,7 +4,6 @@ from datetime import datetime
 import keras
 import numpy as np
 import pytest
-from conftest import OF_KIND, build, fitted
 from PIL import Image
 
 from fmnist_keras import evaluation, predict, runs, training
@@ -14,25 +13,6 @@ from fmnist_keras.tools.predict import as_images, load_model
 
 def as_bytes(images):
     return np.round(images[..., 0] * 255).astype("uint8")
-
-
-@pytest.fixture
-def trained(tiny, reports, sample, images):
-    """Runs of a classifier and of an autoencoder, saved as their notebooks do, untrained."""
-    made = [tiny("model_8", encoder_from=None), tiny("model_1", upsampling="kernel_size")]
-    columns = ("loss", "val_loss", "accuracy", "val_accuracy")
-    history = fitted(1, **{name: [1.0] for name in columns})
-    for values in made:
-        results = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")}
-        results |= OF_KIND[values.kind] | {"predictions": sample.y_val}
-        if values.kind == "classifier":
-            results |= {"confusion": np.eye(10, dtype=int)}
-        run, model = runs.start(values), build(values)
-        if values.kind == "classifier":
-            classifier = model
-            run.load_encoder()
-        run.finish(model, history, sample, **results)
-    return classifier
 
 
 def test_predict_gives_labels_and_probabilities_for_every_form_of_image(trained, sample):
@@ -91,20 +71,6 @@ def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images):
         predict(images[:1], runs.run_dir("test", "model_1", 0))
     with pytest.raises(runs.RunError, match="is not the run of a classifier"):
         predict(images[:1], ".")
-
-
-@pytest.mark.parametrize("format", ["keras", "saved_model", "onnx"])
-@pytest.mark.parametrize("model", ["model_8", "model_1"])
-def test_an_export_agrees_with_its_original(trained, tmp_path, model, format):
-    path, difference = export.export(runs.run_dir("test", model, 0), format, tmp_path / "out")
-    assert path.exists()
-    assert difference <= 1e-4
-    card = (tmp_path / "out" / f"{model}.md").read_text()
-    assert "Fashion-MNIST" in card
-    assert "| Shirt | 1.000 | 1.000 | 1.000 |" in card or model == "model_1"
-    assert "demonstration" in card
-    assert ("probabilities: T-shirt/top, Trouser" in card) == (model == "model_8")
-    export.export(runs.run_dir("test", model, 0), format, tmp_path / "out")  # over an earlier one
 
 
 def test_an_export_that_differs_is_refused(trained, tmp_path, monkeypatch):

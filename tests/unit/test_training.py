@@ -7,16 +7,27 @@ from sklearn.metrics import log_loss
 from fmnist_keras import evaluation, models, runs, training
 
 
-@pytest.fixture
-def trained(tiny, reports, sample, images):
-    """Model 4's autoencoder, trained an epoch and saved as a run; its parameters come along."""
+@pytest.fixture(scope="module")
+def trained(tiny, sample, images, tmp_path_factory):
+    """Model 4's autoencoder, trained an epoch and saved as a run of the suite `test`."""
     params = tiny("model_4", batch_size=64)
-    run = runs.start(params)
-    model = build(params)
-    compile_model(model, params)
-    history = fit(model, images, images, (images[:64], images[:64]), params)
-    run.finish(model, history, sample, train={"loss": 0.1}, val={"loss": 0.1}, **OF_KIND["autoencoder"])
-    return model
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPORTS_DIR", str(tmp_path_factory.mktemp("trained")))
+        run = runs.start(params)
+        model = build(params)
+        compile_model(model, params)
+        history = fit(model, images, images, (images[:64], images[:64]), params)
+        run.finish(model, history, sample, train={"loss": 0.1}, val={"loss": 0.1}, **OF_KIND["autoencoder"])
+        yield model
+
+
+def small(values, *before):
+    """A model of one layer of weights, compiled; images to fit it on, and their targets `(64, 3)`."""
+    layers = [keras.Input((28, 28, 1)), *before, keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
+    model.compile(training.optimizer(values.optimizer, values.learning_rate), "mean_squared_error")
+    images = np.ones((64, 28, 28, 1), "float32")
+    return model, images, np.zeros((64, 3), "float32")
 
 
 def fit_classifier(params, images, labels):
@@ -106,11 +117,11 @@ def test_eval_mode_figures_equal_a_recomputation(tiny, images, sample):
 
 
 def test_train_loss_is_measured_with_dropout_off(tiny, images):
-    params = tiny("model_1", dropout=0.5, epochs=1, learning_rate=1e-12)  # weights all but still
-    model = build(params)
-    compile_model(model, params)
-    history = fit(model, images, images, (images, images), params)
-    measured = training.evaluate(model, images, images)["loss"]
+    params = tiny("model_3", epochs=1, learning_rate=1e-12)  # weights all but still
+    targets = np.zeros((len(images), 3), "float32")
+    model, *_ = small(params, keras.layers.Dropout(0.5))
+    history = fit(model, images, targets, (images, targets), params)
+    measured = training.evaluate(model, images, targets)["loss"]
     assert measured == pytest.approx(history.history["val_loss"][0], rel=1e-4)  # eval mode
     assert measured != pytest.approx(history.history["loss"][0], rel=1e-4)  # not what fit averaged
 
@@ -137,35 +148,31 @@ class Scripted(keras.callbacks.Callback):
         ([1.0, 0.8, 0.9, 0.4, 0.5], 4, False),  # the epochs run out, and still epoch 4 comes back
     ],
 )
-def test_early_stopping_restores_the_best_epoch(tiny, images, monkeypatch, losses, best, early):
+def test_early_stopping_restores_the_best_epoch(tiny, monkeypatch, losses, best, early):
     params = tiny("model_1", epochs=5, patience=2, min_delta=1e-3, batch_size=64)
     script = Scripted(losses)
     ours = training.callbacks
     monkeypatch.setattr(training, "callbacks", lambda *values: [script, *ours(*values)])
-    model = build(params)
-    compile_model(model, params)
-    history = fit(model, images[:64], images[:64], (images[:64], images[:64]), params)
+    model, images, targets = small(params)
+    history = fit(model, images, targets, (images, targets), params)
     assert (history.best_epoch, len(history.epoch) < params.epochs) == (best, early)
     np.testing.assert_array_equal(model.get_weights()[0], script.weights[best - 1])
 
 
-def test_a_line_an_epoch(tiny, images, capsys):
+def test_a_line_an_epoch(tiny, capsys):
     params = tiny("model_1", epochs=3, batch_size=64)
-    model = build(params)
-    compile_model(model, params)
-    fit(model, images[:64], images[:64], (images[:64], images[:64]), params)
+    model, images, targets = small(params)
+    fit(model, images, targets, (images, targets), params)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert all("val_loss" in line and "best" in line for line in lines)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_a_sentence(tiny, images, sample):
-    params = tiny("model_8", optimizer="sgd", learning_rate=1e38, train_encoder=True, epochs=3, batch_size=64)
-    labels = sample.y_val[:256]
-    model = build(params)
-    compile_model(model, params)
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_sentence(tiny):
+    params = tiny("model_8", optimizer="sgd", learning_rate=1e38, epochs=3, batch_size=64)
+    model, images, targets = small(params)
     with pytest.raises(training.TrainingDiverged, match="epoch 1 with SGD and learning_rate 1e\\+38"):
-        fit(model, images, labels, (images, labels), params)
+        fit(model, images, targets, (images, targets), params)
 
 
 def test_the_same_seed_gives_the_same_start(tiny):
