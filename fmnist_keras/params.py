@@ -73,7 +73,7 @@ class Params:
 
 @functools.cache
 def _schema():
-    return yaml.safe_load(Path(__file__).with_name("schema.yaml").read_text())
+    return yaml.safe_load(Path(__file__).with_name("schema.yaml").read_text(encoding="utf-8"))
 
 
 def fields(kind):

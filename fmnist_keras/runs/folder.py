@@ -83,7 +83,7 @@ class Run:
                 (partial / "figures" / f"{name}{ending}").write_bytes(content)
         epochs = pd.DataFrame(history.history, index=range(1, len(history.epoch) + 1))
         columns = [name for name in ("loss", "val_loss", "accuracy", "val_accuracy") if name in epochs]
-        epochs[columns].to_csv(partial / "history.csv", index_label="epoch")
+        epochs[columns].to_csv(partial / "history.csv", index_label="epoch", lineterminator="\n")
         model.save(partial / "model.keras")
         if self.params.kind == "autoencoder":
             model.layers[0].save(partial / "encoder.keras")
@@ -99,7 +99,7 @@ class Run:
             "history_sha256": hashlib.sha256((partial / "history.csv").read_bytes()).hexdigest(),
         }
         (partial / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        (partial / "lock").unlink()
+        locks.release(partial)
         publish(partial, self.folder)
         return self.folder
 

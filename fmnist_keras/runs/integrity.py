@@ -44,13 +44,13 @@ def check(folder):
 
 @functools.cache
 def _validator():
-    text = Path(__file__).with_name("metrics.yaml").read_text()
+    text = Path(__file__).with_name("metrics.yaml").read_text(encoding="utf-8")
     return fastjsonschema.compile(yaml.safe_load(text), use_default=False)
 
 
 def _metrics(path):
     try:
-        metrics = json.loads(path.read_text(), parse_constant=_no_number)
+        metrics = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
     try:
@@ -91,7 +91,7 @@ def _history(path, metrics):
     """Raise a `RunError` unless this is the run's table of finite numbers, an epoch a row."""
     columns = [part + name for name in metrics["val"] for part in ("", "val_")]
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
         for number, row in enumerate(rows, start=1):
             if not (int(row["epoch"]) == number and all(row[name] for name in columns)):

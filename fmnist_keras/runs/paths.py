@@ -19,7 +19,7 @@ def suite_dir(suite):
     Raises:
         RunError: this is a path, which may lead anywhere, and not the name of a folder.
     """
-    if not re.fullmatch(r"[^./\0][^/\0]*", suite):
+    if not re.fullmatch(r"[^./\\:\0][^/\\:\0]*", suite):
         raise RunError(f"suite: {suite!r} is not allowed; allowed: the name of a folder in {reports_dir()}")
     return reports_dir() / suite
 

@@ -69,7 +69,7 @@ def export(run, format, folder):
         if place.is_dir():
             shutil.rmtree(place)
         made.replace(place)
-    (folder / f"{metrics['model']}.md").write_text(model_card(metrics, name, difference))
+    (folder / f"{metrics['model']}.md").write_text(model_card(metrics, name, difference), encoding="utf-8")
     return place, difference
 
 

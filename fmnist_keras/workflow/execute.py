@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ import time
 
 from .. import runs
 from ..report import pages
-from ..runs.locks import temporary_folder
+from ..runs import locks
 from . import experiments
 
 NOTEBOOKS = runs.ROOT / "notebooks"
@@ -94,7 +93,11 @@ def execute_notebook(notebook, output, values, label, failed):
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            with tempfile.TemporaryFile("w+") as log, _stderr_into(log), _environment(kernel_environment()):
+            with (
+                tempfile.TemporaryFile("w+", encoding="utf-8") as log,
+                _stderr_into(log),
+                _environment(kernel_environment()),
+            ):
                 papermill.execute_notebook(
                     *(str(notebook), str(partial), values),
                     cwd=str(runs.ROOT),
@@ -206,11 +209,11 @@ def _environment(added):
 @contextlib.contextmanager
 def _scratch(final):
     """A hidden folder beside `final` that is gone at the end; see `runs.locks.temporary_folder`."""
-    folder = temporary_folder(final, "job")
+    folder = locks.temporary_folder(final, "job")
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        locks.discard(folder)
 
 
 def run_model(model, suite, seed):

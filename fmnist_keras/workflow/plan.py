@@ -150,7 +150,7 @@ def lock_suite(folder):
     path = folder / ".lock"  # no model's name begins with a dot
     handle = locks.lock(path)
     if handle is None:
-        holder = path.read_text() or "unknown"
+        holder = path.read_text(encoding="utf-8") or "unknown"
         raise runs.RunError(f"suite {folder.name} is already running, as process {holder}")
     os.ftruncate(handle, 0)
     os.write(handle, str(os.getpid()).encode())

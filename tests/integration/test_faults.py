@@ -315,32 +315,21 @@ def everything_but_reports(copy):
     }
 
 
-@pytest.mark.parametrize("name", ["../evil", "{}"])
-def test_an_evil_name_in_a_params_file_trains_nothing_and_writes_nothing(copy, name):
+def test_an_evil_name_in_a_params_file_trains_nothing_and_writes_nothing(copy):
     path = copy / "params" / "model_evil.yaml"
-    path.write_text(
-        (copy / "params" / "model_4.yaml").read_text().replace("model: model_4", f"model: '{name}'")
-    )
+    good = (copy / "params" / "model_4.yaml").read_text(encoding="utf-8")
+    path.write_text(good.replace("model: model_4", "model: '../{evil}'"), encoding="utf-8")
     before, results = everything_but_reports(copy), content(copy / "reports" / "faults")
     try:
         result = engine(copy, "suite=faults", "force=1", check=False)
     finally:
         path.unlink()
     assert result.returncode != 0
-    assert (
-        f"params/model_evil.yaml: model: '{name}' is not allowed; allowed: a name of letters" in result.stdout
-    )
+    reason = "params/model_evil.yaml: model: '../{evil}' is not allowed; allowed: a name of letters"
+    assert reason in result.stdout
     assert "Traceback" not in result.stdout
     assert everything_but_reports(copy) | {path} == before
     assert content(copy / "reports" / "faults") == results
-
-
-def test_a_suite_that_is_a_path_makes_no_folder(copy):
-    before = everything_but_reports(copy)
-    result = engine(copy, "suite=../../evil", check=False)
-    assert result.returncode != 0
-    assert "suite: '../../evil' is not in params/suites" in result.stdout
-    assert everything_but_reports(copy) == before
 
 
 def namespace(*flags):

@@ -118,6 +118,27 @@ def test_an_installed_package_has_every_room_and_file():
     assert files == installed
 
 
+def test_nothing_is_imported_that_windows_lacks():
+    lacking = {
+        "curses",
+        "fcntl",
+        "grp",
+        "posix",
+        "pty",
+        "pwd",
+        "readline",
+        "resource",
+        "syslog",
+        "termios",
+        "tty",
+    }
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                imported = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+                assert not lacking & {name.split(".")[0] for name in imported}, path
+
+
 def test_public_names_are_listed_and_there():
     for package in (fk, fk.report, fk.tools, fk.runs):
         assert set(package.__all__) <= set(dir(package))
