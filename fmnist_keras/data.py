@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .params import OneSentence
+
 CLASS_NAMES = (  # from the data set's README, in the order of the labels 0 to 9
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -40,7 +42,7 @@ HOLDOUT = 5_000  # images of the training set that validate under `protocol: hol
 HOLDOUT_SEED = 0  # fixed, so that every model and seed is judged on the same images
 
 
-class DataError(RuntimeError):
+class DataError(OneSentence, RuntimeError):
     """The data set is missing, damaged or not the one expected."""
 
 

@@ -26,7 +26,14 @@ ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
 
 
-class ParamsError(ValueError):
+class OneSentence:
+    """Of an exception whose message says all: a notebook shows it without a traceback."""
+
+    def _render_traceback_(self):  # IPython's own name for it
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ParamsError(OneSentence, ValueError):
     """A parameter is wrong. The one-line message names file, field, value and what is allowed."""
 
 
@@ -301,10 +308,7 @@ def check(namespace, kind):
                 "allowed: one value (the cell with the defaults needs the tag `parameters`)"
             )
     values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
-    checked = validate({name: _word(kind, name, value) for name, value in values.items()}, kind, "parameters")
-    if checked.encoder_from is not None:
-        check_encoder(checked, load_all(), "parameters")
-    return checked
+    return validate({name: _word(kind, name, value) for name, value in values.items()}, kind, "parameters")
 
 
 _UNREADABLE = object()

@@ -5,13 +5,13 @@ import time
 import keras
 import numpy as np
 
-from .params import PAPER_EPSILON
+from .params import PAPER_EPSILON, OneSentence
 
 EVALUATION_BATCH = 1000  # images at once outside training; it changes no number, only the speed
 STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: section 7 of bench.md
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(OneSentence, RuntimeError):
     """The loss became infinite or not a number: the run has no result."""
 
 

@@ -16,6 +16,10 @@ DEAD = (
     "With a ReLU on the logits, the unit of a class that is 0 for every image gets no gradient and does not "
     "recover."
 )
+RANDOM = (
+    '> **The encoder starts from random weights.** With `encoder_from = "latest"` it starts from the '
+    "autoencoder of the same `latent_dim` and `seed` that was trained last, where there is one."
+)
 SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
 UNITS = {"autoencoder": "mean squared error", "classifier": "cross entropy"}
 
@@ -39,6 +43,8 @@ def heading(params):
     rest = [f"{k} {v}" for k, v in given if k not in named and v is not None and v is not False]
     text = f"Model **{params.model}**, suite **{params.suite}**, seed **{params.seed}**: "
     lines = [banner(params.suite, params.data, params.protocol, params.limit)]
+    if params.kind == "classifier" and params.encoder_from is None:
+        lines.append(RANDOM)
     return "\n\n".join(filter(None, [text + ", ".join(rest) + ".", *lines]))
 
 
