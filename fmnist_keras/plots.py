@@ -23,6 +23,9 @@ from .evaluation import confusion_counts, normalised_rows
 FEW = 10  # images in a bin of the reliability diagram, below which its accuracy is mostly chance
 PALETTE = sns.color_palette("colorblind")
 MARKERS = "osD^vPX<>p"
+LINES = "-", "--", "-.", ":"
+BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}  # of a legend
+TOGETHER = 8  # models in one chart; more have one each
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 
 
@@ -46,6 +49,29 @@ def colour(name):
     """The colour of a model, the same everywhere: by the first number in its name, as an ablation has it."""
     digits = re.search(r"\d+", name)
     return MODEL_COLOURS[(int(digits[0] if digits else 1) - 1) % len(MODEL_COLOURS)]
+
+
+def styles(names):
+    """A colour, a line and a marker for each of up to `TOGETHER` models, none like another's.
+
+    Args:
+        names: of models. Each has the colour of its own number where no two share it, else that of its place.
+
+    Returns:
+        dict of name to what matplotlib's `plot` takes.
+    """
+    colours = [colour(name) for name in names]
+    if len(set(colours)) < len(colours):
+        colours = MODEL_COLOURS
+    return {
+        name: {
+            "color": colours[i % len(colours)],
+            "linestyle": LINES[i % len(LINES)],
+            "marker": MARKERS[i % len(MARKERS)],
+            "markevery": [-1],  # at its end
+        }
+        for i, name in enumerate(names)
+    }
 
 
 def curves(history, name="loss", ylabel=None, model="model_1"):
@@ -78,7 +104,7 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
 
 
 def compare_curves(histories, name, ylabel, title):
-    """One curve a run, in its model's colour.
+    """One curve a run, in its model's colour, line and marker; of more than `TOGETHER` models a chart each.
 
     Args:
         histories: dict of model name to a list of histories, one per seed, with a column `name`.
@@ -90,16 +116,45 @@ def compare_curves(histories, name, ylabel, title):
         f"{model} {np.mean([np.asarray(h[name])[-1] for h in seeds]):.4f}"
         for model, seeds in histories.items()
     )
-    figure, axes = new_figure(f"{title} by epoch; in the last epoch of each: {ends}.", size=(7.6, 4.4))
-    for model, seeds in histories.items():
-        for i, history in enumerate(seeds):
-            values = np.asarray(history[name])
-            label = model if i == 0 else None
-            axes.plot(np.arange(1, len(values) + 1), values, color=colour(model), label=label)
-            axes.plot(len(values), values[-1], ".", color=colour(model))
+    alt = f"{title} by epoch; in the last epoch of each: {ends}."
+    curves = {model: [np.asarray(history[name]) for history in seeds] for model, seeds in histories.items()}
+    if len(curves) > TOGETHER:
+        return _a_chart_each(curves, alt, ylabel, title)
+    figure, axes = new_figure(alt, size=(7.6, 4.4))
+    for model, style in styles(curves).items():
+        for i, values in enumerate(curves[model]):
+            axes.plot(np.arange(1, len(values) + 1), values, label=model if i == 0 else None, **style)
     axes.set(xlabel="epoch", ylabel=ylabel, title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, **BESIDE if len(curves) > 4 else {})
+    sns.despine(figure)
+    return figure
+
+
+def _a_chart_each(curves, alt, ylabel, title):
+    """A small chart for each model, on the same axes, over the span of all."""
+    columns = 4
+    rows = -(-len(curves) // columns)
+    figure, axes = new_figure(
+        *(alt, rows, columns, (9.2, 1.9 * rows + 0.6)), sharex=True, sharey=True, squeeze=False
+    )
+    every = [values for seeds in curves.values() for values in seeds]
+    padded = np.full((len(every), max(map(len, every))), np.nan)
+    for row, values in zip(padded, every):
+        row[: len(values)] = values
+    span = np.nanmin(padded, axis=0), np.nanmax(padded, axis=0)
+    for axis in axes.flat[len(curves) :]:
+        axis.set_axis_off()
+    for axis, (model, seeds) in zip(axes.flat, curves.items()):
+        axis.fill_between(np.arange(1, padded.shape[1] + 1), *span, color="0.9", linewidth=0)
+        for values in seeds:
+            axis.plot(np.arange(1, len(values) + 1), values, color=PALETTE[0])
+            axis.plot(len(values), values[-1], ".", color=PALETTE[0])
+        axis.set_title(f"{model}: {np.mean([values[-1] for values in seeds]):.4f}", fontsize="small")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    figure.suptitle(f"{title}; grey: all of them", fontsize="medium")
+    figure.supxlabel("epoch", fontsize="medium")
+    figure.supylabel(ylabel, fontsize="medium")
     sns.despine(figure)
     return figure
 

@@ -3,6 +3,7 @@
 Everything is made from `metrics.json` and `history.csv`; no model is loaded.
 """
 
+import contextlib
 import json
 from urllib.parse import quote
 
@@ -14,12 +15,21 @@ from .display import as_text
 
 
 def by_model(suite, kind):
-    """The complete runs of the models in `params`, no ablations: dict of name to metrics, one per seed."""
-    grouped, models = {}, params.load_all()
+    """The complete runs of a kind, whatever made them, no ablations: dict of model to metrics, by seed."""
+    grouped, changed = {}, ablation_changes()
     for metrics in runs.read_suite(suite):
-        if metrics["kind"] == kind and metrics["model"] in models:
+        if metrics["kind"] == kind and metrics["model"] not in changed:
             grouped.setdefault(metrics["model"], []).append(metrics)
     return grouped
+
+
+def require_runs(suite):
+    """Raise a `RunError` where a suite has no complete run: there is nothing to report."""
+    if runs.read_suite(suite):
+        return
+    there = [path.name for path in sorted(runs.reports_dir().glob("[!.]*/")) if runs.read_suite(path.name)]
+    reasons = "".join(f"; {reason}" for _, reason in runs.damaged(suite)[:1])
+    raise runs.RunError(f"suite {suite} has no runs{reasons}; suites with runs: {', '.join(there) or 'none'}")
 
 
 def ranked(grouped):
@@ -50,18 +60,64 @@ def with_ablations(suite):
     return grouped
 
 
-def ablation_bases():
-    """Dict of an ablation's name to (the model that it starts from, the field that it changes)."""
+def ablation_changes():
+    """Dict of an ablation's name to (the model that it starts from, the field that it changes, the value).
+
+    A file that is wrong is the concern of the run that it is for, and no other run's.
+    """
     found = {}
     for path in sorted((params.PARAMS_DIR / "ablations").glob("*.yaml")):
-        values = params.read_yaml(path)
-        found[path.stem] = values["base"], next(name for name in values if name not in ("model", "base"))
+        with contextlib.suppress(params.ParamsError):
+            values = params.read_yaml(path)
+            base, changes = values.pop("base", None), [item for item in values.items() if item[0] != "model"]
+            if isinstance(base, str) and len(changes) == 1:
+                found[path.stem] = base, *changes[0]
     return found
+
+
+def ablation_bases():
+    """Dict of an ablation's name to (the model that it starts from, the field that it changes)."""
+    return {name: change[:2] for name, change in ablation_changes().items()}
+
+
+def equal_ablations(grouped):
+    """Ablations that a suite's own changes make equal to another configuration: dict of name to the other's.
+
+    Args:
+        grouped: every run of the suite, see `with_ablations`. Of an ablation without a run, the parameters
+            are those of its base with its change.
+    """
+    changes, seen, equal = ablation_changes(), {}, {}
+    for name in [*(name for name in grouped if name not in changes), *changes]:
+        for key in _configurations(grouped, name, changes.get(name)):
+            if name in changes and key in seen and seen[key] != name:
+                equal[name] = seen[key]
+            seen.setdefault(key, name)
+    return equal
+
+
+def _configurations(grouped, name, change):
+    """The parameters of each run of a model, or of an ablation without one: hashable, and without a name."""
+    values = [run["params"] for run in grouped.get(name, ())]
+    if not values and change is not None:
+        base, field, value = change
+        epsilon = (
+            {"epsilon": params.PAPER_EPSILON if value == "adam" else None} if field == "optimizer" else {}
+        )
+        values = [run["params"] | {field: value} | epsilon for run in grouped.get(base, ())]
+    for given in values:
+        full = vars(params.Params(model=name)) | given | {"model": "", "run_dir": None}
+        yield tuple(sorted(full.items()))
 
 
 def judge(suite):
     """The fourteen verdicts of a suite, written to `claims.json` in its folder too; see `claims.judge`."""
-    rows = claims.judge(with_ablations(suite))
+    grouped = with_ablations(suite)
+    equal = equal_ablations(grouped)
+    grouped |= {
+        name: grouped[other] for name, other in equal.items() if name not in grouped and other in grouped
+    }
+    rows = claims.judge(grouped)
     path = runs.suite_dir(suite) / "claims.json"
     if path.parent.is_dir():
         _write(path, rows)

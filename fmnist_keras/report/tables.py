@@ -71,19 +71,32 @@ def autoencoders(grouped):
     return pd.DataFrame(rows).T
 
 
+def classifiers(grouped):
+    """Losses in nats and accuracies of the classifiers, on the validation and the training images."""
+    rows = {}
+    for model, seeds in grouped.items():
+        rows[model] = {"seeds": str(len(seeds))}
+        for part, name in (("val", "validation"), ("train", "training")):
+            rows[model][f"{name} loss"] = spread([m[part]["loss"] for m in seeds], 3)
+            rows[model][f"{name} accuracy"] = spread([m[part]["accuracy"] for m in seeds], 1, True)
+    return pd.DataFrame(rows).T
+
+
 def cuadro_3(grouped):
-    """Cuadro III: in each cell the paper's number, ours and the difference; HTML inside.
+    """Cuadro III, of the paper's models: in each cell its number, ours and the difference; HTML inside.
 
     A difference beyond `paper.TOLERANCE` is marked.
     """
     columns = {}
     for model, seeds in grouped.items():
+        if model not in paper.RESULTS:
+            continue
         columns[model] = {}
         for row in next(iter(paper.RESULTS.values())):
             part, quantity = row.split()
             percent = quantity == "accuracy"
             values = [m[part][quantity] for m in seeds]
-            theirs = paper.RESULTS.get(model, {}).get(row)
+            theirs = paper.RESULTS[model][row]
             ours = spread(values, 1 if percent else 3, percent)
             columns[model][row] = _cell(theirs, ours, np.mean(values), quantity)
     return _as_html(pd.DataFrame(columns))
@@ -96,8 +109,6 @@ def _as_html(table):
 
 
 def _cell(theirs, ours, mean, quantity):
-    if theirs is None:
-        return f"<b>{ours}</b>"
     percent = quantity == "accuracy"
     difference = mean - theirs
     shown = f"{100 * difference:+.1f} pp" if percent else f"{difference:+.3f}"
@@ -108,8 +119,7 @@ def _cell(theirs, ours, mean, quantity):
 
 def readme_table(grouped):
     """Cuadro III as a Markdown table, each cell "the paper's / ours (difference)"."""
-    theirs = {model: seeds for model, seeds in grouped.items() if model in paper.RESULTS}
-    table = cuadro_3(theirs).map(
+    table = cuadro_3(grouped).map(
         lambda cell: re.sub(r"paper (.+)<br>ours (.+)<br>(.+)", r"\1 / \2 (\3)", cell)
     )
     table = table.map(lambda cell: re.sub(r"</?(b|mark)>", lambda tag: "**" if "b" in tag[0] else "", cell))
@@ -195,7 +205,9 @@ def environments(grouped):
 
 
 def claims(rows):
-    """The fourteen verdicts, see `claims.judge`; HTML inside."""
+    """The fourteen verdicts, see `claims.judge`; HTML inside. None where a suite has none of their models."""
+    if not any(row["seeds"] for row in rows):
+        return pd.DataFrame()
     css = {judged.HOLDS: "yes", judged.FAILS: "no", judged.OPEN: "open", judged.MISSING: "open"}
     table = pd.DataFrame(
         {

@@ -5,12 +5,13 @@ import os
 
 import numpy as np
 
-from .. import evaluation, runs
+from .. import evaluation, params, runs
 from ..data import CLASS_NAMES
 from . import paper, tables
 from .display import as_text
 from .statistics import deviations
 from .suite import by_model, failed
+from .suite import equal_ablations as equal_names
 
 DEAD = (
     "With a ReLU on the logits, the unit of a class that is 0 for every image gets no gradient and does not "
@@ -128,9 +129,7 @@ def introduction(suite, grouped):
     count = sum(len(seeds) for seeds in grouped.values())
     lines = []
     first = next((seeds[0] for seeds in grouped.values()), None)
-    if first is None:
-        lines.append(f"> **Suite `{suite}` has no runs yet.** `make report` or `make paper` makes them.")
-    else:
+    if first is not None:
         values = first["params"]
         lines.append(banner(suite, values["data"], values["protocol"]))
         lines.append(
@@ -151,6 +150,8 @@ def introduction(suite, grouped):
 
 def _still_to_run(suite, grouped):
     """What the suite does not have yet of the paper's models, and for `paper` of the seeds and `holdout`."""
+    if not (params.PARAMS_DIR / "suites" / f"{suite}.yaml").is_file():
+        return []  # a suite of one's own has what it has
     absent = [model for model in paper.HYPERPARAMETERS if model not in grouped]
     texts = [f"{', '.join(absent)}, without a run in this suite"] if absent else []
     if suite == "paper":
@@ -163,6 +164,17 @@ def _still_to_run(suite, grouped):
         if lacking:
             texts.append(f"the suite `holdout` of {', '.join(lacking)}")
     return texts
+
+
+def equal_ablations(grouped):
+    """Which ablations are one configuration in this suite, and so one finding. Markdown."""
+    equal = equal_names(grouped)
+    said = [f"**{name}** is {other}" for name, other in equal.items()]
+    return (
+        f"In this suite, with what it changes in every model: {'; '.join(said)}. That is one finding."
+        if said
+        else ""
+    )
 
 
 def dead_classes(grouped):

@@ -252,8 +252,10 @@ def name_attempt(params):
     Returns:
         `Params`, of another `model` where the name is taken.
     """
+    if params.suite != SCRATCH or params.run_dir:
+        return params
     first = next(filter(None, map(read, sorted(suite_dir(SCRATCH).glob(f"{params.model}/seed_*")))), None)
-    if params.suite != SCRATCH or params.run_dir or first is None:
+    if first is None:
         return params
     theirs, defaults = first["params"], vars(Params(model=params.model))
     changes = [

@@ -13,6 +13,7 @@ import time
 
 from .. import runs
 from ..report import pages
+from ..report.suite import require_runs
 from ..runs import locks
 from . import experiments
 
@@ -240,8 +241,13 @@ def run_model(model, suite, seed):
 
 
 def make_report(suite):
-    """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`."""
+    """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`.
+
+    Raises:
+        runs.RunError: the suite has no runs.
+    """
     folder = runs.suite_dir(suite)
+    require_runs(suite)
     with _scratch(folder / "report") as scratch:
         notebook = scratch / "report.ipynb"
         failed = folder / "report.failed.ipynb"
