@@ -16,7 +16,20 @@ from pathlib import Path
 import fastjsonschema
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+
+def find_root(package):
+    """The repository: the folder of this package; of an installed copy, the one that this process runs in."""
+    if _is_root(package):
+        return package
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if _is_root(folder)), here)
+
+
+def _is_root(folder):
+    return (folder / "params").is_dir() and (folder / "notebooks").is_dir()
+
+
+ROOT = find_root(Path(__file__).resolve().parents[1])
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
 BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
@@ -239,6 +252,15 @@ def load(path):
     return checked
 
 
+def require_repository():
+    """Raise a `ParamsError` where there are no params and notebooks: the package was installed alone."""
+    if not _is_root(ROOT):
+        raise ParamsError(
+            f"{ROOT}: has no params and no notebooks; allowed: a checkout of the repository, to work in, or "
+            "to install from with `pip install -e .`"
+        )
+
+
 def load_all(folder=None):
     """Read every model in a folder of YAML files, and check that the encoders they name exist.
 
@@ -248,6 +270,8 @@ def load_all(folder=None):
     Raises:
         ParamsError: a file is wrong, or an `encoder_from` names no autoencoder of that latent_dim.
     """
+    if folder is None:
+        require_repository()
     paths = sorted(Path(folder or PARAMS_DIR).glob("*.yaml"), key=lambda path: natural(path.stem))
     found = {path.stem: load(path) for path in paths}
     for path in paths:

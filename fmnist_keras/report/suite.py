@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from .. import evaluation, params, runs
-from . import claims
+from . import claims, paper
 from .display import as_text
 
 
@@ -25,6 +25,8 @@ def by_model(suite, kind):
 
 def require_runs(suite):
     """Raise a `RunError` where a suite has no complete run: there is nothing to report."""
+    with contextlib.suppress(FileNotFoundError):
+        runs.suite_dir(suite).stat()  # an OSError that says why, where there cannot be one
     if runs.read_suite(suite):
         return
     there = [path.name for path in sorted(runs.reports_dir().glob("[!.]*/")) if runs.read_suite(path.name)]
@@ -111,8 +113,13 @@ def _configurations(grouped, name, change):
 
 
 def judge(suite):
-    """The fourteen verdicts of a suite, written to `claims.json` in its folder too; see `claims.judge`."""
+    """The fourteen verdicts of a suite, written to `claims.json` in its folder too; see `claims.judge`.
+
+    None where it has none of the paper's models, of which alone the claims are.
+    """
     grouped = with_ablations(suite)
+    if not grouped.keys() & paper.HYPERPARAMETERS.keys():
+        return []
     equal = equal_ablations(grouped)
     grouped |= {
         name: grouped[other] for name, other in equal.items() if name not in grouped and other in grouped

@@ -205,9 +205,7 @@ def environments(grouped):
 
 
 def claims(rows):
-    """The fourteen verdicts, see `claims.judge`; HTML inside. None where a suite has none of their models."""
-    if not any(row["seeds"] for row in rows):
-        return pd.DataFrame()
+    """The fourteen verdicts, see `claims.judge`; HTML inside."""
     css = {judged.HOLDS: "yes", judged.FAILS: "no", judged.OPEN: "open", judged.MISSING: "open"}
     table = pd.DataFrame(
         {

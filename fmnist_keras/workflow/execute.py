@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from .. import runs
+from .. import params, runs
 from ..report import pages
 from ..report.suite import require_runs
 from ..runs import locks
@@ -89,6 +89,7 @@ def execute_notebook(notebook, output, values, label, failed):
     import nbformat
     import papermill
 
+    params.require_repository()
     _save_once()
     _log_epochs(label)
     partial = output.with_name(f".{os.getpid()}.{output.name}")
@@ -220,15 +221,15 @@ def _scratch(final):
 def run_model(model, suite, seed):
     """Train and evaluate one model of a suite; its folder appears when everything in it is there."""
     label = f"{suite} {model} seed {seed}"
-    params = experiments.for_run(model, suite, seed)
+    values = experiments.for_run(model, suite, seed)
     final = runs.run_dir(suite, model, seed)
     with _scratch(final) as scratch:
         made = scratch / final.name
         notebook = scratch / "notebook.ipynb"
-        values = params.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
+        passed = values.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
         print(f"{label}  starts", flush=True)
         failed = final.with_name(f"{final.name}.failed.ipynb")
-        execute_notebook(NOTEBOOKS / f"{params.kind}.ipynb", notebook, values, label, failed)
+        execute_notebook(NOTEBOOKS / f"{values.kind}.ipynb", notebook, passed, label, failed)
         pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
         notebook.replace(made / "notebook.ipynb")
         runs.publish(made, final)

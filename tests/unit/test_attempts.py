@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import OF_KIND, build, fitted
 
-from fmnist_keras import data, params, runs
+from fmnist_keras import data, params, report, runs
 from fmnist_keras.params import ParamsError
 from fmnist_keras.training import TrainingDiverged
 
@@ -18,7 +18,7 @@ def attempt(tiny, reports, sample):
     """Writes a small autoencoder's run, in `scratch` unless said otherwise: its folder."""
 
     def write(model="tiny_autoencoder", suite="scratch", **changes):
-        values = replace(tiny("model_1", latent_dim=8, suite=suite, **changes), model=model)
+        values = replace(tiny("model_1", **{"latent_dim": 8, "suite": suite} | changes), model=model)
         keras.utils.set_random_seed(len(changes))
         errors = {"image_errors": np.full(len(sample.x_val), 0.1)}
         results = OF_KIND["autoencoder"] | {"train": {"loss": 0.1}, "val": {"loss": 0.1}} | errors
@@ -137,3 +137,23 @@ def test_an_error_of_ours_is_one_line_in_a_notebook(kind):
     shell.user_ns["kind"] = kind
     shell.run_cell("raise kind('dropout: 3 is not allowed')")
     assert shown == [f"{kind.__name__}: dropout: 3 is not allowed"]
+
+
+def test_all_attempts_are_compared_in_one_cell(attempt, monkeypatch):
+    import IPython.display
+
+    for changes in ({}, {"latent_dim": 4}, {"latent_dim": 4, "dropout": 0.3}):
+        attempt(**changes)
+    table = report.attempts.table("scratch", "autoencoder")
+    assert list(table)[:4] == ["model", "seed", "latent_dim", "dropout"]
+    assert "epochs" not in table, "they all have the same"
+    assert sorted(table["latent_dim"]) == [4, 4, 8]
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda *given: shown.extend(given))
+    report.compare("scratch")
+    page = "".join(given.data for given in shown)
+    assert page.count("<tr>") == 4 - 1, "a row an attempt"
+    assert page.count("<img") == 1
+    assert all(name in page for name in table["model"])
+    with pytest.raises(runs.RunError, match="suite sweep has no runs; suites with runs: scratch"):
+        report.compare("sweep")

@@ -109,7 +109,7 @@ def test_seeds_are_runs_of_their_own(finished):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"names": ["model_77"]}, "MODELS: 'model_77' is not allowed; allowed: model_1, "),
+        ({"names": ["model_77"]}, "MODELS: 'model_77' is not allowed; did you mean model_7"),
         ({"seeds": ["0", "one"]}, "SEEDS: 'one' is not allowed; allowed: whole numbers"),
         ({"seeds": []}, "SEEDS: '' is not allowed"),
         ({"seeds": ["-1"]}, "SEEDS: '-1'"),
