@@ -21,7 +21,7 @@ ENDS = re.compile(f"(error: )?{RUN}(  done in |: )")
 PLAN = re.compile("; to run: (.+)$")  # of plan.describe
 CHATTER = re.compile(
     r"Assuming |Building DAG|Using shell|Select jobs|Execute \d|Touching output|Complete log|Elapsed time|"
-    r"Nothing to be done"
+    r"Nothing to be done|Using workflow specific profile|Exiting because|WorkflowError:\nAt least one job"
 )
 BAR = 8  # characters: with it a line of numbers fits in 80
 PR_SET_PDEATHSIG = 1  # linux/prctl.h

@@ -54,7 +54,8 @@ def test_a_duration_is_read_at_a_glance(seconds, text):
     assert progress.duration(seconds) == text
 
 
-CHATTER = """
+CHATTER = (
+    """
 Assuming unrestricted shared filesystem usage.
 Building DAG of jobs...
 Using shell: /usr/bin/bash
@@ -64,7 +65,10 @@ Touching output file model_1/seed_0.
 Complete log(s): /somewhere/2026.snakemake.log
 Elapsed time: 0:17:38.662635
 Nothing to be done (all requested files are present and up to date).
+Exiting because a job execution failed. Look above for error messages
 """.strip().splitlines()
+    + ["WorkflowError:\nAt least one job did not complete successfully."]
+)
 
 
 def test_of_snakemake_s_lines_those_stay_that_say_something():
