@@ -29,7 +29,8 @@ ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seed
 KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
 
 # As on Windows: without what only POSIX has, no encoding left to the locale, in a path with a space and accents.
-UNIT = env HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 $(PY) -m pytest --basetemp "$$(mktemp -d)/año más"
+UNIT = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 $(PY) -m pytest -p no:nbval --basetemp "$$folder/año más"
 
 # What may be set for which target. A variable that none of them knows would be ignored without a word.
 SUITE_VARIABLES = CORES SEEDS MODELS FORCE ABLATIONS
@@ -58,7 +59,8 @@ help:  ## this list
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the PATH; install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # it says why
 	@echo "Installing requirements.txt into $(VENV) (a minute or two) ..."
 	@$(PY) -m pip install --quiet --editable .  # and what requirements.txt lists, as pyproject.toml says
 	@touch $@
@@ -88,6 +90,7 @@ lab: $(VENV)/installed  ## JupyterLab on explore.ipynb and the other notebooks
 
 notebooks: $(VENV)/installed  ## run the committed notebooks again with their defaults, in place
 	@$(KERNEL_ENV) $(PY) -m jupyter nbconvert --to notebook --inplace --execute \
+		--ExecutePreprocessor.kernel_manager_class=fmnist_keras.workflow.kernel.InterpreterKernel \
 		--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 readme: $(VENV)/installed  ## cuadro III in README.md, from reports/paper
@@ -114,7 +117,7 @@ check: lint  ## lint and the unit tests, in under a minute
 
 test: lint $(VENV)/export.installed  ## everything: also the engine on small models, browsers, and nbval on the notebooks
 	@$(UNIT)
-	@$(PY) -m pytest --nbval-lax --nbval-current-env tests/integration tests/browser notebooks
+	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests/integration tests/browser notebooks
 
 test-slurm: $(VENV)/test.installed $(VENV)/slurm.installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
 	@tests/slurm/install.sh

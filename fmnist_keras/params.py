@@ -4,7 +4,6 @@
 """
 
 import ast
-import difflib
 import functools
 import math
 import os
@@ -16,38 +15,22 @@ from pathlib import Path
 import fastjsonschema
 import yaml
 
+from .internals.files import (
+    ROOT,
+    ParamsError,
+    did_you_mean,
+    files,
+    is_root,
+    natural,
+    read_yaml,
+    short,
+    where_is,
+)
 
-def find_root(package):
-    """The repository: the folder of this package; of an installed copy, the one that this process runs in."""
-    if _is_root(package):
-        return package
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if _is_root(folder)), here)
-
-
-def _is_root(folder):
-    return (folder / "params").is_dir() and (folder / "notebooks").is_dir()
-
-
-ROOT = find_root(Path(__file__).resolve().parents[1])
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
 BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
-MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
-LINES = "lines of the form `field: value`"
-ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
-
-
-class OneSentence:
-    """Of an exception whose message says all: a notebook shows it without a traceback."""
-
-    def _render_traceback_(self):  # IPython's own name for it
-        return [f"{type(self).__name__}: {self}"]
-
-
-class ParamsError(OneSentence, ValueError):
-    """A parameter is wrong. The one-line message names file, field, value and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,64 +156,6 @@ def _not_allowed(where, name, value, known):
     return message
 
 
-def short(value):
-    """A value as an error shows it: at most 80 characters."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes out no number of more than 4,300 digits
-        text = f"a number of {value.bit_length()} bits"
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def did_you_mean(name, allowed):
-    """The end of an error: the allowed name that comes near, or all that are allowed."""
-    near = difflib.get_close_matches(str(name), allowed, n=1)
-    return f"did you mean {near[0]}?" if near else f"allowed: {', '.join(allowed)}"
-
-
-def read_yaml(path):
-    """Read one flat YAML mapping.
-
-    Raises:
-        ParamsError: the file cannot be read, is not YAML or not a mapping, has a duplicate field, or a number
-            that YAML takes for another than it seems.
-    """
-    where = where_is(path)
-    try:
-        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
-            raise ParamsError(f"{where}: is not a regular file; allowed: a file with {LINES}")
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise ParamsError(f"{where}: is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
-        text = Path(path).read_text(encoding="utf-8")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # a few make gigabytes
-            raise ParamsError(f"{where}: holds an alias (*); allowed: every value written out")
-        node, values = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except ParamsError:
-        raise
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: 2001-13-45
-        reason = " ".join(str(error).split())
-        raise ParamsError(f"{where}: cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
-    if not isinstance(values, dict):
-        raise ParamsError(f"{where}: holds {short(values)}; allowed: {LINES}")
-    names = [key.value for key, _ in node.value]
-    for name, (_, given) in zip(names, node.value):
-        if name == "<<":  # a merge: it can hide a field's second value
-            raise ParamsError(f"{where}: '<<': is not a field; allowed: every value written out")
-        if names.count(name) > 1:
-            raise ParamsError(f"{where}: {short(name)}: duplicate field; allowed: once")
-        if given.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(given.value):
-            read = f"YAML reads it as {short(values[name])}"
-            raise ParamsError(
-                f"{where}: {short(name)}: {given.value} is not allowed ({read}); allowed: plain digits"
-            )
-    return values
-
-
-def where_is(path):
-    """A path as an error shows it: from the repository's root where it lies below."""
-    return os.path.relpath(path, ROOT) if Path(os.path.realpath(path)).is_relative_to(ROOT) else str(path)
-
-
 def load(path):
     """Read and check one model's file; its name must be its `model`.
 
@@ -254,7 +179,7 @@ def load(path):
 
 def require_repository():
     """Raise a `ParamsError` where there are no params and notebooks: the package was installed alone."""
-    if not _is_root(ROOT):
+    if not is_root(ROOT):
         raise ParamsError(
             f"{ROOT}: has no params and no notebooks; allowed: a checkout of the repository, to work in, or "
             "to install from with `pip install -e .`"
@@ -272,7 +197,7 @@ def load_all(folder=None):
     """
     if folder is None:
         require_repository()
-    paths = sorted(Path(folder or PARAMS_DIR).glob("*.yaml"), key=lambda path: natural(path.stem))
+    paths = files(folder or PARAMS_DIR)
     found = {path.stem: load(path) for path in paths}
     for path in paths:
         check_encoder(found[path.stem], found, where_is(path))
@@ -294,15 +219,10 @@ def check_encoder(params, found, where):
         raise ParamsError(f"{where}: latent_dim: {params.latent_dim} is not allowed; {allowed}")
 
 
-def natural(name):
-    """A sort key that puts model_2 before model_10."""
-    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name)]
-
-
 def names():
     """The names of all models and ablations in `params`, in natural order; their files are not read."""
-    files = [*PARAMS_DIR.glob("*.yaml"), *(PARAMS_DIR / "ablations").glob("*.yaml")]
-    return sorted((path.stem for path in files), key=natural)
+    found = [*files(PARAMS_DIR), *files(PARAMS_DIR / "ablations")]
+    return sorted((path.stem for path in found), key=natural)
 
 
 def check(namespace, kind):

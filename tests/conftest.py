@@ -109,7 +109,7 @@ def reports(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny():
     """A model's `Params`, cut down to an epoch on a few images: `tiny("model_1", dropout=0)`."""
     found = params.load_all()

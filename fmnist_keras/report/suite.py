@@ -68,13 +68,13 @@ def ablation_changes():
     A file that is wrong is the concern of the run that it is for, and no other run's.
     """
     found = {}
-    for path in sorted((params.PARAMS_DIR / "ablations").glob("*.yaml")):
+    for path in (params.PARAMS_DIR / "ablations").glob("[!.]*.yaml"):
         with contextlib.suppress(params.ParamsError):
             values = params.read_yaml(path)
             base, changes = values.pop("base", None), [item for item in values.items() if item[0] != "model"]
             if isinstance(base, str) and len(changes) == 1:
                 found[path.stem] = base, *changes[0]
-    return found
+    return dict(sorted(found.items(), key=lambda item: params.natural(item[0])))
 
 
 def ablation_bases():

@@ -101,12 +101,17 @@ def _history(path, metrics):
                 raise ValueError(f"row {number} has a value that is not a finite number")
         if len(rows) != metrics["epochs_run"]:
             raise ValueError(f"it has {len(rows)} epochs, metrics.json has {metrics['epochs_run']}")
-        if metrics["history_sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():
+        if metrics["history_sha256"] != text_sha256(path):
             raise ValueError("it is not what the run left: metrics.json has another SHA-256")
     except KeyError as error:
         raise RunError(f"{path} cannot be read: it has no column {error}") from error
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def text_sha256(path):
+    """SHA-256 of a text file whose lines end in LF; those of a checkout on Windows end in CR LF."""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def _whole_archive(path):

@@ -10,7 +10,7 @@ from .integrity import RunError
 
 def reports_dir():
     """The folder of all suites: `REPORTS_DIR` where it is set, else `reports/` of the repository."""
-    return Path(os.environ.get("REPORTS_DIR") or ROOT / "reports").resolve()
+    return Path(os.path.expanduser(os.environ.get("REPORTS_DIR") or ROOT / "reports")).resolve()
 
 
 def suite_dir(suite):

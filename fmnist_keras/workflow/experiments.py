@@ -1,13 +1,12 @@
 """The parameters of a run: those of a model or an ablation, and what its suite changes in them."""
 
-from pathlib import Path
-
 from ..params import (
     PARAMS_DIR,
     ParamsError,
     check_backend,
     check_encoder,
     did_you_mean,
+    files,
     load_all,
     read_yaml,
     short,
@@ -18,7 +17,7 @@ from ..params import (
 
 def ablation_files(folder=None):
     """The ablations' files, of `params/ablations` or another folder: dict of name to `Path`."""
-    return {path.stem: path for path in sorted(Path(folder or PARAMS_DIR / "ablations").glob("*.yaml"))}
+    return {path.stem: path for path in files(folder or PARAMS_DIR / "ablations")}
 
 
 def ablation(path, found):
@@ -71,14 +70,12 @@ def for_run(name, suite, seed, found=None):
         ParamsError: a field is wrong, or the model, suite or backend is unknown.
     """
     check_backend()
-    found, files, own = load_all() if found is None else found, ablation_files(), {}
-    if name in files and name not in found:
-        made, own = ablation(files[name], found)
-    elif name in found:
-        made = found[name]
-    else:
-        raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, [*found, *files])}")
-    suites = sorted(path.stem for path in (PARAMS_DIR / "suites").glob("*.yaml"))
+    found = load_all() if found is None else found
+    changed = ablation_files() if name not in found else {}
+    if name not in found and name not in changed:
+        raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, [*found, *changed])}")
+    made, own = (found[name], {}) if name in found else ablation(changed[name], found)
+    suites = [path.stem for path in files(PARAMS_DIR / "suites")]
     if suite not in suites:
         raise ParamsError(f"suite: {suite!r} is not in params/suites; {did_you_mean(suite, suites)}")
     path = PARAMS_DIR / "suites" / f"{suite}.yaml"

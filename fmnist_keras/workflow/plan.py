@@ -10,6 +10,7 @@ from ..runs import locks
 from . import experiments
 
 CONFIG = ("suite", "models", "seeds", "force", "ablations")  # what `--config` takes
+YES, NO = ("1", "yes", "true", "on", "y"), ("0", "no", "false", "off", "n")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     """
     if not names and suite in _suites_of_one_s_own():
         return {}
-    found, files = params.load_all(), experiments.ablation_files()
+    found = params.load_all()
+    files = experiments.ablation_files() if ablations or not set(names) <= found.keys() else {}
     allowed = [*found, *files]
     unknown = [name for name in names if name not in allowed]
     if unknown:
@@ -133,8 +135,21 @@ def from_config(config, force=False):
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
         force=force,
-        ablations=bool(config.get("ablations")),
+        ablations=yes_or_no(config, "ablations"),
     )
+
+
+def yes_or_no(config, name):
+    """What a word in Snakemake's config means; nothing is no.
+
+    Raises:
+        params.ParamsError: it is neither a word for yes nor one for no.
+    """
+    word = str(config.get(name) or "no")  # Snakemake may have read it as YAML does
+    if word.lower() not in YES + NO:
+        allowed = f"allowed: {', '.join(YES + NO)}"
+        raise params.ParamsError(f"{name.upper()}: {word!r} is not allowed; {allowed}")
+    return word.lower() in YES
 
 
 def markers(plan):
