@@ -26,6 +26,7 @@ from .internals.files import (
     short,
     where_is,
 )
+from .internals.files import OneSentence as OneSentence
 
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7

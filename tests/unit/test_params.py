@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from fmnist_keras import params
+from fmnist_keras.internals import files
 from fmnist_keras.report import paper
 from fmnist_keras.workflow import experiments
 
@@ -321,9 +322,9 @@ def test_an_installed_copy_finds_the_repository_that_it_runs_in_or_says_that_the
 ):
     installed, inside = tmp_path / "site-packages", params.ROOT / "reports"
     monkeypatch.chdir(inside)
-    assert params.find_root(installed) == params.ROOT
+    assert files.find_root(installed) == params.ROOT
     monkeypatch.chdir(tmp_path)
-    assert params.find_root(installed) == tmp_path, "where reports go then: not among the libraries"
+    assert files.find_root(installed) == tmp_path, "where reports go then: not among the libraries"
     monkeypatch.setattr(params, "ROOT", tmp_path)
     with pytest.raises(params.ParamsError, match="has no params and no notebooks; allowed: a checkout"):
         params.load_all()

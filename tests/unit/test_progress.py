@@ -1,9 +1,8 @@
 """The lines of running models, what is left of a suite, and the table at its end."""
 
-import json
+import shutil
 
 import pytest
-from test_report import metrics, save
 
 from fmnist_keras import params, runs
 from fmnist_keras.workflow import plan, progress, results
@@ -77,29 +76,43 @@ def test_of_snakemake_s_lines_those_stay_that_say_something():
         assert not progress.CHATTER.match(line)
 
 
-def test_the_end_is_a_table_of_what_came_out_and_the_page_s_address(reports, capsys):
-    for model in ("model_5", "model_6"):
-        save(reports, metrics(model, loss=0.25, accuracy=0.9))
+@pytest.fixture
+def landed(reports):
+    """Lays a landed run into an empty reports folder: `landed("model_5")`."""
+
+    def lay(model):
+        folder = runs.run_dir("paper", model, 0)
+        folder.mkdir(parents=True)
+        for name in ("metrics.json", "history.csv"):
+            shutil.copy(runs.ROOT / "reports" / "paper" / model / "seed_0" / name, folder)
+        return folder
+
+    return lay
+
+
+def test_the_end_is_a_table_of_what_came_out_and_the_page_s_address(landed, reports, capsys):
+    found, names = params.load_all(), ("model_1", "model_5", "model_7")
+    made = {name: runs.read(landed(name)) for name in names[:2]}
     (reports / "paper" / "model_7").mkdir()
     (reports / "paper" / "model_7" / "seed_0.failed.ipynb").touch()
     (reports / "paper" / "index.html").touch()
-    found = params.load_all()
-    jobs = {
-        (model, "0"): plan.Job(found[model], model == "model_5")
-        for model in ("model_5", "model_6", "model_7")
-    }
+    jobs = {(name, "0"): plan.Job(found[name], name == "model_1") for name in names}
     results.show(jobs, "paper")
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "model seed validation loss accuracy best epoch seconds" in rows
-    assert "model_5 0 0.2500 90.0% 15 of 20 12 stood" in rows
-    assert "model_6 0 0.2500 90.0% 15 of 20 12" in rows
+    for name, row in zip(names, (line for line in rows if line.startswith("model_"))):
+        if name in made:
+            run = made[name]
+            assert row.startswith(f"{name} 0 {run['val']['loss']:.4f} ")
+            assert f" {run['best_epoch']} of {run['epochs_run']} " in row
+            assert (f" {run['val'].get('accuracy', 0):.1%} " in row) == (name == "model_5")
+            assert row.endswith("stood") == (name == "model_1")
     assert "model_7 0 failed" in rows
     assert rows[-1] == f"The report: {(reports / 'paper' / 'index.html').as_uri()}"
 
 
-def test_a_failed_run_says_that_an_earlier_one_stands(reports, capsys):
-    save(reports, metrics("model_5"))
-    (reports / "paper" / "model_5" / "seed_0.failed.ipynb").write_text(json.dumps({}))
+def test_a_failed_run_says_that_an_earlier_one_stands(landed, capsys):
+    folder = landed("model_5")
+    folder.with_name("seed_0.failed.ipynb").touch()
     results.show({("model_5", "0"): plan.Job(params.load_all()["model_5"], False)}, "paper")
     assert "failed; an earlier run stands" in capsys.readouterr().out
-    assert runs.read(reports / "paper" / "model_5" / "seed_0")
