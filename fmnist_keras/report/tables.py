@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from .. import evaluation
+from .. import evaluation, plots
 from ..data import CLASS_NAMES
 from ..params import ROOT
 from . import claims as judged
@@ -33,7 +33,7 @@ def per_seed(values):
 
 
 def hyperparameters(grouped):
-    """Cuadros I and II: ours, and the paper's in brackets where ours is another."""
+    """Cuadros I and II: ours, and the paper's in brackets where ours differs. Many models are a row each."""
     columns = {}
     for model, seeds in grouped.items():
         ours, theirs = seeds[0]["params"], paper.HYPERPARAMETERS.get(model, {})
@@ -47,7 +47,8 @@ def hyperparameters(grouped):
             columns[model]["upsampling"] = ours["upsampling"]
         else:
             columns[model]["encoder trained"] = "yes" if ours["train_encoder"] else "no"
-    return pd.DataFrame(columns).fillna(MISSING)
+    table = pd.DataFrame(columns).fillna(MISSING)
+    return table.T if len(columns) > plots.TOGETHER else table
 
 
 def _text(value):
