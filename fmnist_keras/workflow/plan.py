@@ -200,9 +200,14 @@ def mark(plan, folder, page):
     The marker `.report` is removed when a run is to be done, or when the report's `page` is missing; and
     always where there is nothing to run, since who knows what has joined the suite by hand.
 
+    What Snakemake noted as begun, when it was killed, says nothing here: a run that had just been finished
+    would train again.
+
     Returns:
         True where nothing is to be done.
     """
+    for begun in Path(folder, ".snakemake", "incomplete").glob("*"):
+        begun.unlink()
     if not (plan and all(job.current for job in plan.values()) and page.exists()):
         Path(folder, ".report").unlink(missing_ok=True)
     for (model, seed), job in plan.items():
