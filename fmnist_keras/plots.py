@@ -124,63 +124,6 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
 
 
 @in_house_style
-def compare_curves(histories, name, ylabel, title):
-    """One curve a run, in its model's colour, line and marker; of more than `TOGETHER` models a chart each.
-
-    Args:
-        histories: dict of model name to a list of histories, one per seed, with a column `name`.
-        name: the column.
-        ylabel: what it is, with its unit.
-        title: above the figure.
-    """
-    ends = ", ".join(
-        f"{model} {np.mean([np.asarray(h[name])[-1] for h in seeds]):.4f}"
-        for model, seeds in histories.items()
-    )
-    alt = f"{title} by epoch; in the last epoch of each: {ends}."
-    curves = {model: [np.asarray(history[name]) for history in seeds] for model, seeds in histories.items()}
-    if len(curves) > TOGETHER:
-        return _a_chart_each(curves, alt, ylabel, title)
-    figure, axes = new_figure(alt, size=(7.6, 4.4))
-    for model, style in styles(curves).items():
-        for i, values in enumerate(curves[model]):
-            axes.plot(np.arange(1, len(values) + 1), values, label=model if i == 0 else None, **style)
-    axes.set(xlabel="epoch", ylabel=ylabel, title=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False, **BESIDE if len(curves) > 4 else {})
-    sns.despine(figure)
-    return figure
-
-
-def _a_chart_each(curves, alt, ylabel, title):
-    """A small chart for each model, on the same axes, over the span of all."""
-    columns = 4
-    rows = -(-len(curves) // columns)
-    figure, axes = new_figure(
-        *(alt, rows, columns, (9.2, 1.9 * rows + 0.6)), sharex=True, sharey=True, squeeze=False
-    )
-    every = [values for seeds in curves.values() for values in seeds]
-    padded = np.full((len(every), max(map(len, every))), np.nan)
-    for row, values in zip(padded, every):
-        row[: len(values)] = values
-    span = np.nanmin(padded, axis=0), np.nanmax(padded, axis=0)
-    for axis in axes.flat[len(curves) :]:
-        axis.set_axis_off()
-    for axis, (model, seeds) in zip(axes.flat, curves.items()):
-        axis.fill_between(np.arange(1, padded.shape[1] + 1), *span, color="0.9", linewidth=0)
-        for values in seeds:
-            axis.plot(np.arange(1, len(values) + 1), values, color=PALETTE[0])
-            axis.plot(len(values), values[-1], ".", color=PALETTE[0])
-        axis.set_title(f"{model}: {np.mean([values[-1] for values in seeds]):.4f}", fontsize="small")
-        axis.xaxis.get_major_locator().set_params(integer=True)
-    figure.suptitle(f"{title}; grey: all of them", fontsize="medium")
-    figure.supxlabel("epoch", fontsize="medium")
-    figure.supylabel(ylabel, fontsize="medium")
-    sns.despine(figure)
-    return figure
-
-
-@in_house_style
 def error_map(errors, stripe):
     """Mean squared error of each pixel, the stripe of rows and columns 25 to 27 outlined.
 

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import attempts, claims, display, pages, paper, statistics, suite, tables, text
+    from . import attempts, claims, display, figures, pages, paper, statistics, suite, tables, text
     from .attempts import compare
 
 __all__ = (
@@ -12,6 +12,7 @@ __all__ = (
     "claims",
     "compare",
     "display",
+    "figures",
     "pages",
     "paper",
     "statistics",

@@ -1,6 +1,7 @@
 """All runs of a suite side by side, whatever made them: what was tried in `scratch`, above all."""
 
-from .. import params, plots, runs
+from .. import params, runs
+from . import figures
 from . import suite as suites
 from .display import figure
 from .display import table as shown
@@ -53,4 +54,4 @@ def compare(suite=runs.SCRATCH):
         if mine:
             display(Markdown(f"**The {kind}s of suite {suite}**"), shown(table(suite, kind), index=False))
         for name, ylabel in curves.items() if mine else ():
-            display(figure(plots.compare_curves(suites.histories(mine), name, ylabel, f"Of each {kind}")))
+            display(figure(figures.curves(suites.histories(mine), name, ylabel, f"Of each {kind}")))

@@ -10,17 +10,19 @@ from urllib.parse import quote
 import numpy as np
 
 from .. import evaluation, params, runs
-from . import claims, paper
+from . import claims
 from .display import as_text
 
 
 def by_model(suite, kind):
     """The complete runs of a kind, whatever made them, no ablations: dict of model to metrics, by seed."""
-    grouped, changed = {}, ablation_changes()
-    for metrics in runs.read_suite(suite):
-        if metrics["kind"] == kind and metrics["model"] not in changed:
-            grouped.setdefault(metrics["model"], []).append(metrics)
-    return grouped
+    return of_kind(with_ablations(suite), kind)
+
+
+def of_kind(grouped, kind):
+    """Those of `with_ablations` that are no ablation's, of one kind."""
+    changed = ablation_changes()
+    return {name: runs for name, runs in grouped.items() if name not in changed and runs[0]["kind"] == kind}
 
 
 def require_runs(suite):
@@ -112,19 +114,19 @@ def _configurations(grouped, name, change):
         yield tuple(sorted(full.items()))
 
 
-def judge(suite):
-    """The fourteen verdicts of a suite, written to `claims.json` in its folder too; see `claims.judge`.
+def judge(suite, grouped=None):
+    """The verdicts on the paper's claims, written to the suite's `claims.json` too; see `claims.judge`.
 
-    None where it has none of the paper's models, of which alone the claims are.
+    Args:
+        suite: its name. Where it has none of the models that the claims are about, there are no verdicts.
+        grouped: what `with_ablations` gave; None reads it.
     """
-    grouped = with_ablations(suite)
-    if not grouped.keys() & paper.HYPERPARAMETERS.keys():
-        return []
+    grouped = with_ablations(suite) if grouped is None else grouped
     equal = equal_ablations(grouped)
-    grouped |= {
-        name: grouped[other] for name, other in equal.items() if name not in grouped and other in grouped
-    }
-    rows = claims.judge(grouped)
+    rows = claims.judge({name: grouped[same] for name, same in equal.items() if same in grouped} | grouped)
+    parts = [part for row in rows for part in row["estimands"]]
+    if not any(one["seeds"] for part in parts for one in part["comparisons"]):
+        return []
     path = runs.suite_dir(suite) / "claims.json"
     if path.parent.is_dir():
         _write(path, rows)

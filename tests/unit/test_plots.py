@@ -26,7 +26,6 @@ def every_figure(images, labels):
     calibration = evaluation.calibration(np.eye(10)[labels], labels)
     return {
         "curves": plots.curves(fitted(**HISTORY), "loss", "mean squared error"),
-        "compare": plots.compare_curves({"model_1": [HISTORY]}, "val_loss", "error", "Errors"),
         "reconstructions": plots.reconstructions(images[:10], images[1:11], labels[:10]),
         "error_map": plots.error_map(np.ones((28, 28)), evaluation.stripe_mask()),
         "error_maps": plots.error_maps({"model_1": np.eye(28), "model_4": np.ones((28, 28))}, STRIPE),
@@ -42,7 +41,7 @@ def every_figure(images, labels):
     }
 
 
-CHARTS = {"curves", "compare", "confusion", "reliability"}
+CHARTS = {"curves", "confusion", "reliability"}
 
 
 def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(images, sample):
@@ -80,7 +79,6 @@ def test_alt_texts_say_their_own_numbers(images, sample):
     made = every_figure(images, sample.y_val[:256].astype(int))
     assert "from 0.4000 to 0.2900; best epoch 2 with 0.2500" in made["curves"].get_label()
     assert "model_4 1.0000 and 1.0000" in made["error_maps"].get_label()
-    assert "model_1 0.2900" in made["compare"].get_label()
     assert "32 maps of 11x11; 32 of them are 0 everywhere" in made["feature_maps"].get_label()
     assert "expected calibration error 0.0000" in made["reliability"].get_label()
     assert "Shirt, taken for T-shirt/top" in made["confused"].get_label()
@@ -116,7 +114,6 @@ def test_a_model_keeps_its_colour():
     calibration = evaluation.calibration(np.full((20, 10), 0.1), np.arange(20) % 10)
     for figure in (
         plots.curves(fitted(**HISTORY), "loss", "mean squared error", "model_6"),
-        plots.compare_curves({"model_6": [HISTORY]}, "val_loss", "error", "Errors"),
         plots.reliability(calibration, "model_6"),
     ):
         assert plots.colour("model_6") in [line.get_color() for line in figure.axes[0].lines]
@@ -126,36 +123,3 @@ def test_a_reliability_diagram_shows_its_expected_calibration_error():
     calibration = evaluation.calibration(np.full((20, 10), 0.1), np.zeros(20, int))  # argmax is 0: all right
     (axes,) = plots.reliability(calibration, "model_6").axes
     assert axes.get_title() == "expected calibration error 0.9000"
-
-
-@pytest.mark.parametrize("names", [
-    [f"model_{n}" for n in range(1, 9)],
-    ["sw_n16_p00", "sw_n16_p04", "sw_n64_p00", "sw_n64_p04"],
-    ["tiny_autoencoder", *(f"tiny_autoencoder-latent_dim_{n}" for n in (4, 8, 16, 32, 64, 128, 256))],
-])  # fmt: skip
-def test_every_model_of_a_chart_is_told_apart_by_colour_and_by_line_or_marker(names):
-    histories = {name: [{"val_loss": [0.3, 0.2]}, {"val_loss": [0.4, 0.1]}] for name in names}
-    figure = plots.compare_curves(histories, "val_loss", "loss", "Loss")
-    (axes,) = figure.axes
-    drawn = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
-    assert list(drawn) == names
-    assert len({line.get_color() for line in drawn.values()}) == len(names)
-    assert len({(line.get_linestyle(), line.get_marker()) for line in drawn.values()}) == len(names)
-
-
-def test_the_paper_s_models_keep_their_colours():
-    names = ["model_2", "model_5"]
-    assert [style["color"] for style in plots.styles(names).values()] == [
-        plots.colour(name) for name in names
-    ]
-
-
-def test_more_models_than_a_chart_holds_have_a_chart_each():
-    histories = {f"sw_{n}": [{"val_loss": [0.5, 0.5 - n / 100]}, {"val_loss": [0.5]}] for n in range(12)}
-    figure = plots.compare_curves(histories, "val_loss", "loss", "Loss")
-    shown = [axes for axes in figure.axes if axes.lines]
-    assert len(shown) == 12
-    titles = [axes.get_title() for axes in shown]
-    assert titles[3] == "sw_3: 0.4850"
-    assert all(name in figure.get_label() for name in histories)
-    assert all(len(axes.lines) >= 2 for axes in shown), "a curve a seed"
