@@ -152,7 +152,7 @@ def test_all_attempts_are_compared_in_one_cell(attempt, monkeypatch):
     monkeypatch.setattr(IPython.display, "display", lambda *given: shown.extend(given))
     report.compare("scratch")
     page = "".join(given.data for given in shown)
-    assert page.count("<tr>") == 4 - 1, "a row an attempt"
+    assert page.count("<tr>") == 1 + 3, "a heading, and a row an attempt"
     assert page.count("<img") == 1
     assert all(name in page for name in table["model"])
     with pytest.raises(runs.RunError, match="suite sweep has no runs; suites with runs: scratch"):
