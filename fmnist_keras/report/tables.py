@@ -249,6 +249,8 @@ def epochs(grouped):
 
 def recalls(grouped):
     """Recall of each class by each classifier, in per cent, a mean over seeds, hardest class first."""
+    if not grouped:
+        return pd.DataFrame()
     table = pd.DataFrame(
         {
             model: np.mean([evaluation.class_scores(m["confusion"])["recall"] for m in seeds], axis=0)

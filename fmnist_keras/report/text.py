@@ -221,7 +221,7 @@ def dead_classes(grouped):
         for label in np.flatnonzero(evaluation.class_scores(m["confusion"])["recall"] == 0)
     )
     if not counts:
-        return "Every classifier recognises images of every class."
+        return "Every classifier recognises images of every class." if grouped else ""
     dead = [
         f"**{model}**: {name}, in {n} of {len(grouped[model])} runs" for (model, name), n in counts.items()
     ]

@@ -385,3 +385,15 @@ def test_a_wrong_ablation_file_keeps_no_report_from_being_made(ablations):
         many="base: a\nb: 1\nc: 1",
     )
     assert suite.ablation_bases() == {"good": ("model_5", "dropout")}
+
+
+def test_a_suite_of_autoencoders_says_nothing_of_classifiers():
+    for table in (tables.recalls, tables.classifiers, tables.hyperparameters, tables.cuadro_3):
+        assert display.table(table({})).data == "<p>None in this suite.</p>"
+    assert text.dead_classes({}) == ""
+    assert text.headline("sweep", [], tables.cuadro_3({})) == ""
+
+
+def test_many_models_are_a_row_each_in_the_table_of_parameters():
+    grouped = {f"sw_{n}": [metrics(f"sw_{n}")] for n in range(9)}
+    assert list(tables.hyperparameters(grouped).index) == list(grouped)
