@@ -248,3 +248,13 @@ def test_a_suite_of_papermill_s_runs_alone_has_only_its_report_to_make(finished,
 def test_a_name_that_the_engine_does_not_know_is_an_error():
     with pytest.raises(params.ParamsError, match="--config: 'seed' is unknown; did you mean seeds"):
         plan.from_config({"suite": "sample", "seed": 1})
+
+
+def test_a_run_that_was_finished_when_snakemake_was_killed_is_not_trained_again(finished, tmp_path):
+    everything(finished)
+    begun = tmp_path / ".snakemake" / "incomplete" / "bW9kZWxfMy9zZWVkXzA="  # model_3/seed_0 in base64
+    begun.parent.mkdir(parents=True)
+    begun.touch()
+    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    assert not begun.exists()
+    assert (tmp_path / "model_3" / "seed_0").exists()
