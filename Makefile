@@ -8,6 +8,7 @@ MODELS ?=
 FORCE ?=
 ABLATIONS ?=
 SECTIONS ?= 1 2 3 4 5 6 7 8 9
+SUITE ?= sample
 REPEATS ?= 3
 MODEL ?= model_6
 FORMAT ?= onnx
@@ -32,31 +33,49 @@ UNIT = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export HIDE_POSI
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 && \
 	$(PY) -m pytest -n 2 --dist loadfile -p no:nbval --basetemp "$$folder/año más"
 
+# What may be set for which target. A variable that none of them knows would be ignored without a word.
+SUITE_VARIABLES = CORES SEEDS MODELS FORCE ABLATIONS
+VARIABLES_report = $(SUITE_VARIABLES) SUITE
+VARIABLES_paper = $(SUITE_VARIABLES)
+VARIABLES_holdout = $(SUITE_VARIABLES)
+VARIABLES_bench = SECTIONS REPEATS
+VARIABLES_export = MODEL FORMAT
+EVERYWHERE = VENV PYTHON KERAS_BACKEND KERAS_HOME FMNIST_DATA_DIR REPORTS_DIR HOME TF_% XLA_% JAX_% OMP_% PIP_%
+GOALS := $(or $(MAKECMDGOALS),help)
+KNOWN := $(foreach goal,$(GOALS),$(VARIABLES_$(goal)))
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+UNKNOWN := $(firstword $(filter-out $(KNOWN) $(EVERYWHERE) MAKE% -%,$(GIVEN)))
+ifneq ($(UNKNOWN),)
+NEAR := $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1, 0.5))' $(UNKNOWN) $(KNOWN) 2>/dev/null)
+$(error make $(GOALS) does not know $(UNKNOWN); $(if $(NEAR),did you mean $(NEAR)?,allowed: $(or $(KNOWN),nothing)))
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help setup report paper holdout data lab notebooks readme bench backends slurm export check test test-slurm lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo '  With report, paper, holdout: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
+	@echo '  MODELS takes ablations too, by their names.'
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the PATH; install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # it says why
 	@echo "Installing requirements.txt into $(VENV) (a minute or two) ..."
-	@$(PY) -m pip install --quiet -r requirements.txt
+	@$(PY) -m pip install --quiet --editable .  # and what requirements.txt lists, as pyproject.toml says
 	@touch $@
 
 # The sets in requirements/, each installed once, when a command needs it.
 $(VENV)/%.installed: requirements/%.txt $(VENV)/installed
 	@echo "Installing $< into $(VENV) ..."
-	@$(PY) -m pip install --quiet -r requirements.txt -r $<
+	@$(PY) -m pip install --quiet --editable . -r $<
 	@touch $@
 
 setup: $(VENV)/installed  ## the virtual environment, from requirements.txt
 
-report: $(VENV)/installed  ## all models on the embedded sample -> reports/sample/index.html
-	@$(ENGINE) suite=sample
+report: $(if $(filter paper holdout,$(SUITE)),data,$(VENV)/installed)  ## all models on the embedded sample -> reports/sample/index.html; SUITE=name: another suite
+	@$(ENGINE) "suite=$(SUITE)"
 
 paper: data  ## all models on all 70,000 images, as in the paper -> reports/paper/index.html
 	@$(ENGINE) suite=paper

@@ -13,7 +13,7 @@ sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
 from fmnist_keras import params, runs
-from fmnist_keras.workflow import execute, plan, signals
+from fmnist_keras.workflow import execute, plan, progress, results, signals
 
 SUITE = str(config.get("suite", "sample"))
 ENGINE = runs.reports_dir() / ".engine" / SUITE
@@ -26,11 +26,14 @@ try:
     JOBS = plan.from_config(config, force=FORCE or not workflow.is_main_process)
     if workflow.is_main_process:
         plan.lock_suite(ENGINE)
-        plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / "index.html")
+        done = plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / "index.html")
         plan.describe(JOBS)
+        if done:
+            results.show(JOBS, SUITE)
 except (params.ParamsError, runs.RunError, OSError) as error:
     raise WorkflowError(execute.disk_full(error) or str(error))
 
+progress.hide_chatter()
 signals.install_handlers(workflow.is_main_process)
 
 
@@ -74,9 +77,15 @@ rule report:
         "{JOB} report {SUITE} --parent $PPID"
 
 
+onsuccess:
+    results.show(JOBS, SUITE)
+
+
 onerror:
     # What did finish is still worth a report; it names what failed.
     if not signals.stopped:
         execute.run_shell(f"{JOB} report {SUITE} --parent $PPID")
         if not (signals.stopped or FORCE):
             plan.describe(plan.from_config(config))  # a cluster's job may have ended without a word, and in company
+        if not signals.stopped:
+            results.show(JOBS, SUITE)

@@ -15,7 +15,18 @@ from pathlib import Path
 import fastjsonschema
 import yaml
 
-from .internals.files import ROOT, ParamsError, did_you_mean, files, natural, read_yaml, short, where_is
+from .internals.files import (
+    ROOT,
+    ParamsError,
+    did_you_mean,
+    files,
+    is_root,
+    natural,
+    read_yaml,
+    short,
+    where_is,
+)
+from .internals.files import OneSentence as OneSentence
 
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
@@ -167,6 +178,15 @@ def load(path):
     return checked
 
 
+def require_repository():
+    """Raise a `ParamsError` where there are no params and notebooks: the package was installed alone."""
+    if not is_root(ROOT):
+        raise ParamsError(
+            f"{ROOT}: has no params and no notebooks; allowed: a checkout of the repository, to work in, or "
+            "to install from with `pip install -e .`"
+        )
+
+
 def load_all(folder=None):
     """Read every model in a folder of YAML files, and check that the encoders they name exist.
 
@@ -176,6 +196,8 @@ def load_all(folder=None):
     Raises:
         ParamsError: a file is wrong, or an `encoder_from` names no autoencoder of that latent_dim.
     """
+    if folder is None:
+        require_repository()
     paths = files(folder or PARAMS_DIR)
     found = {path.stem: load(path) for path in paths}
     for path in paths:
@@ -231,10 +253,7 @@ def check(namespace, kind):
                 "allowed: one value (the cell with the defaults needs the tag `parameters`)"
             )
     values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
-    checked = validate({name: _word(kind, name, value) for name, value in values.items()}, kind, "parameters")
-    if checked.encoder_from is not None:
-        check_encoder(checked, load_all(), "parameters")
-    return checked
+    return validate({name: _word(kind, name, value) for name, value in values.items()}, kind, "parameters")
 
 
 _UNREADABLE = object()

@@ -41,6 +41,9 @@ in_house_style = matplotlib.style.context("default", after_reset=True)
 FEW = 10  # images in a bin of the reliability diagram, below which its accuracy is mostly chance
 PALETTE = sns.color_palette("colorblind")
 MARKERS = "osD^vPX<>p"
+LINES = "-", "--", "-.", ":"
+BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}  # of a legend
+TOGETHER = 8  # models in one chart; more have one each
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 
 
@@ -65,6 +68,29 @@ def colour(name):
     """The colour of a model, the same everywhere: by the first number in its name, as an ablation has it."""
     digits = re.search(r"\d+", name)
     return MODEL_COLOURS[(int(digits[0] if digits else 1) - 1) % len(MODEL_COLOURS)]
+
+
+def styles(names):
+    """A colour, a line and a marker for each of up to `TOGETHER` models, none like another's.
+
+    Args:
+        names: of models. Each has the colour of its own number where no two share it, else that of its place.
+
+    Returns:
+        dict of name to what matplotlib's `plot` takes.
+    """
+    colours = [colour(name) for name in names]
+    if len(set(colours)) < len(colours):
+        colours = MODEL_COLOURS
+    return {
+        name: {
+            "color": colours[i % len(colours)],
+            "linestyle": LINES[i % len(LINES)],
+            "marker": MARKERS[i % len(MARKERS)],
+            "markevery": [-1],  # at its end
+        }
+        for i, name in enumerate(names)
+    }
 
 
 @in_house_style

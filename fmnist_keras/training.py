@@ -7,12 +7,12 @@ import numpy as np
 
 from .internals.adam import Adam
 from .internals.batches import EVALUATION_BATCH, batches
-from .params import PAPER_EPSILON
+from .params import PAPER_EPSILON, OneSentence
 
 STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: section 7 of bench.md
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(OneSentence, RuntimeError):
     """The loss became infinite or not a number: the run has no result."""
 
 

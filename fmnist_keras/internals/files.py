@@ -7,14 +7,35 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+
+def find_root(package):
+    """The repository: the folder of this package; of an installed copy, the one that this process runs in."""
+    if is_root(package):
+        return package
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if is_root(folder)), here)
+
+
+def is_root(folder):
+    """Has this folder the params and the notebooks?"""
+    return (folder / "params").is_dir() and (folder / "notebooks").is_dir()
+
+
+ROOT = find_root(Path(__file__).resolve().parents[2])
 MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
 LINES = "lines of the form `field: value`"
 ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # of a model or a suite, as schema.yaml has it
 
 
-class ParamsError(ValueError):
+class OneSentence:
+    """Of an exception whose message says all: a notebook shows it without a traceback."""
+
+    def _render_traceback_(self):  # IPython's own name for it
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ParamsError(OneSentence, ValueError):
     """A parameter is wrong. The one-line message names file, field, value and what is allowed."""
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .files import OneSentence
+
 # SHA-256 of the decompressed bytes: the .gz files of Debian and of the authors differ, these do not.
 _FULL = """\
 c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888  train-images-idx3-ubyte
@@ -34,7 +36,7 @@ GZIP = b"\x1f\x8b"  # how a gzip file begins; an IDX file begins with two zeros
 PACKAGE = "dataset-fashion-mnist"
 
 
-class DataError(RuntimeError):
+class DataError(OneSentence, RuntimeError):
     """The data set is missing, damaged or not the one expected."""
 
 

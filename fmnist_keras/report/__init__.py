@@ -4,16 +4,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import claims, display, figures, pages, paper, statistics, suite, tables, text
+    from . import attempts, claims, display, figures, pages, paper, statistics, suite, tables, text
+    from .attempts import compare
 
-__all__ = ("claims", "display", "figures", "pages", "paper", "statistics", "suite", "tables", "text")
+__all__ = (
+    "attempts",
+    "claims",
+    "compare",
+    "display",
+    "figures",
+    "pages",
+    "paper",
+    "statistics",
+    "suite",
+    "tables",
+    "text",
+)
 
 
 def __getattr__(name):
+    if name == "compare":
+        return import_module(".attempts", __name__).compare
     if name in __all__:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return [*globals(), *__all__]
+    return sorted(__all__)

@@ -4,7 +4,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from ..plots import PALETTE, colour, in_house_style, new_figure
+from ..plots import BESIDE, PALETTE, TOGETHER, in_house_style, new_figure, styles
 from . import claims, tables
 
 GREEN, RED, GREY = PALETTE[2], PALETTE[3], "0.45"
@@ -95,6 +95,8 @@ def _estimand(axes, y, part, shade):
 def curves(histories, name, ylabel, title):
     """One quantity by epoch: a model's median over its seeds, and between the least and the largest a band.
 
+    Every model has a colour, a line and a marker of its own; more than `plots.TOGETHER` have a chart each.
+
     Args:
         histories: dict of model name to a list of histories, one per seed, with a column `name`.
         name: the column.
@@ -105,19 +107,52 @@ def curves(histories, name, ylabel, title):
         f"{model} {np.median([np.asarray(history[name])[-1] for history in seeds]):.4f}"
         for model, seeds in histories.items()
     )
-    figure, axes = new_figure(f"{title} by epoch; in the last epoch of each: {ends}.", size=(7.6, 4.4))
-    for model, seeds in histories.items():
-        longest = max(map(len, seeds))
-        values = np.full((len(seeds), longest), np.nan)
-        for row, history in zip(values, seeds):
-            row[: len(history)] = history[name]
-        epochs = np.arange(1, longest + 1)
-        axes.plot(epochs, np.nanmedian(values, axis=0), color=colour(model), label=model)
-        if len(seeds) > 1:
-            bounds = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-            axes.fill_between(epochs, *bounds, color=colour(model), alpha=0.2, linewidth=0)
+    alt = f"{title} by epoch; in the last epoch of each: {ends}."
+    values = {model: padded([history[name] for history in seeds]) for model, seeds in histories.items()}
+    if len(values) > TOGETHER:
+        return _a_chart_each(values, alt, ylabel, title)
+    figure, axes = new_figure(alt, size=(7.6, 4.4))
+    for model, style in styles(values).items():
+        _median_and_band(axes, values[model], label=model, **style)
     axes.set(xlabel="epoch", ylabel=ylabel, title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, **BESIDE if len(values) > 4 else {})
+    sns.despine(figure)
+    return figure
+
+
+def padded(rows):
+    """Rows of different lengths as one float array `(rows, longest)`, NaN where a row has ended."""
+    made = np.full((len(rows), max(map(len, rows))), np.nan)
+    for row, values in zip(made, rows):
+        row[: len(values)] = values
+    return made
+
+
+def _median_and_band(axes, values, **style):
+    epochs = np.arange(1, values.shape[1] + 1)
+    axes.plot(epochs, np.nanmedian(values, axis=0), **style)
+    if len(values) > 1:
+        bounds = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        axes.fill_between(epochs, *bounds, color=style["color"], alpha=0.2, linewidth=0)
+
+
+def _a_chart_each(values, alt, ylabel, title):
+    """A small chart for each model, on the same axes, over the span of all in grey."""
+    columns, every = 4, padded([row for seeds in values.values() for row in seeds])
+    rows = -(-len(values) // columns)
+    size, shared = (9.2, 1.9 * rows + 0.6), {"sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = new_figure(alt, rows, columns, size, **shared)
+    for axis in axes.flat[len(values) :]:
+        axis.set_axis_off()
+    for axis, (model, seeds) in zip(axes.flat, values.items()):
+        span = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
+        axis.fill_between(np.arange(1, every.shape[1] + 1), *span, color="0.9", linewidth=0)
+        _median_and_band(axis, seeds, color=PALETTE[0], marker="o", markersize=4, markevery=[-1])
+        axis.set_title(model, fontsize="small")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    figure.suptitle(f"{title}; grey: the span of all", fontsize="medium")
+    figure.supxlabel("epoch", fontsize="medium")
+    figure.supylabel(ylabel, fontsize="medium")
     sns.despine(figure)
     return figure

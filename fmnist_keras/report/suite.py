@@ -3,6 +3,7 @@
 Everything is made from `metrics.json` and `history.csv`; no model is loaded.
 """
 
+import contextlib
 import json
 from urllib.parse import quote
 
@@ -14,14 +15,25 @@ from .display import as_text
 
 
 def by_model(suite, kind):
-    """The complete runs of the models in `params`, no ablations: dict of name to metrics, one per seed."""
+    """The complete runs of a kind, whatever made them, no ablations: dict of model to metrics, by seed."""
     return of_kind(with_ablations(suite), kind)
 
 
 def of_kind(grouped, kind):
-    """Those of `with_ablations` that are models in `params`, of one kind."""
-    models = params.load_all()
-    return {name: seeds for name, seeds in grouped.items() if name in models and seeds[0]["kind"] == kind}
+    """Those of `with_ablations` that are no ablation's, of one kind."""
+    changed = ablation_changes()
+    return {name: runs for name, runs in grouped.items() if name not in changed and runs[0]["kind"] == kind}
+
+
+def require_runs(suite):
+    """Raise a `RunError` where a suite has no complete run: there is nothing to report."""
+    with contextlib.suppress(FileNotFoundError):
+        runs.suite_dir(suite).stat()  # an OSError that says why, where there cannot be one
+    if runs.read_suite(suite):
+        return
+    there = [path.name for path in sorted(runs.reports_dir().glob("[!.]*/")) if runs.read_suite(path.name)]
+    reasons = "".join(f"; {reason}" for _, reason in runs.damaged(suite)[:1])
+    raise runs.RunError(f"suite {suite} has no runs{reasons}; suites with runs: {', '.join(there) or 'none'}")
 
 
 def ranked(grouped):
@@ -52,23 +64,69 @@ def with_ablations(suite):
     return grouped
 
 
+def ablation_changes():
+    """Dict of an ablation's name to (the model that it starts from, the field that it changes, the value).
+
+    A file that is wrong is the concern of the run that it is for, and no other run's.
+    """
+    found = {}
+    for path in (params.PARAMS_DIR / "ablations").glob("[!.]*.yaml"):
+        with contextlib.suppress(params.ParamsError):
+            values = params.read_yaml(path)
+            base, changes = values.pop("base", None), [item for item in values.items() if item[0] != "model"]
+            if isinstance(base, str) and len(changes) == 1:
+                found[path.stem] = base, *changes[0]
+    return dict(sorted(found.items(), key=lambda item: params.natural(item[0])))
+
+
 def ablation_bases():
     """Dict of an ablation's name to (the model that it starts from, the field that it changes)."""
-    found = {}
-    for path in params.files(params.PARAMS_DIR / "ablations"):
-        values = params.read_yaml(path)
-        found[path.stem] = values["base"], next(name for name in values if name not in ("model", "base"))
-    return found
+    return {name: change[:2] for name, change in ablation_changes().items()}
+
+
+def equal_ablations(grouped):
+    """Ablations that a suite's own changes make equal to another configuration: dict of name to the other's.
+
+    Args:
+        grouped: every run of the suite, see `with_ablations`. Of an ablation without a run, the parameters
+            are those of its base with its change.
+    """
+    changes, seen, equal = ablation_changes(), {}, {}
+    for name in [*(name for name in grouped if name not in changes), *changes]:
+        for key in _configurations(grouped, name, changes.get(name)):
+            if name in changes and key in seen and seen[key] != name:
+                equal[name] = seen[key]
+            seen.setdefault(key, name)
+    return equal
+
+
+def _configurations(grouped, name, change):
+    """The parameters of each run of a model, or of an ablation without one: hashable, and without a name."""
+    values = [run["params"] for run in grouped.get(name, ())]
+    if not values and change is not None:
+        base, field, value = change
+        epsilon = (
+            {"epsilon": params.PAPER_EPSILON if value == "adam" else None} if field == "optimizer" else {}
+        )
+        values = [run["params"] | {field: value} | epsilon for run in grouped.get(base, ())]
+    for given in values:
+        full = vars(params.Params(model=name)) | given | {"model": "", "run_dir": None}
+        yield tuple(sorted(full.items()))
 
 
 def judge(suite, grouped=None):
     """The verdicts on the paper's claims, written to the suite's `claims.json` too; see `claims.judge`.
 
     Args:
-        suite: its name.
+        suite: its name. Where it has none of the models that the claims are about, there are no verdicts.
         grouped: what `with_ablations` gave; None reads it.
     """
-    rows = claims.judge(with_ablations(suite) if grouped is None else grouped)
+    grouped = with_ablations(suite) if grouped is None else grouped
+    equal = equal_ablations(grouped)
+    rows = claims.judge({name: grouped[same] for name, same in equal.items() if same in grouped} | grouped)
+    parts = [part for row in rows for part in row["estimands"]]
+    if not any(one["seeds"] for part in parts for one in part["comparisons"]):
+        return []
     path = runs.suite_dir(suite) / "claims.json"
     if path.parent.is_dir():
         _write(path, rows)

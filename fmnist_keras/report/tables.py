@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from .. import evaluation
+from .. import evaluation, plots
 from ..data import CLASS_NAMES
 from ..params import ROOT
 from . import claims as judged
@@ -43,7 +43,7 @@ def shown(value, quantity):
 
 
 def hyperparameters(grouped):
-    """Cuadros I and II: ours, and the paper's in brackets where ours is another."""
+    """Cuadros I and II: ours, and the paper's in brackets where ours differs. Many models are a row each."""
     columns = {}
     for model, seeds in grouped.items():
         ours, theirs = seeds[0]["params"], paper.HYPERPARAMETERS.get(model, {})
@@ -57,7 +57,8 @@ def hyperparameters(grouped):
             columns[model]["upsampling"] = ours["upsampling"]
         else:
             columns[model]["encoder trained"] = "yes" if ours["train_encoder"] else "no"
-    return pd.DataFrame(columns).fillna(MISSING).rename_axis("parameter")
+    table = pd.DataFrame(columns).fillna(MISSING)
+    return table.T if len(columns) > plots.TOGETHER else table.rename_axis("parameter")
 
 
 def _text(value):
@@ -78,6 +79,17 @@ def autoencoders(grouped):
             "constant pixels": span([s["constant_pixels"] for s in stripes]),
             "floor they set": spread([s["floor"] for s in stripes]),
         }
+    return pd.DataFrame(rows).T
+
+
+def classifiers(grouped):
+    """Losses in nats and accuracies of the classifiers, on the validation and the training images."""
+    rows = {}
+    for model, seeds in grouped.items():
+        rows[model] = {"seeds": str(len(seeds))}
+        for part, name in (("val", "validation"), ("train", "training")):
+            rows[model][f"{name} loss"] = spread([m[part]["loss"] for m in seeds], 3)
+            rows[model][f"{name} accuracy"] = spread([m[part]["accuracy"] for m in seeds], 1, True)
     return pd.DataFrame(rows).T
 
 
@@ -195,6 +207,8 @@ def estimates(rows):
         for part in row["estimands"]
         for one in part["comparisons"]
     )
+    if table.empty:
+        return table
     table.attrs["format"] = dict.fromkeys(("estimate", "low", "high"), "{:.3g}")
     return table.astype(dict.fromkeys(("estimate", "low", "high"), float))
 
@@ -235,6 +249,8 @@ def epochs(grouped):
 
 def recalls(grouped):
     """Recall of each class by each classifier, in per cent, a mean over seeds, hardest class first."""
+    if not grouped:
+        return pd.DataFrame()
     table = pd.DataFrame(
         {
             model: np.mean([evaluation.class_scores(m["confusion"])["recall"] for m in seeds], axis=0)

@@ -6,15 +6,20 @@ from collections import Counter
 
 import numpy as np
 
-from .. import evaluation, runs
+from .. import evaluation, params, runs
 from ..data import CLASS_NAMES
 from . import claims, paper, tables
 from .display import as_text
 from .suite import by_model, failed
+from .suite import equal_ablations as equal_names
 
 DEAD = (
     "With a ReLU on the logits, the unit of a class that is 0 for every image gets no gradient and does not "
     "recover."
+)
+RANDOM = (
+    '> **The encoder starts from random weights.** With `encoder_from = "latest"` it starts from the '
+    "autoencoder of the same `latent_dim` and `seed` that was trained last, where there is one."
 )
 SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
 OUTCOMES = {claims.HOLDS: "hold", claims.FAILS: "do not hold", claims.OPEN: "are undecided"} | {
@@ -47,6 +52,8 @@ def heading(params):
     rest = [f"{k} {v}" for k, v in given if k not in named and v is not None and v is not False]
     text = f"Model **{params.model}**, suite **{params.suite}**, seed **{params.seed}**: "
     lines = [banner(params.suite, params.data, params.protocol, params.limit)]
+    if params.kind == "classifier" and params.encoder_from is None:
+        lines.append(RANDOM)
     return "\n\n".join(filter(None, [text + ", ".join(rest) + ".", *lines]))
 
 
@@ -130,9 +137,11 @@ def headline(suite, verdicts, cells):
 
     Args:
         suite: its name; on any but `paper` the verdicts are an exercise.
-        verdicts: see `claims.judge`.
+        verdicts: see `claims.judge`; without any, nothing is said.
         cells: see `tables.cuadro_3`.
     """
+    if not verdicts:
+        return ""
     counts = Counter(row["verdict"] for row in verdicts)
     told = ", ".join(f"{counts[name]} {word}" for name, word in OUTCOMES.items() if counts[name])
     theirs = cells[~cells["model"].isin(tables.STOPPED)]
@@ -152,9 +161,7 @@ def introduction(suite, grouped):
     """The banner where one is needed, what the suite has, and what failed or is missing. Markdown."""
     lines = []
     first = next((seeds[0] for seeds in grouped.values()), None)
-    if first is None:
-        lines.append(f"> **Suite `{suite}` has no runs yet.** `make report` or `make paper` makes them.")
-    else:
+    if first is not None:
         count, seeds = sum(map(len, grouped.values())), max(map(len, grouped.values()))
         lines.append(banner(suite, first["params"]["data"], first["params"]["protocol"]))
         lines.append(
@@ -175,6 +182,8 @@ def introduction(suite, grouped):
 
 def _still_to_run(suite, grouped):
     """What the suite does not have yet of the paper's models, and for `paper` of the seeds and `holdout`."""
+    if not (params.PARAMS_DIR / "suites" / f"{suite}.yaml").is_file():
+        return []  # a suite of one's own has what it has
     absent = [model for model in paper.HYPERPARAMETERS if model not in grouped]
     texts = [f"{', '.join(absent)}, without a run in this suite"] if absent else []
     if suite == "paper":
@@ -192,6 +201,17 @@ def _still_to_run(suite, grouped):
     return texts
 
 
+def equal_ablations(grouped):
+    """Which ablations are one configuration in this suite, and so one finding. Markdown."""
+    equal = equal_names(grouped)
+    said = [f"**{name}** is {other}" for name, other in equal.items()]
+    return (
+        f"In this suite, with what it changes in every model: {'; '.join(said)}. That is one finding."
+        if said
+        else ""
+    )
+
+
 def dead_classes(grouped):
     """A warning for each class that a classifier never recognises in some of its runs. Markdown."""
     counts = Counter(
@@ -201,7 +221,7 @@ def dead_classes(grouped):
         for label in np.flatnonzero(evaluation.class_scores(m["confusion"])["recall"] == 0)
     )
     if not counts:
-        return "Every classifier recognises images of every class."
+        return "Every classifier recognises images of every class." if grouped else ""
     dead = [
         f"**{model}**: {name}, in {n} of {len(grouped[model])} runs" for (model, name), n in counts.items()
     ]

@@ -2,6 +2,7 @@
 
 from .environment import device, versions
 from .folder import (
+    SCRATCH,
     Run,
     check,
     damaged,
@@ -18,6 +19,7 @@ from .paths import ROOT, reports_dir, run_dir, suite_dir
 
 __all__ = [
     "ROOT",
+    "SCRATCH",
     "Run",
     "RunError",
     "check",

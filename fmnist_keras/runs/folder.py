@@ -4,20 +4,25 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from .. import evaluation
-from ..params import natural
+from ..params import Params, names, natural
 from . import integrity, locks
 from .environment import device, versions
 from .integrity import RunError
 from .paths import reports_dir, run_dir, suite_dir
 
 SCHEMA_VERSION = 2
+SCRATCH = "scratch"  # the suite of what is tried by hand
+LATEST = "latest"  # an `encoder_from`: the autoencoder that was trained last
+NAME_LENGTH = 64  # of a model, as schema.yaml has it
 
 
 class Run:
@@ -25,7 +30,8 @@ class Run:
 
     Args:
         params: the run's `params.Params`; `run_dir`, where it is set, says where the run belongs, absolute
-            or below `reports_dir()`.
+            or below `reports_dir()`. The run's own `params` name the encoder that is meant, and the attempt:
+            see `latest_encoder` and `name_attempt`.
 
     Raises:
         RunError: `run_dir` leads out of `reports_dir()`, or is a folder of something else, which `finish`
@@ -33,6 +39,7 @@ class Run:
     """
 
     def __init__(self, params):
+        params = name_attempt(latest_encoder(params))
         usual = run_dir(params.suite, params.model, params.seed)
         given = os.path.expanduser(params.run_dir or usual)
         final = Path(os.path.normpath(reports_dir() / given))  # not resolved: a suite's folder may be a link
@@ -75,11 +82,20 @@ class Run:
         Returns:
             The run's folder, a `Path`.
         """
+        partial = locks.temporary_folder(self.folder, "partial")
+        try:
+            self._write(partial, model, history, dataset, results)
+            locks.release(partial)
+            publish(partial, self.folder)
+        finally:
+            locks.discard(partial)  # nothing, unless writing it has failed
+        return self.folder
+
+    def _write(self, partial, model, history, dataset, results):
         import pandas as pd
 
         from .. import training
 
-        partial = locks.temporary_folder(self.folder, "partial")
         (partial / "figures").mkdir()
         for name, (when, files) in self.figures.items():
             for ending, content in files.items() if when >= history.began else ():
@@ -102,9 +118,6 @@ class Run:
             "history_sha256": integrity.text_sha256(partial / "history.csv"),
         }
         (partial / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        locks.release(partial)
-        publish(partial, self.folder)
-        return self.folder
 
     def _metrics(self, model, history, dataset):
         """What `metrics.json` says of any run: see DESIGN section 5."""
@@ -244,17 +257,67 @@ def read_history(folder):
     return pd.read_csv(folder / "history.csv", index_col="epoch")
 
 
+def name_attempt(params):
+    """Name a run in `scratch` so that no earlier attempt with other parameters loses its place to it.
+
+    The first attempt has the model's name; another one's name says what differs from the first:
+    `tiny_autoencoder-latent_dim_32`.
+
+    Returns:
+        `Params`, of another `model` where the name is taken.
+    """
+    if params.suite != SCRATCH or params.run_dir:
+        return params
+    first = next(filter(None, map(read, sorted(suite_dir(SCRATCH).glob(f"{params.model}/seed_*")))), None)
+    if first is None:
+        return params
+    theirs, defaults = first["params"], vars(Params(model=params.model))
+    changes = [
+        f"{name}_{value}"
+        for name, value in params.as_dict().items()
+        if name not in ("model", "suite", "seed", "run_dir") and value != theirs.get(name, defaults[name])
+    ]
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", "-".join([params.model, *changes]))
+    if len(name) > NAME_LENGTH:  # the folder's metrics.json says the rest
+        name = f"{name[: NAME_LENGTH - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return replace(params, model=name)
+
+
+def latest_encoder(params):
+    """Put the name of the autoencoder that was trained last in the place of "latest".
+
+    Returns:
+        `Params`, their `encoder_from` a name; or None, which is random weights, where the suite has no
+        autoencoder of that `latent_dim` and seed.
+    """
+    if params.encoder_from != LATEST:
+        return params
+    found = [name for name in encoders(params) if name.startswith(f"{params.suite}/")]
+    return replace(params, encoder_from=found[0].split("/")[1] if found else None)
+
+
+def encoders(params):
+    """Encoders that a classifier with these parameters can start from: names `suite/model`, latest first."""
+    folders = reports_dir().glob(f"[!.]*/*/seed_{params.seed}")
+    found = filter(None, (read(folder) for folder in folders if (folder / "encoder.keras").is_file()))
+    fitting = [run for run in found if run["params"]["latent_dim"] == params.latent_dim]
+    fitting.sort(key=lambda run: (run["folder"] / "metrics.json").stat().st_mtime_ns, reverse=True)
+    return [f"{run['suite']}/{run['model']}" for run in fitting]
+
+
 def load_encoder(params):
     """The encoder that a classifier starts from: its own copy, as the autoencoder's run left it.
 
     Args:
-        params: the classifier's `params.Params`; `encoder_from` None gives one with random weights.
+        params: the classifier's `params.Params`; `encoder_from` is a name in the same suite, or
+            `suite/name`; None gives an encoder with random weights.
 
     Returns:
         `keras.Sequential`, see `models.encoder`; its dropout is the classifier's.
 
     Raises:
-        RunError: the autoencoder's run is not there, or its encoder is not the one that it left.
+        RunError: the autoencoder's run is not there or of another `latent_dim`, or its encoder is not the one
+            that it left.
     """
     import keras
 
@@ -263,21 +326,32 @@ def load_encoder(params):
     encoder = models.encoder(params.latent_dim, params.dropout)
     if params.encoder_from is None:
         return encoder
-    path = run_dir(params.suite, params.encoder_from, params.seed) / "encoder.keras"
+    *other, name = params.encoder_from.split("/")
+    path = run_dir(*(other or [params.suite]), name, params.seed) / "encoder.keras"
     if not path.is_file():
-        raise RunError(
-            f"{path} is missing: run the autoencoder first, with "
-            f"`papermill notebooks/autoencoder.ipynb OUT.ipynb -f params/{params.encoder_from}.yaml "
-            f"-p suite {params.suite} -p seed {params.seed}`"
-        )
-    expected = check(path.parent)["encoder_sha256"]
+        raise RunError(f"encoder_from: {params.encoder_from!r}: {path} is missing; {_would_do(params, name)}")
+    metrics = check(path.parent)
+    if (length := metrics["params"]["latent_dim"]) != params.latent_dim:
+        allowed = f"allowed: {length}, the latent_dim of encoder_from: {params.encoder_from}"
+        raise RunError(f"latent_dim: {params.latent_dim} is not allowed; {allowed}")
     try:
         encoder.set_weights(keras.saving.load_model(path, compile=False).get_weights())
     except Exception as error:  # Keras raises many kinds; in safe mode a ValueError where there is code in it
         raise RunError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
-    if weights_sha256(encoder) != expected:
+    if weights_sha256(encoder) != metrics["encoder_sha256"]:
         raise RunError(f"{path} is not what its run left: metrics.json beside it has other weights' SHA-256")
     return encoder
+
+
+def _would_do(params, name):
+    """The end of an error: encoders that are there, those of that name first, and how to make one."""
+    there = sorted(encoders(params), key=lambda found: not found.endswith(f"/{name}"))
+    here = f"latent_dim {params.latent_dim} and seed {params.seed}"
+    text = f"with {here} there are: {', '.join(there[:5])}; or " if there else f"none with {here} is there; "
+    if name in names():
+        seed = f" SEEDS={params.seed}" if params.seed else ""
+        return f"{text}in minutes: `make report MODELS={name}{seed}`, then encoder_from sample/{name}"
+    return f"{text}in a minute: autoencoder.ipynb with {here}, then encoder_from {LATEST}"
 
 
 def weights_sha256(model):

@@ -14,11 +14,12 @@ import fastjsonschema
 import yaml
 
 from ..evaluation import unpack
+from ..params import OneSentence
 
 NUMBER = re.compile(r"[-+.e\d]+", re.ASCII)  # as pandas reads one; Python's float takes 1_0 too
 
 
-class RunError(RuntimeError):
+class RunError(OneSentence, RuntimeError):
     """A run's folder is missing something, or does not hold what it should."""
 
 

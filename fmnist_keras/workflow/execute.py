@@ -10,8 +10,9 @@ import sys
 import tempfile
 import time
 
-from .. import runs
+from .. import params, runs
 from ..report import pages
+from ..report.suite import require_runs
 from ..runs import locks
 from . import experiments
 
@@ -86,6 +87,7 @@ def execute_notebook(notebook, output, values, label, failed):
 
     from .kernel import InterpreterKernel
 
+    params.require_repository()
     _save_once()
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     for attempt in range(1, START_ATTEMPTS + 1):
@@ -233,15 +235,15 @@ def _scratch(final):
 def run_model(model, suite, seed):
     """Train and evaluate one model of a suite; its folder appears when everything in it is there."""
     label = f"{suite} {model} seed {seed}"
-    params = experiments.for_run(model, suite, seed)
+    values = experiments.for_run(model, suite, seed)
     final = runs.run_dir(suite, model, seed)
     with _scratch(final) as scratch:
         made = scratch / final.name
         notebook = scratch / "notebook.ipynb"
-        values = params.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
+        passed = values.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
         print(f"{label}  starts", flush=True)
         failed = final.with_name(f"{final.name}.failed.ipynb")
-        execute_notebook(NOTEBOOKS / f"{params.kind}.ipynb", notebook, values, label, failed)
+        execute_notebook(NOTEBOOKS / f"{values.kind}.ipynb", notebook, passed, label, failed)
         pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
         notebook.replace(made / "notebook.ipynb")
         runs.publish(made, final)
@@ -254,8 +256,13 @@ def run_model(model, suite, seed):
 
 
 def make_report(suite):
-    """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`."""
+    """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`.
+
+    Raises:
+        runs.RunError: the suite has no runs.
+    """
     folder = runs.suite_dir(suite)
+    require_runs(suite)
     with _scratch(folder / "report") as scratch:
         notebook = scratch / "report.ipynb"
         failed = folder / "report.failed.ipynb"

@@ -15,46 +15,53 @@ from ..params import (
 )
 
 
-def ablations(found, folder=None):
-    """Read the ablations: each names the model that it starts from and the one thing it changes.
+def ablation_files(folder=None):
+    """The ablations' files, of `params/ablations` or another folder: dict of name to `Path`."""
+    return {path.stem: path for path in files(folder or PARAMS_DIR / "ablations")}
+
+
+def ablation(path, found):
+    """Read one ablation: it names the model that it starts from and the one thing it changes.
 
     Args:
+        path: its file.
         found: what `params.load_all` returned.
-        folder: of YAML files; None is `params/ablations`.
 
     Returns:
-        dict of the ablation's name to `Params`: the model's, with the change.
+        `Params`: the model's, with the change; and the change, a dict of field to value.
 
     Raises:
-        ParamsError: a file is wrong, changes more or less than one thing, or has the name of a model.
+        ParamsError: the file is wrong, changes more or less than one thing, or has the name of a model.
     """
-    made = {}
-    for path in files(folder or PARAMS_DIR / "ablations"):
-        where, change = where_is(path), read_yaml(path)
-        base = change.pop("base", None)
-        if not isinstance(base, str) or base not in found:
-            raise ParamsError(f"{where}: base: {short(base)} is not in params; {did_you_mean(base, found)}")
-        values = found[base].as_dict()
-        if change.get("model") != path.stem or path.stem in found:
-            allowed = f"{path.stem}, and no model of params of that name"
-            raise ParamsError(
-                f"{where}: model: {short(change.get('model'))} is not allowed; allowed: {allowed}"
-            )
-        changed = [name for name in change if name != "model"]
-        if len(changed) != 1 or change[changed[0]] == values.get(changed[0], KeyError):
-            raise ParamsError(
-                f"{where}: changes {changed}; allowed: one field, to another value than {base} has"
-            )
-        values = values | change
-        if values["optimizer"] == "sgd":
-            values["epsilon"] = None
-        made[path.stem] = validate(values, found[base].kind, where)
-        check_encoder(made[path.stem], found, where)
-    return made
+    where, change = where_is(path), read_yaml(path)
+    base, model = change.pop("base", None), change.pop("model", None)
+    if not isinstance(base, str) or base not in found:
+        raise ParamsError(f"{where}: base: {short(base)} is not in params; {did_you_mean(base, found)}")
+    values = found[base].as_dict()
+    if model != path.stem or path.stem in found:
+        allowed = f"{path.stem}, and no model of params of that name"
+        raise ParamsError(f"{where}: model: {short(model)} is not allowed; allowed: {allowed}")
+    if len(change) != 1 or any(value == values.get(name, KeyError) for name, value in change.items()):
+        raise ParamsError(
+            f"{where}: changes {list(change)}; allowed: one field, to another value than {base} has"
+        )
+    values |= change | {"model": model}
+    if values["optimizer"] == "sgd":
+        change |= {"epsilon": None}
+    made = validate(values | change, found[base].kind, where)
+    check_encoder(made, found, where)
+    return made, change
+
+
+def ablations(found, folder=None):
+    """Read all ablations: dict of name to `Params`; see `ablation`."""
+    return {name: ablation(path, found)[0] for name, path in ablation_files(folder).items()}
 
 
 def for_run(name, suite, seed, found=None):
     """The parameters of one run of a suite: the model's file, then `params/suites/<suite>.yaml`.
+
+    What an ablation changes it changes in every suite, whatever the suite says of that field.
 
     Returns:
         `Params`, checked, `suite` and `seed` included.
@@ -64,10 +71,10 @@ def for_run(name, suite, seed, found=None):
     """
     check_backend()
     found = load_all() if found is None else found
-    if name not in found:
-        found = found | ablations(found)
-    if name not in found:
-        raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, found)}")
+    changed = ablation_files() if name not in found else {}
+    if name not in found and name not in changed:
+        raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, [*found, *changed])}")
+    made, own = (found[name], {}) if name in found else ablation(changed[name], found)
     suites = [path.stem for path in files(PARAMS_DIR / "suites")]
     if suite not in suites:
         raise ParamsError(f"suite: {suite!r} is not in params/suites; {did_you_mean(suite, suites)}")
@@ -77,5 +84,5 @@ def for_run(name, suite, seed, found=None):
         if field in changes:
             allowed = "allowed: what a suite changes in every model"
             raise ParamsError(f"{where_is(path)}: {field}: {short(changes[field])} is not allowed; {allowed}")
-    values = found[name].as_dict() | changes | {"suite": suite, "seed": seed}
-    return validate(values, found[name].kind, f"{where_is(path)} with {name}")
+    values = made.as_dict() | changes | own | {"suite": suite, "seed": seed}
+    return validate(values, made.kind, f"{where_is(path)} with {name}")

@@ -9,6 +9,7 @@ from .. import params, runs
 from ..runs import locks
 from . import experiments
 
+CONFIG = ("suite", "models", "seeds", "force", "ablations")  # what `--config` takes
 YES, NO = ("1", "yes", "true", "on", "y"), ("0", "no", "false", "off", "n")
 
 
@@ -17,12 +18,20 @@ class Job:
     """One run of a suite.
 
     Attributes:
-        params: the run's `Params`, see `experiments.for_run`.
+        params: the run's `Params`, see `experiments.for_run`; None where an ablation's file is wrong, which
+            the run itself says when its turn comes.
         current: True where the run's folder already holds what these parameters give.
+        equals: ablations that come out as the same configuration in this suite, and are not run again.
     """
 
-    params: params.Params
+    params: params.Params | None
     current: bool
+    equals: tuple = ()
+
+    @property
+    def source(self):
+        """The name of the autoencoder that this run starts from, or None."""
+        return self.params and self.params.encoder_from
 
 
 def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
@@ -32,11 +41,12 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     and, for a classifier, from the encoder that is in its autoencoder's folder.
 
     Args:
-        suite: the name of a file in `params/suites`.
-        names: models to run; none means all. The autoencoders that they start from join them.
+        suite: the name of a file in `params/suites`. Other folders of `reports` with runs have none to do.
+        names: models or ablations to run; none means all models. The autoencoders that they start from join
+            them.
         seeds: whole numbers, or text of such.
         force: take no run for current, and look into no run's folder.
-        ablations: with those of `params/ablations`.
+        ablations: with those of `params/ablations`, where no `names` are given.
 
     Returns:
         dict of (model, seed as text) to `Job`.
@@ -44,29 +54,67 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     Raises:
         params.ParamsError: an unknown model, suite or seed, or a wrong params file.
     """
+    if not names and suite in _suites_of_one_s_own():
+        return {}
     found = params.load_all()
-    if ablations:
-        found |= experiments.ablations(found)
-    unknown = [name for name in names if name not in found]
+    files = experiments.ablation_files() if ablations or not set(names) <= found.keys() else {}
+    allowed = [*found, *files]
+    unknown = [name for name in names if name not in allowed]
     if unknown:
-        raise params.ParamsError(f"MODELS: {unknown[0]!r} is not allowed; allowed: {', '.join(found)}")
+        hint = params.did_you_mean(unknown[0], allowed)
+        raise params.ParamsError(f"MODELS: {unknown[0]!r} is not allowed; {hint}")
     bad = [seed for seed in seeds if not str(seed).isdecimal()]
     if bad or not seeds:
         raise params.ParamsError(f"SEEDS: {(bad or [''])[0]!r} is not allowed; allowed: whole numbers from 0")
-    wanted = set(names or found)
-    wanted |= {found[name].encoder_from for name in wanted} - {None}
-    order = sorted(found, key=lambda name: found[name].kind == "classifier")
     plan = {}
     for seed in dict.fromkeys(str(int(seed)) for seed in seeds):
-        for name in (name for name in order if name in wanted):
-            values = experiments.for_run(name, suite, int(seed), found)
-            source = plan.get((values.encoder_from, seed))
-            plan[name, seed] = Job(values, not force and _is_current(values, source))
-        if force:
-            continue
-        for job in [job for job in plan.values() if not job.current and job.params.encoder_from]:
-            _need_encoder(plan, job.params.encoder_from, seed)
+        values = _of_seed(names or (allowed if ablations else found), suite, int(seed), found, bool(names))
+        equals = _equals(values, files)
+        for name in sorted(values.keys() - set().union(*equals.values()), key=allowed.index):
+            plan[name, seed] = Job(values[name], False, tuple(equals.get(name, ())))
+    plan = dict(sorted(plan.items(), key=lambda item: _is_classifier(item[1])))  # within a kind as they were
+    if not force:
+        for (name, seed), job in plan.items():
+            plan[name, seed] = replace(job, current=_is_current(job.params, plan.get((job.source, seed))))
+        for (_, seed), job in list(plan.items()):
+            if job.source and not job.current:
+                _need_encoder(plan, job.source, seed)
     return plan
+
+
+def _suites_of_one_s_own():
+    """Suites that no file of `params/suites` describes: folders with runs, from papermill by hand."""
+    listed = {path.stem for path in (params.PARAMS_DIR / "suites").glob("*.yaml")}
+    there = {path.name for path in runs.reports_dir().glob("[!.]*/")} - listed
+    return [suite for suite in there if runs.read_suite(suite)]
+
+
+def _of_seed(names, suite, seed, found, named):
+    """The `Params` of these runs and of the autoencoders that they start from: dict of name to them."""
+    values = {}
+    for name in names:
+        try:
+            values[name] = experiments.for_run(name, suite, seed, found)
+        except params.ParamsError:
+            if named or name in found:
+                raise
+            values[name] = None  # one wrong ablation of many keeps none of the others
+    sources = {given.encoder_from for given in values.values() if given} - {None} - values.keys()
+    return values | {name: experiments.for_run(name, suite, seed, found) for name in sources}
+
+
+def _equals(values, ablations):
+    """Ablations that come out as another configuration does: dict of its name to the set of theirs."""
+    first, equals = {}, {}
+    for name, given in sorted(values.items(), key=lambda item: item[0] in ablations):
+        same = first.setdefault(given and replace(given, model=""), name)
+        if given and same != name and name in ablations:
+            equals.setdefault(same, set()).add(name)
+    return equals
+
+
+def _is_classifier(job):
+    return job.params is None or job.params.kind == "classifier"
 
 
 def from_config(config, force=False):
@@ -75,7 +123,13 @@ def from_config(config, force=False):
     Args:
         config: Snakemake's: `suite`, `models` and `seeds` as text with spaces, `ablations`.
         force: see `jobs`.
+
+    Raises:
+        params.ParamsError: see `jobs`; or the config has another name.
     """
+    for name in config:
+        if name not in CONFIG:
+            raise params.ParamsError(f"--config: {name!r} is unknown; {params.did_you_mean(name, CONFIG)}")
     return jobs(
         str(config.get("suite", "sample")),
         names=str(config.get("models") or "").split(),
@@ -105,21 +159,22 @@ def markers(plan):
 
 def encoder_markers(plan, model, seed):
     """The marker of the autoencoder that a classifier starts from: a list of one, or of none."""
-    source = plan[model, seed].params.encoder_from
+    source = plan[model, seed].source
     return [f"{source}/seed_{seed}"] if source else []
 
 
 def priority(plan, model, seed):
     """What comes first: the longest way to the report, or a core would idle while the last ones train."""
     job = plan[model, seed]
-    after = [other.params.encoder_from for (_, same), other in plan.items() if same == seed]
-    own = 2 if job.params.kind == "autoencoder" else int(job.params.train_encoder)  # a frozen one is fastest
+    after = [other.source for (_, same), other in plan.items() if same == seed]
+    own = int(job.params.train_encoder) if job.params else 0  # a frozen one is fastest
+    own = own if _is_classifier(job) else 2
     return own + after.count(model)
 
 
 def _is_current(values, source):
     """Does the folder hold these parameters' result, from the encoder that `source`, a `Job`, left?"""
-    metrics = runs.read(runs.run_dir(values.suite, values.model, values.seed))
+    metrics = values and runs.read(runs.run_dir(values.suite, values.model, values.seed))
     if metrics is None or params.Params(**metrics["params"]) != values:
         return False
     if source is None:
@@ -135,16 +190,25 @@ def _need_encoder(plan, name, seed):
     if runs.read(folder) and (folder / "encoder.keras").is_file():
         return
     for key, other in plan.items():
-        if key == (name, seed) or (key[1] == seed and other.params.encoder_from == name):
+        if key == (name, seed) or (key[1] == seed and other.source == name):
             plan[key] = replace(other, current=False)
 
 
 def mark(plan, folder, page):
     """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other.
 
-    The marker `.report` is removed when a run is to be done, or when the report's `page` is missing.
+    The marker `.report` is removed when a run is to be done, or when the report's `page` is missing; and
+    always where there is nothing to run, since who knows what has joined the suite by hand.
+
+    What Snakemake noted as begun, when it was killed, says nothing here: a run that had just been finished
+    would train again.
+
+    Returns:
+        True where nothing is to be done.
     """
-    if not (all(job.current for job in plan.values()) and page.exists()):
+    for begun in Path(folder, ".snakemake", "incomplete").glob("*"):
+        begun.unlink()
+    if not (plan and all(job.current for job in plan.values()) and page.exists()):
         Path(folder, ".report").unlink(missing_ok=True)
     for (model, seed), job in plan.items():
         marker = Path(folder, model, f"seed_{seed}")
@@ -153,6 +217,7 @@ def mark(plan, folder, page):
         elif not marker.exists():
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.touch()
+    return Path(folder, ".report").exists()
 
 
 def lock_suite(folder):
@@ -172,7 +237,18 @@ def lock_suite(folder):
 
 
 def describe(plan):
-    """Print one line: how many runs are up to date, and which are to be done."""
+    """Print how many runs stand, which are to be done, and which come out equal to another one."""
+    stand = [f"{model} seed {seed}" for (model, seed), job in plan.items() if job.current]
     todo = [f"{model} seed {seed}" for (model, seed), job in plan.items() if not job.current]
-    text = f"{len(plan) - len(todo)} of {len(plan)} runs are up to date"
-    print(text + (f"; to run: {', '.join(todo)}" if todo else ""), file=sys.stderr, flush=True)
+    lines = [
+        f"{len(stand)} of {len(plan)} runs are up to date" if plan else "nothing to train, only the report"
+    ]
+    if todo and stand:
+        lines[0] += f" and stay: {', '.join(stand)}"
+    if todo:
+        lines[0] += f"; to run: {', '.join(todo)}"
+    equal = {name: model for (model, _), job in plan.items() for name in job.equals}
+    lines += [
+        f"{name} is {model} in this suite, and is trained once, as that" for name, model in equal.items()
+    ]
+    print(*lines, sep="\n", file=sys.stderr, flush=True)

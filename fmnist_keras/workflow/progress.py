@@ -12,11 +12,17 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 
 RUN = r"\S+ (?P<run>\S+ seed \d+)"  # the suite, which all lines share, goes
 STARTS = re.compile(f"{RUN}  starts$")
 EPOCH = re.compile(f"{RUN}  epoch (?P<done>\\d+)/(?P<epochs>\\d+)  (?P<figures>.*)")
 ENDS = re.compile(f"(error: )?{RUN}(  done in |: )")
+PLAN = re.compile("; to run: (.+)$")  # of plan.describe
+CHATTER = re.compile(
+    r"Assuming |Building DAG|Using shell|Select jobs|Execute \d|Touching output|Complete log|Elapsed time|"
+    r"Nothing to be done|Using workflow specific profile|Exiting because|WorkflowError:\nAt least one job"
+)
 BAR = 8  # characters: with it a line of numbers fits in 80
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,6 +48,7 @@ def show_progress(command):
     """
     from rich.console import Console
     from rich.live import Live
+    from rich.text import Text
 
     engine = subprocess.Popen(
         command,
@@ -59,14 +66,60 @@ def show_progress(command):
 
     for number in SIGNALS:
         signal.signal(number, pass_on)
-    console, board = Console(highlight=False, markup=False, emoji=False), {}
+    console, board = Console(highlight=False, markup=False, emoji=False), Board()
     with Live(console=console, transient=True, auto_refresh=False) as live:
         for line in engine.stdout:
-            if kept := parse_line(line.rstrip(), board):
+            kept = parse_line(line.rstrip("\n"), board)
+            if kept or not line.strip():
                 console.print(kept, soft_wrap=True)
-            live.update(_lines(board), refresh=True)
+            live.update(Text(str(board), no_wrap=True, overflow="ellipsis"), refresh=True)
     status = engine.wait()
     return status if status >= 0 else 128 - status
+
+
+class Board:
+    """The runs of a suite, from what Snakemake and the runs print: which wait, train and are done.
+
+    Attributes:
+        lines: dict of a running model to what its line shows.
+        waiting: names of the runs that have not begun.
+        took: seconds that each finished run took.
+    """
+
+    def __init__(self):
+        self.lines, self.waiting, self.took = {}, [], []
+        self.began, self.pace = {}, {}  # a running model's start; its first epoch's end, and its last one's
+
+    def left(self):
+        """Seconds until all have run, if each trains as long as it may: about, or None."""
+        now = time.monotonic()
+        left = {
+            run: max(0, (last - first) / (done - since) * (epochs - done) - (now - last))
+            for run, (first, since, last, done, epochs) in self.pace.items()
+            if done > since
+        }
+        known = self.took + [now - self.began[run] + more for run, more in left.items()]
+        if not known:
+            return None
+        whole = sum(known) / len(known)
+        unknown = whole * (len(self.waiting) + len(self.began) - len(left))
+        return max([*left.values(), (sum(left.values()) + unknown) / max(1, len(self.began))])
+
+    def __str__(self):
+        width = max(map(len, self.lines), default=0)
+        rows = [f"{run:{width}}  {shown}" for run, shown in self.lines.items()]
+        if self.lines and (len(self.waiting) + len(self.lines) + len(self.took)) > 1:
+            counts = f"{len(self.took)} done, {len(self.lines)} training, {len(self.waiting)} waiting"
+            left = self.left()
+            rows.append(counts + (f"; about {duration(left)} left for all" if left is not None else ""))
+        return "\n".join(rows)
+
+
+def duration(seconds):
+    """Text of seconds, as 1:05 or 2:01:05."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def parse_line(line, board):
@@ -74,32 +127,43 @@ def parse_line(line, board):
 
     Args:
         line: what Snakemake or a model printed.
-        board: dict of a running model to what its line shows.
+        board: a `Board`.
     """
     if match := STARTS.match(line):
-        board[match["run"]] = "starts"
+        run = match["run"]
+        board.lines[run], board.began[run] = "starts", time.monotonic()
+        board.waiting = [other for other in board.waiting if other != run]
     elif match := EPOCH.match(line):
-        done, epochs = int(match["done"]), int(match["epochs"])
-        filled = round(BAR * done / epochs)
-        bar = "━" * filled + "╌" * (BAR - filled)
-        of = f"{done:{len(match['epochs'])}}/{epochs}"
-        figures = dict(re.findall(r"(\w+) (\S+)", match["figures"]))
-        left = re.search(r"\S+ left", match["figures"])
-        text = f"{bar}  {of}  loss {figures['loss']}  best val_loss {figures['best']}"
-        board[match["run"]] = text + (f"  {left[0]}" if left else "")
+        _take_epoch(match, board)
     else:
-        if match := ENDS.match(line):
-            board.pop(match["run"], None)
+        if match := PLAN.search(line):
+            board.waiting = match[1].split(", ")
+        elif (match := ENDS.match(line)) and board.lines.pop(match["run"], None):
+            board.took.append(time.monotonic() - board.began.pop(match["run"]))
+            board.pace.pop(match["run"], None)
         return line
     return ""
 
 
-def _lines(board):
-    from rich.text import Text
+def _take_epoch(match, board):
+    run, done, epochs, now = match["run"], int(match["done"]), int(match["epochs"]), time.monotonic()
+    first, since, *_ = board.pace.get(run, (now, done))
+    board.pace[run] = first, since, now, done, epochs
+    board.began.setdefault(run, now)
+    filled = round(BAR * done / epochs)
+    bar = "━" * filled + "╌" * (BAR - filled)
+    figures = dict(re.findall(r"(\w+) (\S+)", match["figures"]))
+    left = re.search(r"\S+ left", match["figures"])
+    of = f"{done:{len(match['epochs'])}}/{epochs}"
+    text = f"{bar}  {of}  loss {figures['loss']}  best val_loss {figures['best']}"
+    board.lines[run] = text + (f"  {left[0]}" if left else "")
 
-    width = max(map(len, board), default=0)
-    lines = [f"{run:{width}}  {shown}" for run, shown in board.items()]
-    return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+
+def hide_chatter():
+    """Keep from Snakemake's log, in its own process, what says nothing of a suite's runs."""
+    from snakemake.logging import logger
+
+    logger.addFilter(lambda record: not CHATTER.match(record.getMessage()))
 
 
 def _end_with_parent():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 
 import yaml
@@ -29,6 +30,7 @@ def test_all_models_run_and_the_report_shows_them(copy, first):
     page = (copy / "reports" / "sample" / "index.html").read_text()
     assert all(f'href="{model}/seed_0/notebook.html"' in page for model in MODELS)
     assert "not the paper's runs" in page
+    assert_ends_with_the_table(output.stdout, copy)
 
 
 def test_model_8_started_from_what_model_4_left(copy, first):
@@ -53,7 +55,16 @@ def test_a_second_call_trains_nothing(copy, first):
     output = engine(copy)
     assert results(copy) == first[1]
     assert "3 of 3 runs are up to date" in output.stdout
-    assert "Nothing to be done" in output.stdout or "report" not in output.stdout
+    assert "sample report" not in output.stdout, "nor makes the report again"
+    assert_ends_with_the_table(output.stdout, copy)
+
+
+def assert_ends_with_the_table(printed, root):
+    """The last lines are what came out, and where it is; nothing of Snakemake's."""
+    *_, table, address = printed.strip().split("\n\n")
+    assert address == f"The report: {(root / 'reports' / 'sample' / 'index.html').as_uri()}"
+    assert " ".join(table.splitlines()[0].split()) == "model seed validation loss accuracy best epoch seconds"
+    assert {line.split()[0] for line in table.splitlines()[2:]} >= set(MODELS)
 
 
 def test_a_ninth_model_trains_alone_and_an_edit_retrains_what_depends_on_it(copy, first):
@@ -118,3 +129,41 @@ def test_the_longest_way_to_the_report_comes_first(copy):
     output = subprocess.run(**call).stdout
     first = dict(re.findall(r"wildcards: model=(\w+), seed=0(?:\n +priority: (\d))?", output))
     assert [first[model] for model in MODELS] == ["2", "3", ""], output
+
+
+def test_runs_by_papermill_alone_have_a_report(copy, first):
+    """Whatever is in a suite's folder: here a run of the engine's under another name in another suite."""
+    made, mine = copy / "reports" / "sample" / "model_3", copy / "reports" / "sweep" / "sw_n64_p03"
+    shutil.copytree(made, mine)
+    path = mine / "seed_0" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    path.write_text(json.dumps(metrics | {"suite": "sweep", "model": mine.name}))
+    output = engine(copy, "suite=sweep")
+    assert "starts" not in output.stdout
+    page = (copy / "reports" / "sweep" / "index.html").read_text()
+    assert page.count(mine.name) > 3
+    assert f'href="{mine.name}/seed_0/notebook.html"' in page
+
+
+def test_a_suite_without_runs_is_an_error_and_no_page(copy, first):
+    (copy / "reports" / "swept").mkdir()
+    output = engine(copy, "suite=swept", check=False)
+    assert output.returncode == 1
+    assert "suite: 'swept' is not in params/suites" in output.stdout
+    assert list((copy / "reports" / "swept").iterdir()) == []
+
+
+def test_one_ablation_alone_and_one_that_is_wrong(copy, first):
+    before = results(copy)
+    folder = copy / "params" / "ablations"
+    folder.mkdir()
+    (folder / "unfrozen.yaml").write_text("model: unfrozen\nbase: model_8\ntrain_encoder: true\n")
+    (folder / "wrong.yaml").write_text("model: wrong\nbase: model_8\ndropout: 3\n")
+    engine(copy, "suite=sample", "models=unfrozen")
+    assert changed(before, results(copy)) == {"unfrozen/seed_0"}
+    output = engine(copy, "suite=sample", "ablations=1", check=False)
+    shutil.rmtree(folder)
+    assert output.returncode == 1
+    assert "error: params/ablations/wrong.yaml: dropout: 3 is not allowed" in output.stdout
+    assert re.search(r"^wrong +0 +failed", output.stdout, re.MULTILINE)
+    shutil.rmtree(copy / "reports" / "sample" / "unfrozen")

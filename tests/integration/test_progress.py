@@ -52,7 +52,8 @@ class Terminal:
     def __init__(self, *command, columns=80, cwd=None):
         self.end, side = pty.openpty()
         fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        clean = {k: v for k, v in os.environ.items() if k not in ("REPORTS_DIR", "COLUMNS", "LINES")}
+        own = ("REPORTS_DIR", "PYTHONPATH", "COLUMNS", "LINES")
+        clean = {k: v for k, v in os.environ.items() if k not in own}
         clean |= {"TERM": "xterm"}
         self.process = subprocess.Popen(command, stdout=side, stderr=side, env=clean, cwd=cwd)
         os.close(side)

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from fmnist_keras import params
+from fmnist_keras.internals import files
 from fmnist_keras.report import paper
 from fmnist_keras.workflow import experiments
 
@@ -314,3 +315,34 @@ def test_what_is_wrong_in_an_ablation_is_named(ablation, text, words):
     with pytest.raises(params.ParamsError, match=words) as error:
         ablation(text)
     assert "odd.yaml" in str(error.value)
+
+
+def test_an_installed_copy_finds_the_repository_that_it_runs_in_or_says_that_there_is_none(
+    tmp_path, monkeypatch
+):
+    installed, inside = tmp_path / "site-packages", params.ROOT / "reports"
+    monkeypatch.chdir(inside)
+    assert files.find_root(installed) == params.ROOT
+    monkeypatch.chdir(tmp_path)
+    assert files.find_root(installed) == tmp_path, "where reports go then: not among the libraries"
+    monkeypatch.setattr(params, "ROOT", tmp_path)
+    with pytest.raises(params.ParamsError, match="has no params and no notebooks; allowed: a checkout"):
+        params.load_all()
+
+
+@pytest.mark.parametrize("name", ["latest", "model_1", "sample/model_1", None])
+def test_a_notebook_takes_an_encoder_of_any_suite(name):
+    values = {"In": [""]} | yaml.safe_load(CLASSIFIER) | {"encoder_from": name}
+    assert params.check(values, "classifier").encoder_from == name
+
+
+@pytest.mark.parametrize("name", ["", "../model_1", "a/b/c", "sample/", 3])
+def test_an_encoder_that_is_no_name_is_refused(name):
+    with pytest.raises(params.ParamsError, match="encoder_from: .* is not allowed; allowed: the name of an"):
+        params.check({"In": [""]} | yaml.safe_load(CLASSIFIER) | {"encoder_from": name}, "classifier")
+
+
+def test_a_params_file_names_an_autoencoder_of_its_own_folder(folder):
+    for name in ("latest", "sample/model_1"):
+        with pytest.raises(params.ParamsError, match="is not an autoencoder in params"):
+            params.load_all(folder("model_9", changed(CLASSIFIER, encoder_from=name)))

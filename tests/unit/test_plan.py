@@ -109,7 +109,7 @@ def test_seeds_are_runs_of_their_own(finished):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"names": ["model_77"]}, "MODELS: 'model_77' is not allowed; allowed: model_1, "),
+        ({"names": ["model_77"]}, "MODELS: 'model_77' is not allowed; did you mean model_7"),
         ({"seeds": ["0", "one"]}, "SEEDS: 'one' is not allowed; allowed: whole numbers"),
         ({"seeds": []}, "SEEDS: '' is not allowed"),
         ({"seeds": ["-1"]}, "SEEDS: '-1'"),
@@ -160,3 +160,101 @@ def test_a_suite_is_locked_for_one(tmp_path):
     other = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
     assert other.returncode != 0
     assert "suite sample is already running, as process" in other.stderr
+
+
+@pytest.fixture
+def ablations(tmp_path, monkeypatch):
+    """A `params` folder with the paper's models and suites, and these ablations: `ablations(odd="...")`."""
+    folder = tmp_path / "params"
+    shutil.copytree(params.PARAMS_DIR, folder)
+    for path in (folder / "ablations").iterdir():
+        path.unlink()
+    for module in (params, experiments):
+        monkeypatch.setattr(module, "PARAMS_DIR", folder)
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
+
+    def write(**texts):
+        for name, text in texts.items():
+            (folder / "ablations" / f"{name}.yaml").write_text(f"model: {name}\n{text}")
+
+    return write
+
+
+def test_what_an_ablation_changes_the_suite_leaves_alone(ablations):
+    ablations(small="base: model_2\nbatch_size: 32\n", short="base: model_1\nepochs: 3\n")
+    found = plan.jobs("sample", names=["small", "short"])
+    assert [found[name, "0"].params.batch_size for name in ("small", "short")] == [32, 100]
+    assert [found[name, "0"].params.epochs for name in ("small", "short")] == [8, 3]
+
+
+def test_one_ablation_alone_brings_the_autoencoder_that_it_starts_from(ablations):
+    ablations(frozen="base: model_7\ntrain_encoder: false\n", other="base: model_1\ndropout: 0.1\n")
+    assert [model for model, _ in plan.jobs("sample", names=["frozen"])] == ["model_4", "frozen"]
+    with pytest.raises(params.ParamsError, match="MODELS: 'frosen' is not allowed; did you mean frozen"):
+        plan.jobs("sample", names=["frosen"])
+
+
+def test_configurations_that_come_out_equal_are_one_run_and_said_to_be_equal(ablations, capsys):
+    """In suite sample all batches are of 100: models 7 and 8 then differ in two fields, and no more."""
+    ablations(
+        model_7_no_relu="base: model_7\nfinal_activation: null\n",
+        model_8_unfrozen="base: model_8\ntrain_encoder: true\n",
+    )
+    found = plan.jobs("sample", ablations=True)
+    assert [model for model, _ in found if "_7" in model or "_8" in model] == [
+        "model_7",
+        "model_8",
+        "model_7_no_relu",
+    ]
+    plan.describe(found)
+    assert "model_8_unfrozen is model_7_no_relu in this suite" in capsys.readouterr().err
+    assert ("model_8_unfrozen", "0") in plan.jobs("paper", ablations=True)
+
+
+def test_a_wrong_ablation_stops_its_own_run_alone(ablations):
+    ablations(good="base: model_1\ndropout: 0.1\n", wrong="base: model_1\ndropout: 3\n")
+    found = plan.jobs("sample", ablations=True)
+    assert found["good", "0"].params.dropout == 0.1
+    assert found["wrong", "0"].params is None
+    assert not found["wrong", "0"].current
+    assert plan.encoder_markers(found, "wrong", "0") == []
+    assert plan.priority(found, "wrong", "0") == 0
+    for call in (
+        lambda: plan.jobs("sample", names=["wrong"]),
+        lambda: experiments.for_run("wrong", "sample", 0),
+    ):
+        with pytest.raises(params.ParamsError, match=r"wrong\.yaml: dropout: 3 is not allowed"):
+            call()
+
+
+def test_a_suite_of_papermill_s_runs_alone_has_only_its_report_to_make(finished, tmp_path, capsys):
+    finished("model_1")
+    suite = runs.reports_dir() / "sample"
+    metrics = json.loads((suite / "model_1" / "seed_0" / "metrics.json").read_text())
+    suite.rename(suite.with_name("sweep"))
+    path = suite.with_name("sweep") / "model_1" / "seed_0" / "metrics.json"
+    path.write_text(json.dumps(metrics | {"suite": "sweep"}))
+    assert plan.jobs("sweep") == {}
+    (tmp_path / ".report").touch()
+    (tmp_path / "index.html").touch()
+    plan.mark({}, tmp_path, tmp_path / "index.html")
+    assert not (tmp_path / ".report").exists(), "another run may have joined since the last report"
+    plan.describe({})
+    assert "only the report" in capsys.readouterr().err
+    with pytest.raises(params.ParamsError, match="suite: 'swep' is not in params/suites"):
+        plan.jobs("swep")
+
+
+def test_a_name_that_the_engine_does_not_know_is_an_error():
+    with pytest.raises(params.ParamsError, match="--config: 'seed' is unknown; did you mean seeds"):
+        plan.from_config({"suite": "sample", "seed": 1})
+
+
+def test_a_run_that_was_finished_when_snakemake_was_killed_is_not_trained_again(finished, tmp_path):
+    everything(finished)
+    begun = tmp_path / ".snakemake" / "incomplete" / "bW9kZWxfMy9zZWVkXzA="  # model_3/seed_0 in base64
+    begun.parent.mkdir(parents=True)
+    begun.touch()
+    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    assert not begun.exists()
+    assert (tmp_path / "model_3" / "seed_0").exists()

@@ -106,6 +106,7 @@ def test_several_seeds_become_a_mean_and_a_standard_deviation_and_thirty_a_range
 
 def test_a_ninth_model_stands_in_every_table_without_a_paper_s_number():
     grouped = {"model_9": [metrics("model_9")]}
+    assert tables.classifiers(grouped).loc["model_9", "validation loss"] == "0.300"
     assert tables.cuadro_3(grouped).empty
     assert tables.epochs(grouped).loc["model_9", "best epoch, paper"] == tables.MISSING
     assert "model_9" in tables.hyperparameters(grouped)
@@ -130,7 +131,6 @@ def test_runs_are_read_from_their_folders_and_grouped(reports):
 
 
 def test_the_opening_names_what_is_missing_and_what_failed(reports):
-    assert "has no runs yet" in text.introduction("paper", {})
     save(reports, metrics("model_5"))
     (reports / "paper" / "model_6").mkdir()
     (reports / "paper" / "model_6" / "seed_0.failed.ipynb").touch()
@@ -305,3 +305,104 @@ TAGGED = [
     ("verdict", ["verdict"]),
     ("images", ["first"]),
 ]
+
+
+def test_any_whole_run_of_a_suite_is_in_its_report(reports):
+    """Whatever made it: a name of one's own stands in every table beside the paper's."""
+    for model in ("model_5", "sw_n16_p00"):
+        save(reports, metrics(model))
+    grouped = suite.by_model("paper", "classifier")
+    assert list(grouped) == ["model_5", "sw_n16_p00"]
+    for table in (tables.classifiers, tables.epochs, tables.recalls, tables.hyperparameters):
+        assert "sw_n16_p00" in {*table(grouped).index, *table(grouped).columns}
+    assert "sw_n16_p00" in tables.every_run(grouped).to_html()
+    assert set(tables.cuadro_3(grouped)["model"]) == {"model_5"}, "the paper says nothing of another model"
+
+
+def test_where_the_paper_s_models_are_not_its_claims_are_not_judged(reports):
+    save(reports, metrics("sw_n16_p00"))
+    rows = suite.judge("paper")
+    assert display.table(tables.claims(rows)).data == "<p>None in this suite.</p>"
+    grouped = suite.by_model("paper", "classifier")
+    assert display.table(tables.cuadro_3(grouped)).data == "<p>None in this suite.</p>"
+
+
+def test_a_suite_of_one_s_own_lacks_none_of_the_paper_s_models(reports):
+    save(reports, metrics("model_5"))
+    (reports / "paper").rename(reports / "sweep")
+    assert "Still to run" not in text.introduction("sweep", {"model_5": [metrics("model_5")]})
+
+
+def test_a_suite_without_runs_is_one_error_and_no_page(reports):
+    from fmnist_keras import __main__ as main
+
+    (reports / "sweep" / "model_9" / "seed_0").mkdir(parents=True)
+    save(reports, metrics("model_5"))
+    with pytest.raises(
+        runs.RunError, match="suite sweep has no runs; .*metrics.json cannot be read.*: paper"
+    ):
+        suite.require_runs("sweep")
+    with pytest.raises(SystemExit, match="error: suite sweep has no runs"):
+        main.main(["report", "sweep"])
+    assert [path.name for path in (reports / "sweep").iterdir()] == ["model_9"]
+    suite.require_runs("paper")
+
+
+@pytest.fixture
+def ablations(tmp_path, monkeypatch):
+    """The ablations' files: `ablations(odd="base: model_5\\ndropout: 0.1")`."""
+    folder = tmp_path / "own params"
+    (folder / "ablations").mkdir(parents=True)
+    monkeypatch.setattr(params, "PARAMS_DIR", folder)
+
+    def write(**texts):
+        for name, content in texts.items():
+            (folder / "ablations" / f"{name}.yaml").write_text(f"model: {name}\n{content}\n")
+
+    return write
+
+
+def test_equal_ablations_are_one_finding(ablations):
+    """Two that come to the same, one of them without a run, since the engine trains them once."""
+    ablations(
+        first="base: model_5\nfinal_activation: null",
+        second="base: model_6\ntrain_encoder: true",
+        third="base: model_6\ndropout: 0.7",
+    )
+
+    def run(model, **changes):
+        made = metrics(model)
+        made["params"] |= {"encoder_from": "model_1", "latent_dim": 64, "dropout": 0.2, "batch_size": 100}
+        made["params"] |= changes
+        return made
+
+    grouped = {
+        "model_5": [run("model_5", final_activation="relu")],
+        "model_6": [run("model_6", final_activation=None, train_encoder=False)],
+        "first": [run("first", final_activation=None)],
+    }
+    assert suite.equal_ablations(grouped) == {"second": "first"}
+    assert "**second** is first" in text.equal_ablations(grouped)
+    assert text.equal_ablations({"model_5": grouped["model_5"]}) == ""
+
+
+def test_a_wrong_ablation_file_keeps_no_report_from_being_made(ablations):
+    ablations(
+        good="base: model_5\ndropout: 0.1",
+        baseless="dropout: 0.1",
+        broken="base: [",
+        many="base: a\nb: 1\nc: 1",
+    )
+    assert suite.ablation_bases() == {"good": ("model_5", "dropout")}
+
+
+def test_a_suite_of_autoencoders_says_nothing_of_classifiers():
+    for table in (tables.recalls, tables.classifiers, tables.hyperparameters, tables.cuadro_3):
+        assert display.table(table({})).data == "<p>None in this suite.</p>"
+    assert text.dead_classes({}) == ""
+    assert text.headline("sweep", [], tables.cuadro_3({})) == ""
+
+
+def test_many_models_are_a_row_each_in_the_table_of_parameters():
+    grouped = {f"sw_{n}": [metrics(f"sw_{n}")] for n in range(9)}
+    assert list(tables.hyperparameters(grouped).index) == list(grouped)

@@ -51,3 +51,35 @@ def test_curves_of_many_seeds_are_a_median_and_a_band(seeds):
     assert [line.get_color() for line in axes.lines] == [plots.colour("model_6")]
     assert len(axes.collections) == (seeds > 1)
     assert f"model_6 {0.1 * (seeds + 1) / 2:.4f}" in figure.get_label()
+
+
+@pytest.mark.parametrize("names", [
+    [f"model_{n}" for n in range(1, 9)],
+    ["sw_n16_p00", "sw_n16_p04", "sw_n64_p00", "sw_n64_p04"],
+    ["tiny_autoencoder", *(f"tiny_autoencoder-latent_dim_{n}" for n in (4, 8, 16, 32, 64, 128, 256))],
+])  # fmt: skip
+def test_every_model_of_a_chart_is_told_apart_by_colour_and_by_line_or_marker(names):
+    histories = {name: [{"val_loss": [0.3, 0.2]}, {"val_loss": [0.4, 0.1]}] for name in names}
+    figure = figures.curves(histories, "val_loss", "loss", "Loss")
+    (axes,) = figure.axes
+    drawn = {line.get_label(): line for line in axes.lines}
+    assert list(drawn) == names
+    assert len({line.get_color() for line in drawn.values()}) == len(names)
+    assert len({(line.get_linestyle(), line.get_marker()) for line in drawn.values()}) == len(names)
+
+
+def test_the_paper_s_models_keep_their_colours():
+    names = ["model_2", "model_5"]
+    assert [style["color"] for style in plots.styles(names).values()] == [
+        plots.colour(name) for name in names
+    ]
+
+
+def test_more_models_than_a_chart_holds_have_a_chart_each():
+    histories = {f"sw_{n}": [{"val_loss": [0.5, 0.5 - n / 100]}, {"val_loss": [0.5]}] for n in range(12)}
+    figure = figures.curves(histories, "val_loss", "loss", "Loss")
+    shown = [axes for axes in figure.axes if axes.lines]
+    assert len(shown) == 12
+    titles = [axes.get_title() for axes in shown]
+    assert titles == list(histories)
+    assert all(name in figure.get_label() for name in histories)

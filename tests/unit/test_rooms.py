@@ -139,6 +139,8 @@ def test_nothing_is_imported_that_windows_lacks():
 
 
 def test_public_names_are_listed_and_there():
+    for package in (fk, fk.report, fk.tools):
+        assert dir(package) == sorted(package.__all__), "and nothing that it imports for itself"
     for package in (fk, fk.report, fk.tools, fk.runs):
         assert set(package.__all__) <= set(dir(package))
         for name in package.__all__:

@@ -1,0 +1,45 @@
+"""What make takes: a variable that no target of the call knows is an error that names the right one."""
+
+import subprocess
+
+import pytest
+
+from fmnist_keras import runs
+
+
+def make(*arguments):
+    command = ["make", "--dry-run", *arguments]
+    return subprocess.run(command, cwd=runs.ROOT, capture_output=True, text=True, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["report", "SEED=1"], "make report does not know SEED; did you mean SEEDS?"),
+        (["report", "SUIT=paper"], "make report does not know SUIT; did you mean SUITE?"),
+        (["report", "MODEL=model_1"], "make report does not know MODEL; did you mean MODELS?"),
+        (["paper", "EPOCHS=3"], "make paper does not know EPOCHS"),
+        (["paper", "X=3"], "make paper does not know X; allowed: CORES SEEDS MODELS FORCE ABLATIONS"),
+        (["lint", "SEEDS=1"], "make lint does not know SEEDS; allowed: nothing"),
+    ],
+)
+def test_a_variable_that_no_target_knows_is_an_error(arguments, words):
+    result = make(*arguments)
+    assert result.returncode != 0
+    assert words in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["report", "SEEDS=0 1", "MODELS=model_8_unfrozen"], '"seeds=0 1" "models=model_8_unfrozen"'),
+        (["report", "SUITE=sweep", "KERAS_BACKEND=jax"], '"suite=sweep"'),
+        (["-j2", "report", "paper", "FORCE=1"], '"force=1"'),
+        (["data", "FMNIST_DATA_DIR=/images"], "fmnist_keras data"),
+    ],
+)
+def test_a_variable_that_a_target_knows_reaches_it(arguments, words):
+    result = make(*arguments)
+    assert result.returncode == 0, result.stderr
+    assert words in result.stdout
