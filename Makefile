@@ -7,6 +7,9 @@ SEEDS ?= 0
 MODELS ?=
 FORCE ?=
 ABLATIONS ?=
+STUDY ?=
+SUITE ?= sample
+CONFIRM ?=
 SECTIONS ?= 1 2 3 4 5 6 7 8 9
 REPEATS ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -26,7 +29,7 @@ ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seed
 KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks readme bench backends check test test-slurm lint format clean
+.PHONY: help setup report paper holdout reading study data lab notebooks readme bench backends check test test-slurm lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +52,13 @@ paper: data  ## all models on all 70,000 images, as in the paper -> reports/pape
 
 holdout: data  ## the same, the test images untouched until the end -> reports/holdout/index.html
 	@$(ENGINE) suite=holdout
+
+reading: data  ## the paper as the studies read what it leaves unsaid -> reports/reading/index.html
+	@$(ENGINE) suite=reading
+
+# The sample is in the repository; every other suite needs the data.
+study: $(if $(filter sample,$(SUITE)),$(VENV)/installed,data)  ## params/studies/STUDY.yaml -> reports/SUITE/studies/STUDY; SUITE=paper
+	@$(ENGINE) "suite=$(SUITE)" "study=$(STUDY)" "confirm=$(CONFIRM)"
 
 data: $(VENV)/installed  ## find or fetch Fashion-MNIST, and verify it
 	@$(PY) -m fmnist_keras data

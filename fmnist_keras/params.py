@@ -57,6 +57,7 @@ class Params:
     final_activation: str | None = None
     suite: str = "scratch"
     run_dir: str | None = None
+    initializer: str = "glorot_uniform"
     dtype_policy: str | None = None
     deterministic: bool = False
     limit: int | None = None
@@ -77,9 +78,9 @@ def _schema():
 
 
 def fields(kind):
-    """The fields of an "autoencoder" or a "classifier": dict of name to its JSON Schema."""
+    """The fields of an "autoencoder", a "classifier" or a "study": dict of name to its JSON Schema."""
     schema = _schema()
-    return schema["common"] | schema[kind] | schema["optional"]
+    return schema[kind] if kind == "study" else schema["common"] | schema[kind] | schema["optional"]
 
 
 @functools.cache
@@ -109,8 +110,18 @@ def validate(values, kind, where):
     Raises:
         ParamsError: the first field that is wrong.
     """
+    check_fields(values, kind, where)
+    if values["optimizer"] == "adam" and values.get("epsilon") is None:
+        values = values | {"epsilon": PAPER_EPSILON}
+    elif values["optimizer"] == "sgd" and values.get("epsilon") is not None:
+        raise ParamsError(_not_allowed(where, "epsilon", values["epsilon"], fields(kind)))
+    return Params(**values)
+
+
+def check_fields(values, kind, where):
+    """Raise a `ParamsError` of the first field that is unknown, wrong or missing; see `validate`."""
     known = fields(kind)
-    required = [n for n, field in (_schema()["common"] | _schema()[kind]).items() if "default" not in field]
+    required = [n for n, field in known.items() if "default" not in field and n not in _schema()["optional"]]
     for name, value in values.items():
         if name not in known:
             hint = did_you_mean(name, known)
@@ -125,11 +136,6 @@ def validate(values, kind, where):
     for name in required:
         if name not in values:
             raise ParamsError(f"{where}: {name}: is missing; allowed: {known[name]['description']}")
-    if values["optimizer"] == "adam" and values.get("epsilon") is None:
-        values = values | {"epsilon": PAPER_EPSILON}
-    elif values["optimizer"] == "sgd" and values.get("epsilon") is not None:
-        raise ParamsError(_not_allowed(where, "epsilon", values["epsilon"], known))
-    return Params(**values)
 
 
 def check_backend():
@@ -169,7 +175,7 @@ def did_you_mean(name, allowed):
 
 
 def read_yaml(path):
-    """Read one flat YAML mapping.
+    """Read one YAML mapping, flat but in a study or a suite.
 
     Raises:
         ParamsError: the file cannot be read, is not YAML or not a mapping, has a duplicate field, or a number
@@ -192,18 +198,28 @@ def read_yaml(path):
         raise ParamsError(f"{where}: cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
     if not isinstance(values, dict):
         raise ParamsError(f"{where}: holds {short(values)}; allowed: {LINES}")
-    names = [key.value for key, _ in node.value]
-    for name, (_, given) in zip(names, node.value):
-        if name == "<<":  # a merge: it can hide a field's second value
-            raise ParamsError(f"{where}: '<<': is not a field; allowed: every value written out")
-        if names.count(name) > 1:
-            raise ParamsError(f"{where}: {short(name)}: duplicate field; allowed: once")
-        if given.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(given.value):
-            read = f"YAML reads it as {short(values[name])}"
-            raise ParamsError(
-                f"{where}: {short(name)}: {given.value} is not allowed ({read}); allowed: plain digits"
-            )
+    _check_nodes(node, where)
     return values
+
+
+def _check_nodes(node, where, name=None):
+    """Raise a `ParamsError` of what YAML reads otherwise than it seems, in a mapping, a list or a value."""
+    if isinstance(node, yaml.MappingNode):
+        names = [key.value for key, _ in node.value]
+        for name, (_, given) in zip(names, node.value):
+            if name == "<<":  # a merge: it can hide a field's second value
+                raise ParamsError(f"{where}: '<<': is not a field; allowed: every value written out")
+            if names.count(name) > 1:
+                raise ParamsError(f"{where}: {short(name)}: duplicate field; allowed: once")
+            _check_nodes(given, where, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for given in node.value:
+            _check_nodes(given, where, name)
+    elif node.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(node.value):
+        read = f"YAML reads it as {short(yaml.safe_load(node.value))}"
+        raise ParamsError(
+            f"{where}: {short(name)}: {node.value} is not allowed ({read}); allowed: plain digits"
+        )
 
 
 def where_is(path):
@@ -302,8 +318,9 @@ def check(namespace, kind):
             )
     values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
     checked = validate({name: _word(kind, name, value) for name, value in values.items()}, kind, "parameters")
-    if checked.encoder_from is not None:
-        check_encoder(checked, load_all(), "parameters")
+    found, source = load_all(), checked.encoder_from
+    if not any(str(source).startswith(f"{name}-") for name in found):  # one that a study made, and no file
+        check_encoder(checked, found, "parameters")
     return checked
 
 

@@ -246,7 +246,7 @@ def load_encoder(params):
 
     from .. import models
 
-    encoder = models.encoder(params.latent_dim, params.dropout)
+    encoder = models.encoder(params.latent_dim, params.dropout, params.initializer)
     if params.encoder_from is None:
         return encoder
     path = run_dir(params.suite, params.encoder_from, params.seed) / "encoder.keras"

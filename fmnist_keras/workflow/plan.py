@@ -1,13 +1,17 @@
-"""Which runs a suite needs, and which of them are up to date: by the content of files, not by their dates."""
+"""Which runs a suite or a study needs, and which are up to date: by the content of files, not by dates."""
 
 import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from .. import params, runs
 from ..runs import locks
 from . import experiments
+
+MANY = 200  # runs of a study that are not started unasked
+LISTED = 24  # runs that a line names
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class Job:
     """One run of a suite.
 
     Attributes:
-        params: the run's `Params`, see `experiments.for_run`.
+        params: the run's `Params`, see `experiments.for_run` and `experiments.study`.
         current: True where the run's folder already holds what these parameters give.
     """
 
@@ -53,13 +57,44 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
         raise params.ParamsError(f"SEEDS: {(bad or [''])[0]!r} is not allowed; allowed: whole numbers from 0")
     wanted = set(names or found)
     wanted |= {found[name].encoder_from for name in wanted} - {None}
-    order = sorted(found, key=lambda name: found[name].kind == "classifier")
+    order = sorted(wanted, key=lambda name: (found[name].kind == "classifier", list(found).index(name)))
+    return _plan([experiments.for_run(name, suite, 0, found) for name in order], seeds, force)
+
+
+def study_jobs(name, suite, force=False, confirmed=False):
+    """The runs of a study in a suite, as `jobs` has them: each point's, each autoencoder once.
+
+    Raises:
+        params.ParamsError: a wrong study, or more than `MANY` runs to do that no one has `confirmed`.
+    """
+    study = experiments.study(name, suite)
+    plan = _plan(study.params.values(), study.seeds, force)
+    todo = [job for job in plan.values() if not job.current]
+    if len(todo) > MANY and not confirmed:
+        raise params.ParamsError(f"study {name}: {len(todo)} runs, {_time(todo)}; CONFIRM=1 starts them")
+    return plan
+
+
+def _time(todo):
+    """How long runs take at most, on one core, by what a run in `reports/paper` takes an image: text."""
+    cost = {}
+    for run in runs.read_suite("paper"):
+        images = run["epochs_run"] * (run["images"]["train"] + run["images"]["val"])
+        cost.setdefault(run["kind"], []).append(run["seconds"]["total"] / images)
+    images = {"sample": 7000, "full": 70_000}
+    if not {job.params.kind for job in todo} <= cost.keys():
+        return "of which no landed run says how long they take"
+    seconds = sum(median(cost[j.params.kind]) * images[j.params.data] * j.params.epochs for j in todo)
+    return f"at most some {max(seconds / 3600, 0.1):,.1f} hours of one core"
+
+
+def _plan(chosen, seeds, force):
+    """Dict of (run, seed as text) to `Job`, of `Params` with autoencoders first, each with each seed."""
     plan = {}
     for seed in dict.fromkeys(str(int(seed)) for seed in seeds):
-        for name in (name for name in order if name in wanted):
-            values = experiments.for_run(name, suite, int(seed), found)
+        for values in (replace(values, seed=int(seed)) for values in chosen):
             source = plan.get((values.encoder_from, seed))
-            plan[name, seed] = Job(values, not force and _is_current(values, source))
+            plan[values.model, seed] = Job(values, not force and _is_current(values, source))
         if force:
             continue
         for job in [job for job in plan.values() if not job.current and job.params.encoder_from]:
@@ -71,11 +106,16 @@ def from_config(config, force=False):
     """The runs that a call of Snakemake asks for; see `jobs`.
 
     Args:
-        config: Snakemake's: `suite`, `models` and `seeds` as text with spaces, `ablations`.
+        config: Snakemake's: `suite`, `models` and `seeds` as text with spaces, `ablations`; or `study`, in
+            whose file the rest stands, and `confirm`.
         force: see `jobs`.
     """
+    suite = str(config.get("suite", "sample"))
+    if "study" in config:
+        confirmed = bool(config.get("confirm")) or (force and not config.get("force"))
+        return study_jobs(str(config["study"] or ""), suite, force, confirmed)
     return jobs(
-        str(config.get("suite", "sample")),
+        suite,
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
         force=force,
@@ -124,13 +164,13 @@ def _need_encoder(plan, name, seed):
             plan[key] = replace(other, current=False)
 
 
-def mark(plan, folder, page):
+def mark(plan, folder, page, marker=".report"):
     """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other.
 
-    The marker `.report` is removed when a run is to be done, or when the report's `page` is missing.
+    The page's `marker` is removed when a run is to be done, or when the `page` is missing.
     """
     if not (all(job.current for job in plan.values()) and page.exists()):
-        Path(folder, ".report").unlink(missing_ok=True)
+        Path(folder, marker).unlink(missing_ok=True)
     for (model, seed), job in plan.items():
         marker = Path(folder, model, f"seed_{seed}")
         if not job.current:
@@ -160,4 +200,6 @@ def describe(plan):
     """Print one line: how many runs are up to date, and which are to be done."""
     todo = [f"{model} seed {seed}" for (model, seed), job in plan.items() if not job.current]
     text = f"{len(plan) - len(todo)} of {len(plan)} runs are up to date"
-    print(text + (f"; to run: {', '.join(todo)}" if todo else ""), file=sys.stderr, flush=True)
+    more = f" and {len(todo) - LISTED} more" if len(todo) > LISTED else ""
+    to_run = f"; to run: {', '.join(todo[:LISTED])}{more}" if todo else ""
+    print(text + to_run, file=sys.stderr, flush=True)
