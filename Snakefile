@@ -21,11 +21,12 @@ PAGE = f".study-{STUDY}" if "study" in config else ".report"
 OF_STUDY = f" --study {STUDY}" if "study" in config else ""
 ENGINE = runs.reports_dir() / ".engine" / SUITE
 JOB = execute.job_command()
-execute.set_job_environment(workflow.basedir)
+execute.set_job_environment()
 
 try:
+    FORCE = plan.yes_or_no(config, "force")
     # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
-    JOBS = plan.from_config(config, force=bool(config.get("force")) or not workflow.is_main_process)
+    JOBS = plan.from_config(config, force=FORCE or not workflow.is_main_process)
     if workflow.is_main_process:
         plan.lock_suite(ENGINE)
         page = f"studies/{STUDY}/index.html" if "study" in config else "index.html"
@@ -65,7 +66,7 @@ rule run:
 rule report:
     input:
         plan.markers(JOBS),
-        f"{workflow.basedir}/notebooks/report.ipynb",
+        lambda wildcards: f"{workflow.basedir}/notebooks/report.ipynb",  # whose folder may hold braces
     output:
         touch(".report"),
     params:
@@ -80,8 +81,8 @@ rule report:
 rule study:
     input:
         plan.markers(JOBS),
-        f"{workflow.basedir}/notebooks/study.ipynb",
-        f"{params.PARAMS_DIR}/studies/{STUDY}.yaml" if STUDY else [],
+        lambda wildcards: f"{workflow.basedir}/notebooks/study.ipynb",
+        lambda wildcards: f"{params.PARAMS_DIR}/studies/{STUDY}.yaml",
     output:
         touch(f".study-{STUDY}"),
     params:
@@ -98,5 +99,5 @@ onerror:
     if not signals.stopped:
         job = f"study {STUDY} --suite {SUITE}" if STUDY else f"report {SUITE}"
         execute.run_shell(f"{JOB} {job} --parent $PPID")
-        if not (signals.stopped or config.get("force")):
+        if not (signals.stopped or FORCE):
             plan.describe(plan.from_config(config))  # a cluster's job may have ended without a word, and in company

@@ -28,7 +28,8 @@ def main(arguments=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m fmnist_keras", description=__doc__.split("\n")[0])
+    what = "What the Makefile and the Snakefile call."  # python -OO leaves no docstring
+    parser = argparse.ArgumentParser(prog="python -m fmnist_keras", description=what)
     commands = parser.add_subparsers(required=True)
 
     def add(command, text):

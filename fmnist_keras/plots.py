@@ -3,22 +3,40 @@
 Every function returns a `Figure` whose label is its alt text, made from its own numbers.
 
 Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers in [0, 9].
+
+The figures are the same on any machine: what a matplotlibrc, `MPLBACKEND` or `seaborn.set_theme` says holds
+for a person's own plots, and not for these.
 """
 
 import base64
 import io
+import os
 import re
+import sys
+import warnings
 from html import escape
 
+if chosen := "matplotlib" not in sys.modules and os.environ.pop("MPLBACKEND", None):
+    import matplotlib  # cannot be imported where MPLBACKEND names no backend
+
+    os.environ["MPLBACKEND"] = chosen
+    try:
+        matplotlib.rcParams["backend"] = chosen
+    except ValueError:
+        warnings.warn(f"MPLBACKEND: {chosen!r} is no backend of matplotlib, and is ignored", stacklevel=2)
+
 import matplotlib.figure
-import matplotlib.pyplot as plt
+import matplotlib.style
 import numpy as np
 import seaborn as sns
-from matplotlib import patheffects
+from matplotlib import artist, patheffects
 from matplotlib.patches import Rectangle
 
 from .data import CLASS_NAMES
 from .evaluation import confusion_counts, normalised_rows
+
+# Before a function: matplotlib's own defaults while it draws, and then again what was there.
+in_house_style = matplotlib.style.context("default", after_reset=True)
 
 FEW = 10  # images in a bin of the reliability diagram, below which its accuracy is mostly chance
 PALETTE = sns.color_palette("colorblind")
@@ -29,6 +47,7 @@ MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two 
 class Figure(matplotlib.figure.Figure):
     """A figure whose label is its alt text. A notebook shows it where it is a cell's last value, and once."""
 
+    @in_house_style
     def _repr_html_(self):
         pixels = io.BytesIO()
         self.savefig(pixels, format="png", bbox_inches="tight")
@@ -48,6 +67,7 @@ def colour(name):
     return MODEL_COLOURS[(int(digits[0] if digits else 1) - 1) % len(MODEL_COLOURS)]
 
 
+@in_house_style
 def curves(history, name="loss", ylabel=None, model="model_1"):
     """Training and validation curves of one quantity of one run.
 
@@ -77,6 +97,7 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
     return figure
 
 
+@in_house_style
 def compare_curves(histories, name, ylabel, title):
     """One curve a run, in its model's colour.
 
@@ -104,6 +125,7 @@ def compare_curves(histories, name, ylabel, title):
     return figure
 
 
+@in_house_style
 def error_map(errors, stripe):
     """Mean squared error of each pixel, the stripe of rows and columns 25 to 27 outlined.
 
@@ -124,6 +146,7 @@ def error_map(errors, stripe):
     return figure
 
 
+@in_house_style
 def error_maps(maps, stripe):
     """The error maps of several models on one colour scale.
 
@@ -158,6 +181,7 @@ def confusion_matrix(labels, predictions, title=""):
     return confusion_shares(normalised_rows(confusion_counts(labels, predictions)), title)
 
 
+@in_house_style
 def confusion_shares(shares, title=""):
     """The same from shares.
 
@@ -179,10 +203,11 @@ def confusion_shares(shares, title=""):
     sns.heatmap(shares, cmap="Blues", vmin=0, vmax=1, square=True, ax=axes, **shown, **labels)
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     axes.tick_params(axis="x", rotation=45)
-    plt.setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
+    artist.setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
     return figure
 
 
+@in_house_style
 def reliability(calibration, model):
     """Accuracy against confidence in bins.
 
@@ -214,6 +239,7 @@ def reliability(calibration, model):
     return figure
 
 
+@in_house_style
 def latent_space(points, labels, variance=None):
     """Codes in two dimensions, coloured by class.
 
@@ -263,6 +289,7 @@ def mosaic(tiles, columns, gap):
     return canvas[: canvas.shape[0] - gap[0], : canvas.shape[1] - gap[1]], *centres
 
 
+@in_house_style
 def image_rows(rows, alt, titles=None):
     """Rows of images, e.g. originals over reconstructions.
 
@@ -311,6 +338,7 @@ def interpolation(images, first, last):
     return image_rows({"decoded": images}, alt, titles)
 
 
+@in_house_style
 def prediction_grid(images, labels, predictions, columns=8):
     """Figure 2 of the paper: true label left of each image, predicted label above, wrong ones framed."""
     wrong = int(np.sum(labels != predictions))
@@ -346,6 +374,7 @@ def confusion_examples(rows, counts):
     return image_rows(named, alt)
 
 
+@in_house_style
 def feature_maps(*stages, columns=16):
     """Feature maps of one image, a row or more a stage, each stage on a scale of its own.
 

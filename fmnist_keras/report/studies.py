@@ -13,7 +13,7 @@ import seaborn as sns
 from scipy import stats
 
 from .. import evaluation, runs
-from ..plots import PALETTE, new_figure
+from ..plots import PALETTE, in_house_style, new_figure
 from . import paper
 from .statistics import crossed_interval
 from .text import banner
@@ -226,6 +226,7 @@ def _student(values):
     return _interval(np.reshape(values, (-1, 1)))[1:]
 
 
+@in_house_style
 def by_value(study):
     """Each quantity by one field, a line for each value of a second; of more fields, each by itself.
 
@@ -261,6 +262,7 @@ def by_value(study):
     return figure
 
 
+@in_house_style
 def heat_map(study):
     """What counts by the values of the two fields that vary, the mean over seeds in each cell."""
     one, other = sorted(study.factors, key=lambda field: len(study.factors[field]))
@@ -272,6 +274,7 @@ def heat_map(study):
     return figure
 
 
+@in_house_style
 def losses(study):
     """Validation loss by epoch: for each point the mean over seeds in a band from the least to the most."""
     order = ranking(study)

@@ -1,5 +1,6 @@
 """Sentences, made from the numbers of a run or of a suite, for the notebooks to show. Markdown."""
 
+import inspect
 import itertools
 import os
 
@@ -30,6 +31,11 @@ def banner(suite, data, protocol, limit=None):
     if data == "sample" or limit is not None:
         text += " These numbers show that the software works; they say nothing about the paper."
     return text
+
+
+def source(function):
+    """The code of a function, for a notebook to show. Markdown."""
+    return f"```python\n{inspect.getsource(function)}```"
 
 
 def heading(params):

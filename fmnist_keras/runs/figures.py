@@ -5,8 +5,12 @@ import io
 import re
 from html import escape
 
-import matplotlib.pyplot as plt
 from IPython.display import HTML, Image
+
+from ..plots import in_house_style  # first: it knows what to do where MPLBACKEND keeps matplotlib out
+
+# isort: split
+from matplotlib import rc_context, rcParams
 from matplotlib.collections import PathCollection
 
 CHART, PICTURE = 96, 80  # pixels of a page to an inch of a figure
@@ -26,6 +30,7 @@ def is_chart(figure):
     return not clouds and not any(axes.images for axes in figure.axes)
 
 
+@in_house_style
 def show(figure):
     """A figure for a notebook to show, its label the alt text, and the files that hold it.
 
@@ -62,13 +67,13 @@ def laid_out(figure):
     figure.dpi = DPI  # text is measured in pixels
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine(None)
-    return figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
+    return figure.get_tightbbox().padded(rcParams["savefig.pad_inches"])
 
 
 def svg(figure, bounds="tight"):
     """A figure as the text of an SVG, its label the title; in places to a hundredth of a point."""
     metadata = {"Title": figure.get_label(), "Date": None, "Creator": None, "Format": None, "Type": None}
     text = io.StringIO()
-    with plt.rc_context(SVG):
+    with rc_context(SVG):
         figure.savefig(text, format="svg", bbox_inches=bounds, metadata=metadata)
     return re.sub("<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text.getvalue())

@@ -1,7 +1,9 @@
 """A run's folder: started hidden, finished in one step, and read back."""
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -32,8 +34,9 @@ class Run:
 
     def __init__(self, params):
         usual = run_dir(params.suite, params.model, params.seed)
-        final = (reports_dir() / params.run_dir).resolve() if params.run_dir else usual
-        if not (final.is_relative_to(reports_dir()) or Path(params.run_dir).is_absolute()):
+        given = os.path.expanduser(params.run_dir or usual)
+        final = Path(os.path.normpath(reports_dir() / given))  # not resolved: a suite's folder may be a link
+        if not (final.is_relative_to(reports_dir()) or os.path.isabs(given)):
             raise RunError(f"run_dir: {params.run_dir!r} is not allowed; allowed: an absolute path, or no ..")
         if final != usual and final.exists() and not (final / "metrics.json").is_file():
             allowed = "allowed: a new folder, or one that holds a run"
@@ -83,7 +86,7 @@ class Run:
                 (partial / "figures" / f"{name}{ending}").write_bytes(content)
         epochs = pd.DataFrame(history.history, index=range(1, len(history.epoch) + 1))
         columns = [name for name in ("loss", "val_loss", "accuracy", "val_accuracy") if name in epochs]
-        epochs[columns].to_csv(partial / "history.csv", index_label="epoch")
+        epochs[columns].to_csv(partial / "history.csv", index_label="epoch", lineterminator="\n")
         model.save(partial / "model.keras")
         if self.params.kind == "autoencoder":
             model.layers[0].save(partial / "encoder.keras")
@@ -96,10 +99,10 @@ class Run:
         metrics = {
             **self._metrics(model, history, dataset),
             **{name: _as_json(name, value) for name, value in results.items()},
-            "history_sha256": hashlib.sha256((partial / "history.csv").read_bytes()).hexdigest(),
+            "history_sha256": integrity.text_sha256(partial / "history.csv"),
         }
         (partial / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        (partial / "lock").unlink()
+        locks.release(partial)
         publish(partial, self.folder)
         return self.folder
 
@@ -167,15 +170,23 @@ def start(params):
 
 
 def publish(folder, final):
-    """Put a complete folder in the place of `final`; the previous run is deleted only after the move."""
+    """Put a complete folder in the place of `final`; the previous run is deleted only after the move.
+
+    Where `final` is a link, it is the link that is replaced: what it points to stays as it is.
+    """
     old = final.with_name(f".{final.name}.old")
-    if old.exists():
-        shutil.rmtree(old)
-    if final.exists():
+    _remove(old)
+    if os.path.lexists(final):
         final.rename(old)
     folder.chmod(0o755)  # mkdtemp's folders are private
     folder.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
+
+
+def _remove(folder):
+    """Delete a folder, or a link to one and not what it points to, as far as that is possible."""
+    with contextlib.suppress(OSError):
+        folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
 
 
 def read(folder):

@@ -46,7 +46,7 @@ def load_model(path):
     """The trained `keras.Sequential` of a run's folder or a `.keras` file; safe mode refuses code in it."""
     import keras
 
-    path = Path(path)
+    path = Path(path).expanduser()
     return keras.saving.load_model(path / "model.keras" if path.is_dir() else path, compile=False)
 
 
@@ -70,10 +70,11 @@ def as_images(images):
         return data.to_float(images)
     if not np.issubdtype(images.dtype, np.floating):
         raise ValueError(f"images are {images.dtype}; allowed: uint8 in [0, 255] or floating point in [0, 1]")
-    if images.size and not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
-        low, high = images.min(), images.max()
-        raise ValueError(f"floating-point images lie in [{low:g}, {high:g}]; allowed: [0, 1], or uint8")
-    return images[..., np.newaxis].astype("float32")
+    rounding = max(1e-6, 4 * np.finfo(images.dtype).eps)
+    low, high = (images.min(), images.max()) if images.size else (0, 1)
+    if not (low >= -rounding and high <= 1 + rounding):  # or a number is not one
+        raise ValueError(f"floating-point images lie in [{low:.9g}, {high:.9g}]; allowed: [0, 1], or uint8")
+    return np.clip(images[..., np.newaxis].astype("float32"), 0, 1)
 
 
 def predict(images, run):

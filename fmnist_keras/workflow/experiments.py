@@ -3,7 +3,6 @@
 import itertools
 import zlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ..params import (
     PARAMS_DIR,
@@ -12,6 +11,7 @@ from ..params import (
     check_encoder,
     check_fields,
     did_you_mean,
+    files,
     load_all,
     read_yaml,
     short,
@@ -36,7 +36,7 @@ def ablations(found, folder=None):
         ParamsError: a file is wrong, changes more or less than one thing, or has the name of a model.
     """
     made = {}
-    for path in sorted(Path(folder or PARAMS_DIR / "ablations").glob("*.yaml")):
+    for path in files(folder or PARAMS_DIR / "ablations"):
         where, change = where_is(path), read_yaml(path)
         base = change.pop("base", None)
         if not isinstance(base, str) or base not in found:
@@ -82,7 +82,7 @@ def for_run(name, suite, seed, found=None, own=None):
         found = found | ablations(found)
     if name not in found:
         raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, found)}")
-    suites = sorted(path.stem for path in (PARAMS_DIR / "suites").glob("*.yaml"))
+    suites = [path.stem for path in files(PARAMS_DIR / "suites")]
     if suite not in suites:
         raise ParamsError(f"suite: {suite!r} is not in params/suites; {did_you_mean(suite, suites)}")
     path = PARAMS_DIR / "suites" / f"{suite}.yaml"
@@ -147,7 +147,7 @@ def study(name, suite):
     Raises:
         ParamsError: a field is wrong.
     """
-    paths = {path.stem: path for path in sorted((PARAMS_DIR / "studies").glob("*.yaml"))}
+    paths = {path.stem: path for path in files(PARAMS_DIR / "studies")}
     if name not in paths:
         raise ParamsError(f"STUDY: {short(name)} is not in params/studies; {did_you_mean(name, paths)}")
     where, values, models = where_is(paths[name]), read_yaml(paths[name]), load_all()

@@ -12,6 +12,7 @@ from . import experiments
 
 MANY = 200  # runs of a study that are not started unasked
 LISTED = 24  # runs that a line names
+YES, NO = ("1", "yes", "true", "on", "y"), ("0", "no", "false", "off", "n")
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,28 @@ def from_config(config, force=False):
     """
     suite = str(config.get("suite", "sample"))
     if "study" in config:
-        confirmed = bool(config.get("confirm")) or (force and not config.get("force"))
+        confirmed = yes_or_no(config, "confirm") or (force and not yes_or_no(config, "force"))
         return study_jobs(str(config["study"] or ""), suite, force, confirmed)
     return jobs(
         suite,
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
         force=force,
-        ablations=bool(config.get("ablations")),
+        ablations=yes_or_no(config, "ablations"),
     )
+
+
+def yes_or_no(config, name):
+    """What a word in Snakemake's config means; nothing is no.
+
+    Raises:
+        params.ParamsError: it is neither a word for yes nor one for no.
+    """
+    word = str(config.get(name) or "no")  # Snakemake may have read it as YAML does
+    if word.lower() not in YES + NO:
+        allowed = f"allowed: {', '.join(YES + NO)}"
+        raise params.ParamsError(f"{name.upper()}: {word!r} is not allowed; {allowed}")
+    return word.lower() in YES
 
 
 def markers(plan):
@@ -190,7 +204,7 @@ def lock_suite(folder):
     path = folder / ".lock"  # no model's name begins with a dot
     handle = locks.lock(path)
     if handle is None:
-        holder = path.read_text() or "unknown"
+        holder = path.read_text(encoding="utf-8") or "unknown"
         raise runs.RunError(f"suite {folder.name} is already running, as process {holder}")
     os.ftruncate(handle, 0)
     os.write(handle, str(os.getpid()).encode())

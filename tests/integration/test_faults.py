@@ -18,6 +18,7 @@ import yaml
 from conftest import engine, engine_call
 
 from fmnist_keras import data
+from fmnist_keras.internals import sources
 
 MODELS = "models=model_3 model_4"
 EPOCH = r"faults {model} seed 0  epoch \d"
@@ -297,12 +298,12 @@ def test_a_damaged_run_is_named_left_out_of_the_report_and_made_again(copy, batc
 
 
 def test_damaged_data_are_named_with_their_hash_and_never_trained_on(copy, tmp_path):
-    for name in data.FILES:
-        shutil.copy(data.SAMPLE_DIR / f"{name}.gz", tmp_path)
+    for name in sources.FILES:
+        shutil.copy(sources.SAMPLE_DIR / f"{name}.gz", tmp_path)
     result = program(copy, "run", "model_3", "--suite", "paper", FMNIST_DATA_DIR=tmp_path)
     assert result.returncode == 1
-    assert f"{data.FILES[0]}.gz has SHA-256 {data.SHA256['sample'][data.FILES[0]]}" in result.stdout
-    assert f"not {data.SHA256['full'][data.FILES[0]]}" in result.stdout
+    assert f"{sources.FILES[0]}.gz has SHA-256 {data.SHA256['sample'][sources.FILES[0]]}" in result.stdout
+    assert f"not {data.SHA256['full'][sources.FILES[0]]}" in result.stdout
     assert "epoch" not in result.stdout
     assert not (copy / "reports" / "paper" / "model_3" / "seed_0").exists()
 
@@ -315,32 +316,21 @@ def everything_but_reports(copy):
     }
 
 
-@pytest.mark.parametrize("name", ["../evil", "{}"])
-def test_an_evil_name_in_a_params_file_trains_nothing_and_writes_nothing(copy, name):
+def test_an_evil_name_in_a_params_file_trains_nothing_and_writes_nothing(copy):
     path = copy / "params" / "model_evil.yaml"
-    path.write_text(
-        (copy / "params" / "model_4.yaml").read_text().replace("model: model_4", f"model: '{name}'")
-    )
+    good = (copy / "params" / "model_4.yaml").read_text(encoding="utf-8")
+    path.write_text(good.replace("model: model_4", "model: '../{evil}'"), encoding="utf-8")
     before, results = everything_but_reports(copy), content(copy / "reports" / "faults")
     try:
         result = engine(copy, "suite=faults", "force=1", check=False)
     finally:
         path.unlink()
     assert result.returncode != 0
-    assert (
-        f"params/model_evil.yaml: model: '{name}' is not allowed; allowed: a name of letters" in result.stdout
-    )
+    reason = "params/model_evil.yaml: model: '../{evil}' is not allowed; allowed: a name of letters"
+    assert reason in result.stdout
     assert "Traceback" not in result.stdout
     assert everything_but_reports(copy) | {path} == before
     assert content(copy / "reports" / "faults") == results
-
-
-def test_a_suite_that_is_a_path_makes_no_folder(copy):
-    before = everything_but_reports(copy)
-    result = engine(copy, "suite=../../evil", check=False)
-    assert result.returncode != 0
-    assert "suite: '../../evil' is not in params/suites" in result.stdout
-    assert everything_but_reports(copy) == before
 
 
 def namespace(*flags):
@@ -352,7 +342,9 @@ def namespace(*flags):
 
 
 def test_without_network_and_data_the_error_names_every_place(copy, tmp_path):
-    hide = f'mkdir -p {data.DISTRIBUTION_DIR} && mount -t tmpfs tmpfs {data.DISTRIBUTION_DIR}; exec "$@"'
+    hide = (
+        f'mkdir -p {sources.DISTRIBUTION_DIR} && mount -t tmpfs tmpfs {sources.DISTRIBUTION_DIR}; exec "$@"'
+    )
     words = [*namespace("--net", "--mount"), "sh", "-c", hide, "sh"]
     result = program(copy, "data", before=words, KERAS_HOME=tmp_path / "no cache")
     assert result.returncode == 1
@@ -374,7 +366,7 @@ def test_make_report_works_without_network_data_or_home_from_a_checkout_that_is_
     )
     sandbox = f"""set -e
         "{sys.executable}" -c "{loopback}"  # the kernel's messages stay on the machine, but need this
-        mkdir -p {data.DISTRIBUTION_DIR}; mount -t tmpfs tmpfs {data.DISTRIBUTION_DIR}
+        mkdir -p {sources.DISTRIBUTION_DIR}; mount -t tmpfs tmpfs {sources.DISTRIBUTION_DIR}
         mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"
         ! touch "$1/writable" 2>/dev/null || exit 77
         shift; exec "$@" """

@@ -98,7 +98,7 @@ def test_what_has_ended_is_a_line_that_stays_and_all_else_is_passed_on():
     assert terminal.process.wait() == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_engine_outlives_the_display(number):
     terminal = engine("time.sleep(600)")
     terminal.read(until=READY)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from fmnist_keras import training
+from fmnist_keras.internals import batches
 
 
 def under_jax(*arguments, **options):
@@ -10,10 +11,10 @@ def under_jax(*arguments, **options):
     pytest.importorskip("jax", reason="JAX is not installed here: make backends")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras.backend, "backend", lambda: "jax")
-        return training._Batches(*arguments, **options)
+        return batches._Batches(*arguments, **options)
 
 
-MAKERS = [training._pipeline, training._Batches, under_jax]  # of TensorFlow, and of the other backends
+MAKERS = [batches._pipeline, batches._Batches, under_jax]  # of TensorFlow, and of the other backends
 
 
 def epoch(made):
@@ -62,4 +63,4 @@ def test_tensorflow_s_pipelines_do_not_tune_themselves(images):
     """Their tuning was seen to keep the next epoch waiting for as long as the last one took."""
     made = training.batches(images, images, 64)
     assert made.options().autotune.enabled is False
-    assert isinstance(training._Batches(images, images, 64, False), keras.utils.PyDataset)
+    assert isinstance(batches._Batches(images, images, 64, False), keras.utils.PyDataset)

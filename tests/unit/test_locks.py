@@ -32,3 +32,14 @@ def test_only_what_dead_processes_left_is_cleared_away(tmp_path):
     finally:
         live.kill()
         live.wait()
+
+
+def test_a_released_folder_is_nobody_s_to_clear_away(tmp_path):
+    final = tmp_path / "seed_0"
+    folder = locks.temporary_folder(final, "partial")
+    locks.release(folder)
+    other = locks.temporary_folder(final, "partial")
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+    locks.discard(other)
+    assert list(tmp_path.iterdir()) == [folder]

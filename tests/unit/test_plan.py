@@ -120,6 +120,12 @@ def test_what_there_is_not_is_named(reports, arguments, words):
         plan.jobs("sample", **arguments)
 
 
+def test_a_suite_that_is_a_path_makes_no_folder(reports):
+    with pytest.raises(params.ParamsError, match=r"suite: '\.\./\.\./evil' is not in params/suites"):
+        plan.jobs("../../evil")
+    assert list(reports.iterdir()) == []
+
+
 def test_markers_stand_for_current_runs_alone(finished, tmp_path):
     folder, page = tmp_path / "markers", tmp_path / "index.html"
     everything(finished)

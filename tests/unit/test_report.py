@@ -4,11 +4,12 @@ import re
 import shutil
 import subprocess
 
+import nbformat
 import pytest
 
 from fmnist_keras import params, runs
 from fmnist_keras.params import ROOT
-from fmnist_keras.report import display, paper, statistics, suite, tables, text
+from fmnist_keras.report import display, pages, paper, statistics, suite, tables, text
 
 
 def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
@@ -276,3 +277,29 @@ def test_landed_page_links_only_to_files_that_git_holds(name):
     links = re.findall(r'href="([^"#:]+)"', page.read_text(encoding="utf-8"))
     assert links or name != "paper"
     assert [link for link in links if f"reports/{name}/{link}" not in held and "../" not in link] == []
+
+
+def test_a_run_s_page_has_its_results_right_below_its_title():
+    titles = [nbformat.v4.new_markdown_cell(text) for text in ("# Title\n\nWhat it is.", "## Training")]
+    cells = [nbformat.v4.new_code_cell(text, metadata={"tags": tags}) for text, tags in TAGGED]
+    found = [cell.source for cell in pages.results_first([titles[0], cells[0], titles[1], *cells[1:]])]
+    assert found == [
+        "# Title",
+        "verdict",
+        "curves",
+        "images",
+        "What it is.",
+        "parameters",
+        "## Training",
+        "fit",
+    ]
+    assert pages.results_first(titles) == titles
+
+
+TAGGED = [
+    ("parameters", ["parameters"]),
+    ("fit", ["fold"]),
+    ("curves", ["first"]),
+    ("verdict", ["verdict"]),
+    ("images", ["first"]),
+]

@@ -1,4 +1,4 @@
-"""Imports run one way: the seven files <- runs <- report, tools <- workflow <- __main__."""
+"""Imports run one way: internals <- the seven files <- runs <- report, tools <- workflow <- __main__."""
 
 import ast
 import subprocess
@@ -15,7 +15,8 @@ PACKAGE = Path(fk.__file__).parent
 SEVEN = ("data", "models", "layers", "training", "evaluation", "plots", "params")
 # What a room may import from beside itself; `__init__` is the door, which nothing inside goes through.
 BELOW = {
-    "the seven": set(),
+    "internals": set(),
+    "the seven": {"internals"},
     "runs": {"the seven"},
     "report": {"the seven", "runs"},
     "tools": {"the seven", "runs"},
@@ -116,6 +117,27 @@ def test_an_installed_package_has_every_room_and_file():
         installed |= {path for pattern in patterns for path in folder.glob(pattern)}
     files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert files == installed
+
+
+def test_nothing_is_imported_that_windows_lacks():
+    lacking = {
+        "curses",
+        "fcntl",
+        "grp",
+        "posix",
+        "pty",
+        "pwd",
+        "readline",
+        "resource",
+        "syslog",
+        "termios",
+        "tty",
+    }
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                imported = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+                assert not lacking & {name.split(".")[0] for name in imported}, path
 
 
 def test_public_names_are_listed_and_there():

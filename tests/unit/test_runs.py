@@ -1,4 +1,6 @@
 import json
+import shutil
+import time
 from dataclasses import replace
 
 import keras
@@ -7,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import OF_KIND, build, fitted
 
-from fmnist_keras import runs
+from fmnist_keras import plots, runs
 from fmnist_keras.tools import predict
 
 HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
@@ -53,6 +55,26 @@ def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, m
         assert runs.read(folder)["seconds"]["total"] == seconds
 
 
+def test_cells_run_again_in_the_same_kernel_make_a_new_attempt(tiny, reports, sample):
+    """A figure cell after the last one still shows; `fit` and what follows it, run again, replace the run."""
+    run = runs.start(tiny("model_1"))
+    model, results = build(run.params), {"train": {"loss": 0.1}, "val": {"loss": 0.1}}
+    results |= OF_KIND["autoencoder"]
+
+    def finish(*names):
+        history = fitted(loss=[0.1], val_loss=[0.1], best_epoch=1)
+        history.began = time.perf_counter()
+        for name in names:
+            run.show(name, plots.examples(sample.x_val[:3], sample.y_val[:3]))
+        folder = run.finish(model, history, sample, **results)
+        return sorted(path.name for path in (folder / "figures").iterdir())
+
+    assert finish("first", "second") == ["first.png", "second.png"]
+    assert run.show("first", plots.examples(sample.x_val[:2], sample.y_val[:2])).alt.startswith("2 images")
+    assert finish("second") == ["second.png"]  # what is older than this fit shows another model
+    assert [path.name for path in run.folder.parent.iterdir()] == ["seed_0"]
+
+
 def test_a_run_that_dies_on_the_way_leaves_the_earlier_one_whole(tiny, reports, sample, monkeypatch):
     folder, _ = write(tiny("model_1"), sample, "0.35")
 
@@ -90,9 +112,21 @@ def test_a_truncated_or_foreign_metrics_file_is_no_result(reports, content):
     assert runs.read_suite("test") == []
 
 
+@pytest.fixture(scope="module")
+def kept(tiny, sample, tmp_path_factory):
+    """A reports folder with a run of model 4, written once."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPORTS_DIR", str(folder))
+        write(tiny("model_4"), sample)
+    return folder
+
+
 @pytest.fixture
-def finished(tiny, reports, sample):
-    return write(tiny("model_4"), sample)[0]
+def finished(kept, reports):
+    """The folder of that run, in reports of the test's own."""
+    shutil.copytree(kept, reports, dirs_exist_ok=True)
+    return runs.run_dir("test", "model_4", 0)
 
 
 def cut(path):
