@@ -134,13 +134,17 @@ def effects(study):
     return pd.DataFrame(rows)
 
 
+def _first(rows, columns):
+    return {name: rows[name].iloc[0] for name in columns}
+
+
 def ranking(study):
     """The points, best first: what varies, the mean of what counts and its interval, the number of seeds."""
     rows = []
     for _, part in study.table.groupby("run", sort=False):
         found = _interval([study.images[run, seed] for run, seed in zip(part["run"], part["seed"])])
         shown = {study.counts: found[0], "low": found[1], "high": found[2], "seeds": len(part)}
-        rows.append(dict(part[[*study.factors]].iloc[0]) | shown | dict(part[["run", "base"]].iloc[0]))
+        rows.append(_first(part, study.factors) | shown | _first(part, ("run", "base")))
     ascending = study.counts == "val_loss"
     return pd.DataFrame(rows).sort_values(study.counts, ascending=ascending, ignore_index=True)
 
@@ -186,10 +190,8 @@ def agreement(study):
             scale = (1 + 1 / len(seeds)) * spread + np.eye(size) * ROUNDING
             statistic = off @ np.linalg.solve(scale, off) * (freedom - size + 1) / (size * freedom)
             p_value = stats.f.sf(statistic, size, freedom - size + 1)
-            point = {name: seeds[name].iloc[0] for name in study.factors} | dict(seeds[columns].mean())
-            rows.append(
-                {"base": base} | point | {"distance": statistic, "p": p_value, "agrees": p_value > 0.05}
-            )
+            point = {"base": base} | _first(seeds, study.factors) | dict(seeds[columns].mean())
+            rows.append(point | {"distance": statistic, "p": p_value, "agrees": p_value > 0.05})
     return pd.DataFrame(rows)
 
 
@@ -267,8 +269,9 @@ def heat_map(study):
     """What counts by the values of the two fields that vary, the mean over seeds in each cell."""
     one, other = sorted(study.factors, key=lambda field: len(study.factors[field]))
     cells = study.table.pivot_table(study.counts, one, other, sort=False)
-    first, last = cells.stack().idxmin(), cells.stack().idxmax()
-    alt = f"{study.counts} by {one} and {other}: least {cells.min().min():.4f} at {first}, most at {last}."
+    ends = cells.stack().sort_values().iloc[[0, -1]].items()
+    named = [f"{value:.4f} at {one} {at[0]}, {other} {at[1]}" for at, value in ends]
+    alt = f"{study.counts} by {one} and {other}: from {' to '.join(named)}."
     figure, axes = new_figure(alt, size=(1.6 + 0.9 * cells.shape[1], 1.2 + 0.5 * cells.shape[0]))
     sns.heatmap(cells, annot=True, fmt=".4f", cmap="Blues", cbar=False, ax=axes)
     return figure
