@@ -15,6 +15,7 @@ from scipy import stats
 from .. import evaluation, runs
 from ..plots import PALETTE, in_house_style, new_figure
 from . import paper
+from .display import as_text
 from .statistics import crossed_interval
 from .text import banner
 
@@ -84,7 +85,7 @@ def _column(entry):
 
 
 def _shown(value):
-    return "none" if value is None else value
+    return str(value).lower() if value is None or isinstance(value, bool) else value
 
 
 def _row(point, run):
@@ -210,9 +211,15 @@ def answer(study):
     return " ".join(texts) or best(study)
 
 
+def summary(study):
+    """The question, the answer, and a link to the study's page, for the suite's. Markdown."""
+    name = study.about["name"]
+    return f"**{as_text(study.about['question'])}** {answer(study)} [The study {name}](studies/{name}/index.html)."
+
+
 def introduction(study):
     """The question, the banner where one is needed, what is missing, and the answer. Markdown."""
-    about, lines = study.about, [f"**{study.about['question']}**"]
+    about, lines = study.about, [f"**{as_text(study.about['question'])}**"]
     total = len({point["run"] for point in about["points"]}) * len(about["seeds"])
     if not study.table.empty:
         first = runs.read(runs.run_dir(about["suite"], *study.table[["run", "seed"]].iloc[0]))["params"]
@@ -251,6 +258,11 @@ def by_value(study):
         shown |= {"hue": hue, "palette": tint} if hue else {"color": PALETTE[0]}
         sns.lineplot(seeds, errorbar=_student, err_style="bars", marker="o", err_kws={"capsize": 3}, **shown)
         sns.scatterplot(seeds, s=12, **shown | {"legend": False})
+        if all(isinstance(value, int | float) for value in study.factors[field]):
+            if min(study.factors[field]) > 0 and max(study.factors[field]) > 10 * min(study.factors[field]):
+                axes.set_xscale("log")
+            axes.set_xticks(study.factors[field], map(str, study.factors[field]))
+            axes.minorticks_off()
         for base in study.about["bases"] if study.about["suite"] != "sample" else ():
             theirs = paper.RESULTS.get(base, {}).get(quantity.replace("_", " "))
             if theirs is not None:
