@@ -213,8 +213,8 @@ def answer(study):
 
 def summary(study):
     """The question, the answer, and a link to the study's page, for the suite's. Markdown."""
-    name = study.about["name"]
-    return f"**{as_text(study.about['question'])}** {answer(study)} [The study {name}](studies/{name}/index.html)."
+    question, name = as_text(study.about["question"]), study.about["name"]
+    return f"**{question}** {answer(study)} [The study {name}](studies/{name}/index.html)."
 
 
 def introduction(study):
