@@ -66,13 +66,13 @@ def load(name, suite=None):
     }
     found = {key: metrics for key, metrics in found.items() if metrics}
     rows = [_row(p, found[p["run"], s]) for p in points for s in about["seeds"] if (p["run"], s) in found]
-    varied = {
-        column: list(dict.fromkeys(p[column] for p in points)) for column in points[0] if column != "run"
-    }
-    factors = {column: values for column, values in varied.items() if len(values) > 1}
+    table = pd.DataFrame(rows, columns=None if rows else [*points[0], "seed", "val_loss"])
+    varied = ["base", *map(_column, about["vary"])]
+    factors = {column: list(dict.fromkeys(point[column] for point in points)) for column in varied}
+    factors = {column: values for column, values in factors.items() if len(values) > 1 or column == varied[1]}
     images = {key: _by_image(metrics) for key, metrics in found.items()}
-    counts = "val_accuracy" if rows and "val_accuracy" in rows[0] else "val_loss"
-    return Study(about | {"suite": suite}, pd.DataFrame(rows), factors, images, counts)
+    counts = "val_accuracy" if "val_accuracy" in table else "val_loss"
+    return Study(about | {"suite": suite}, table, factors, images, counts)
 
 
 def table(name, suite=None):
@@ -147,7 +147,7 @@ def ranking(study):
         shown = {study.counts: found[0], "low": found[1], "high": found[2], "seeds": len(part)}
         rows.append(_first(part, study.factors) | shown | _first(part, ("run", "base")))
     ascending = study.counts == "val_loss"
-    return pd.DataFrame(rows).sort_values(study.counts, ascending=ascending, ignore_index=True)
+    return pd.DataFrame(rows or study.table).sort_values(study.counts, ascending=ascending, ignore_index=True)
 
 
 def best(study):
@@ -224,7 +224,7 @@ def introduction(study):
     if not study.table.empty:
         first = runs.read(runs.run_dir(about["suite"], *study.table[["run", "seed"]].iloc[0]))["params"]
         lines.append(banner(about["suite"], first["data"], first["protocol"], first.get("limit")))
-    stand = len(study.table[["run", "seed"]].drop_duplicates()) if len(study.table) else 0
+    stand = len(study.table[["run", "seed"]].drop_duplicates())
     if stand < total:
         lines.append(f"> **{total - stand} of {total} runs are still missing.** `make study` makes them.")
     return "\n\n".join(filter(None, [*lines, answer(study)]))

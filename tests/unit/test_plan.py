@@ -68,6 +68,11 @@ def test_a_model_brings_the_autoencoder_that_it_starts_from(reports):
     assert todo(names=["model_5"]) == ["model_1", "model_5"]
 
 
+def test_landed_runs_without_a_newer_field_are_up_to_date():
+    assert any("initializer" not in metrics["params"] for metrics in LANDED.values())
+    assert [job.current for job in plan.jobs("paper", ablations=True).values()] == [True] * 16
+
+
 def test_a_changed_model_runs_again_and_so_does_what_starts_from_it(finished):
     everything(finished)
     finished("model_4", latent_dim=100)

@@ -278,6 +278,9 @@ def test_a_study_without_runs_or_with_some_says_so(study):
     found = study()
     empty = write(found, "paper")
     assert empty.table.empty
+    assert studies.ranking(empty).empty
+    assert studies.effects(empty).empty
+    assert studies.agreement(empty).empty
     assert "12 of 12 runs are still missing" in studies.introduction(empty)
     finish(found.params["model_3"], 0, 0.02)
     one = studies.load("mine", "paper")
