@@ -178,13 +178,17 @@ def _need_encoder(plan, name, seed):
             plan[key] = replace(other, current=False)
 
 
-def mark(plan, folder, page, marker=".report"):
+def mark(plan, folder, page, of_page=".report"):
     """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other.
 
-    The page's `marker` is removed when a run is to be done, or when the `page` is missing.
+    The page's marker is removed when a run is to be done, or when the `page` is missing. What Snakemake noted
+    of jobs that it did not see end goes: killed just then, it would run again what is done.
     """
+    for note in Path(folder, ".snakemake", "incomplete").rglob("*"):
+        if note.is_file():
+            note.unlink()
     if not (all(job.current for job in plan.values()) and page.exists()):
-        Path(folder, marker).unlink(missing_ok=True)
+        Path(folder, of_page).unlink(missing_ok=True)
     for (model, seed), job in plan.items():
         marker = Path(folder, model, f"seed_{seed}")
         if not job.current:

@@ -147,6 +147,14 @@ def test_markers_stand_for_current_runs_alone(finished, tmp_path):
     assert not (folder / ".report").exists()  # it is to be made again when the run is
 
 
+def test_what_snakemake_did_not_see_end_is_judged_by_its_folder(finished, tmp_path):
+    note = tmp_path / ".snakemake" / "incomplete" / "bW9kZWxfMS9zZWVkXzA="
+    note.parent.mkdir(parents=True)
+    note.touch()
+    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    assert not note.exists()
+
+
 def test_a_report_that_is_gone_is_made_again(finished, tmp_path):
     everything(finished)
     (tmp_path / ".report").touch()
