@@ -67,6 +67,8 @@ def load(name, suite=None):
     found = {key: metrics for key, metrics in found.items() if metrics}
     rows = [_row(p, found[p["run"], s]) for p in points for s in about["seeds"] if (p["run"], s) in found]
     table = pd.DataFrame(rows, columns=None if rows else [*points[0], "seed", "val_loss"])
+    table.attrs["format"] = {name: "{:.4f}" for name in table if name.split("_")[0] in ("train", "val")}
+    table.attrs["format"] |= {"seconds": "{:,.0f}"} if rows else {}
     varied = ["base", *map(_column, about["vary"])]
     factors = {column: list(dict.fromkeys(point[column] for point in points)) for column in varied}
     factors = {column: values for column, values in factors.items() if len(values) > 1 or column == varied[1]}
@@ -129,10 +131,16 @@ def effects(study):
             if seeds:
                 gaps = [np.mean([one[s] - other[s] for one, other in pairs], axis=0) for s in sorted(seeds)]
                 found = dict(zip(("difference", "low", "high"), _interval(gaps)))
-                rows.append(
-                    {"field": factor, "value": value, "against": base[factor], **found, "seeds": len(seeds)}
-                )
-    return pd.DataFrame(rows)
+                row = {"field": factor, "value": value, "against": base[factor]}
+                rows.append(row | found | {"seeds": len(seeds)})
+    return _formatted(rows, "{:+.4f}", "difference", "low", "high")
+
+
+def _formatted(rows, numbers, *columns):
+    """A table whose columns of these names a page shows as `numbers` says."""
+    table = pd.DataFrame(rows)
+    table.attrs["format"] = {column: numbers for column in columns if column in table}
+    return table
 
 
 def _first(rows, columns):
@@ -147,7 +155,8 @@ def ranking(study):
         shown = {study.counts: found[0], "low": found[1], "high": found[2], "seeds": len(part)}
         rows.append(_first(part, study.factors) | shown | _first(part, ("run", "base")))
     ascending = study.counts == "val_loss"
-    return pd.DataFrame(rows or study.table).sort_values(study.counts, ascending=ascending, ignore_index=True)
+    table = _formatted(rows or study.table, "{:.4f}", study.counts, "low", "high")
+    return table.sort_values(study.counts, ascending=ascending, ignore_index=True)
 
 
 def best(study):
@@ -192,8 +201,9 @@ def agreement(study):
             statistic = off @ np.linalg.solve(scale, off) * (freedom - size + 1) / (size * freedom)
             p_value = stats.f.sf(statistic, size, freedom - size + 1)
             point = {"base": base} | _first(seeds, study.factors) | dict(seeds[columns].mean())
-            rows.append(point | {"distance": statistic, "p": p_value, "agrees": p_value > 0.05})
-    return pd.DataFrame(rows)
+            rows.append(point | {"F": statistic, "p": p_value, "agrees": "yes" if p_value > 0.05 else "no"})
+    numbers = [f"{part}_{quantity}" for part in ("train", "val") for quantity in ("loss", "accuracy")]
+    return _formatted(rows, "{:.3f}", *numbers, "F", "p")
 
 
 def answer(study):
@@ -204,8 +214,8 @@ def answer(study):
     for base, points in found.groupby("base", sort=False) if len(found) else ():
         fields = [name for name in study.factors if name != "base"]
         named = [", ".join(f"{name} {row[name]}" for name in fields) for _, row in points.iterrows()]
-        yes = [name for name, agrees in zip(named, points["agrees"]) if agrees]
-        nearest = named[int(points["distance"].argmin())]
+        yes = [name for name, agrees in zip(named, points["agrees"]) if agrees == "yes"]
+        nearest = named[int(points["F"].argmin())]
         text = f"All of cuadro III's numbers of {base} agree with {'; '.join(yes) or 'no point'}"
         texts.append(f"{text} (of {len(named)} points; the nearest is {nearest}).")
     return " ".join(texts) or best(study)
