@@ -92,7 +92,8 @@ def _shown(value):
 
 def _row(point, run):
     row = point | {"seed": run["seed"]}
-    row |= {f"{part}_{name}": value for part in ("train", "val") for name, value in run[part].items()}
+    quantities = [(part, name) for part in ("train", "val") for name in ("loss", "accuracy")]
+    row |= {f"{part}_{name}": run[part][name] for part, name in quantities if name in run[part]}
     row |= {name: run[name] for name in ("best_epoch", "epochs_run")}
     return row | {"seconds": run["seconds"]["total"]}
 
@@ -161,7 +162,8 @@ def ranking(study):
 
 def best(study):
     """The best point against its base, in a sentence; the interval allows for the best having been picked."""
-    first, points = ranking(study).iloc[0], len(study.about["points"])
+    points = ranking(study)
+    first, points = points.iloc[0], len(points)
     name = ", ".join(f"{factor} {first[factor]}" for factor in study.factors)
     text = f"The best of {points} points is {name}: {study.counts} {first[study.counts]:.4f}."
     ours, theirs = (
@@ -290,8 +292,9 @@ def by_value(study):
 def heat_map(study):
     """What counts by the values of the two fields that vary, the mean over seeds in each cell."""
     one, other = sorted(study.factors, key=lambda field: len(study.factors[field]))
-    cells = study.table.pivot_table(study.counts, one, other, sort=False)
-    ends = cells.stack().sort_values().iloc[[0, -1]].items()
+    cells = study.table.pivot_table(study.counts, one, other)
+    cells = cells.reindex(index=study.factors[one], columns=study.factors[other])
+    ends = cells.stack().dropna().sort_values().iloc[[0, -1]].items()
     named = [f"{value:.4f} at {one} {at[0]}, {other} {at[1]}" for at, value in ends]
     alt = f"{study.counts} by {one} and {other}: from {' to '.join(named)}."
     figure, axes = new_figure(alt, size=(1.6 + 0.9 * cells.shape[1], 1.2 + 0.5 * cells.shape[0]))
