@@ -188,7 +188,7 @@ def agreement(study):
     The spread between seeds is pooled over the points of a base, and the paper's rounding joins it.
     """
     rows = []
-    for base, part in study.table.groupby("base", sort=False) if study.about["suite"] != "sample" else ():
+    for base, part in study.table.groupby("base", sort=False) if study.about["suite"] in paper.SUITES else ():
         theirs = paper.RESULTS.get(base, {})
         columns = [name.replace(" ", "_") for name in theirs]
         means = part.groupby("run", sort=False)[columns].transform("mean") if theirs else part[[]]
@@ -275,7 +275,7 @@ def by_value(study):
                 axes.set_xscale("log")
             axes.set_xticks(study.factors[field], map(str, study.factors[field]))
             axes.minorticks_off()
-        for base in study.about["bases"] if study.about["suite"] != "sample" else ():
+        for base in study.about["bases"] if study.about["suite"] in paper.SUITES else ():
             theirs = paper.RESULTS.get(base, {}).get(quantity.replace("_", " "))
             if theirs is not None:
                 axes.axhline(theirs, linestyle="--", color=tint.get(base, "0.3"))
