@@ -67,8 +67,8 @@ def load(name, suite=None):
     found = {key: metrics for key, metrics in found.items() if metrics}
     rows = [_row(p, found[p["run"], s]) for p in points for s in about["seeds"] if (p["run"], s) in found]
     table = pd.DataFrame(rows, columns=None if rows else [*points[0], "seed", "val_loss"])
-    table.attrs["format"] = {name: "{:.4f}" for name in table if name.split("_")[0] in ("train", "val")}
-    table.attrs["format"] |= {"seconds": "{:,.0f}"} if rows else {}
+    shown = {name: "{:.4f}" for name in table if name.split("_")[0] in ("train", "val")}
+    table.attrs["format"] = {name: "{:g}" for name in table.select_dtypes("float")} | shown
     varied = ["base", *map(_column, about["vary"])]
     factors = {column: list(dict.fromkeys(point[column] for point in points)) for column in varied}
     factors = {column: values for column, values in factors.items() if len(values) > 1 or column == varied[1]}
@@ -91,11 +91,11 @@ def _shown(value):
 
 
 def _row(point, run):
-    row = point | {"seed": run["seed"]}
+    row = {name: value for name, value in point.items() if name != "run"} | {"seed": run["seed"]}
     quantities = [(part, name) for part in ("train", "val") for name in ("loss", "accuracy")]
     row |= {f"{part}_{name}": run[part][name] for part, name in quantities if name in run[part]}
     row |= {name: run[name] for name in ("best_epoch", "epochs_run")}
-    return row | {"seconds": run["seconds"]["total"]}
+    return row | {"seconds": run["seconds"]["total"], "run": run["model"]}
 
 
 def _by_image(run):
@@ -132,7 +132,7 @@ def effects(study):
             if seeds:
                 gaps = [np.mean([one[s] - other[s] for one, other in pairs], axis=0) for s in sorted(seeds)]
                 found = dict(zip(("difference", "low", "high"), _interval(gaps)))
-                row = {"field": factor, "value": value, "against": base[factor]}
+                row = {"field": factor, "value": str(value), "against": str(base[factor])}
                 rows.append(row | found | {"seeds": len(seeds)})
     return _formatted(rows, "{:+.4f}", "difference", "low", "high")
 
@@ -140,7 +140,8 @@ def effects(study):
 def _formatted(rows, numbers, *columns):
     """A table whose columns of these names a page shows as `numbers` says."""
     table = pd.DataFrame(rows)
-    table.attrs["format"] = {column: numbers for column in columns if column in table}
+    numbers = {column: numbers for column in columns if column in table}
+    table.attrs["format"] = {name: "{:g}" for name in table.select_dtypes("float")} | numbers
     return table
 
 

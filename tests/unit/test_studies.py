@@ -248,7 +248,10 @@ def test_a_table_has_a_row_a_run(done):
 
 def test_effects_are_differences_all_else_equal(done):
     effects = studies.effects(done).set_index("field")
-    assert effects.loc["dropout", ["value", "against"]].tolist() == [0.1, 0.3]  # model_3, the base, has 0.3
+    assert effects.loc["dropout", ["value", "against"]].tolist() == [
+        "0.1",
+        "0.3",
+    ]  # model_3, the base, has 0.3
     assert effects.loc["dropout", "difference"] == pytest.approx(-0.004, rel=1e-2)
     assert effects.loc["latent_dim", "difference"] == pytest.approx(0.0032, rel=1e-2)
     assert (effects["low"] <= effects["difference"]).all()
