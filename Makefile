@@ -7,8 +7,10 @@ SEEDS ?= 0
 MODELS ?=
 FORCE ?=
 ABLATIONS ?=
-SECTIONS ?= 1 2 3 4 5 6 7 8 9
+STUDY ?=
 SUITE ?= sample
+CONFIRM ?=
+SECTIONS ?= 1 2 3 4 5 6 7 8 9
 REPEATS ?= 3
 MODEL ?= model_6
 FORMAT ?= onnx
@@ -38,6 +40,8 @@ SUITE_VARIABLES = CORES SEEDS MODELS FORCE ABLATIONS
 VARIABLES_report = $(SUITE_VARIABLES) SUITE
 VARIABLES_paper = $(SUITE_VARIABLES)
 VARIABLES_holdout = $(SUITE_VARIABLES)
+VARIABLES_reading = $(SUITE_VARIABLES)
+VARIABLES_study = STUDY SUITE CONFIRM CORES FORCE
 VARIABLES_bench = SECTIONS REPEATS
 VARIABLES_export = MODEL FORMAT
 EVERYWHERE = VENV PYTHON KERAS_BACKEND KERAS_HOME FMNIST_DATA_DIR REPORTS_DIR HOME TF_% XLA_% JAX_% OMP_% PIP_%
@@ -51,11 +55,11 @@ $(error make $(GOALS) does not know $(UNKNOWN); $(if $(NEAR),did you mean $(NEAR
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks readme bench backends slurm export check test test-slurm lint format clean
+.PHONY: help setup report paper holdout reading study data lab notebooks readme bench backends slurm export check test test-slurm lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo '  With report, paper, holdout: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
+	@echo '  With report, paper, holdout, reading: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
 	@echo '  MODELS takes ablations too, by their names.'
 
 $(VENV)/installed: requirements.txt pyproject.toml
@@ -82,6 +86,13 @@ paper: data  ## all models on all 70,000 images, as in the paper -> reports/pape
 
 holdout: data  ## the same, the test images untouched until the end -> reports/holdout/index.html
 	@$(ENGINE) suite=holdout
+
+reading: data  ## the paper as the studies read what it leaves unsaid -> reports/reading/index.html
+	@$(ENGINE) suite=reading
+
+# The sample is in the repository; every other suite needs the data.
+study: $(if $(filter sample,$(SUITE)),$(VENV)/installed,data)  ## params/studies/STUDY.yaml -> reports/SUITE/studies/STUDY; SUITE=paper
+	@$(ENGINE) "suite=$(SUITE)" "study=$(STUDY)" "confirm=$(CONFIRM)"
 
 data: $(VENV)/installed  ## find or fetch Fashion-MNIST, and verify it
 	@$(PY) -m fmnist_keras data

@@ -16,6 +16,9 @@ from fmnist_keras import params, runs
 from fmnist_keras.workflow import execute, plan, progress, results, signals
 
 SUITE = str(config.get("suite", "sample"))
+STUDY = str(config.get("study") or "")
+PAGE = f".study-{STUDY}" if "study" in config else ".report"
+OF_STUDY = f" --study {STUDY}" if "study" in config else ""
 ENGINE = runs.reports_dir() / ".engine" / SUITE
 JOB = execute.job_command()
 execute.set_job_environment()
@@ -26,10 +29,11 @@ try:
     JOBS = plan.from_config(config, force=FORCE or not workflow.is_main_process)
     if workflow.is_main_process:
         plan.lock_suite(ENGINE)
-        done = plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / "index.html")
+        page = f"studies/{STUDY}/index.html" if "study" in config else "index.html"
+        done = plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / page, PAGE)
         plan.describe(JOBS)
         if done:
-            results.show(JOBS, SUITE)
+            results.show(JOBS, SUITE, STUDY)
 except (params.ParamsError, runs.RunError, OSError) as error:
     raise WorkflowError(execute.disk_full(error) or str(error))
 
@@ -43,7 +47,7 @@ workdir: str(ENGINE)
 rule all:
     default_target: True
     input:
-        ".report",
+        PAGE,
 
 
 rule run:
@@ -52,14 +56,14 @@ rule run:
     output:
         touch("{model}/seed_{seed}"),
     wildcard_constraints:
-        model="[A-Za-z0-9_-]+",
+        model="[A-Za-z0-9_.-]+",
         seed="[0-9]+",
     priority: lambda wildcards: plan.priority(JOBS, *wildcards)
     resources:  # asked of a cluster; reports/bench.md has what a run on all 70,000 images takes
         mem_mb=3000,
         runtime=120,
     shell:
-        "{JOB} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed} --parent $PPID"
+        "{JOB} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed}{OF_STUDY} --parent $PPID"
 
 
 rule report:
@@ -77,15 +81,32 @@ rule report:
         "{JOB} report {SUITE} --parent $PPID"
 
 
+rule study:
+    input:
+        plan.markers(JOBS),
+        lambda wildcards: f"{workflow.basedir}/notebooks/study.ipynb",
+        lambda wildcards: f"{params.PARAMS_DIR}/studies/{STUDY}.yaml",
+    output:
+        touch(f".study-{STUDY}"),
+    params:
+        runs=plan.markers(JOBS),
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    shell:
+        "{JOB} study {STUDY} --suite {SUITE} --parent $PPID"
+
+
 onsuccess:
-    results.show(JOBS, SUITE)
+    results.show(JOBS, SUITE, STUDY)
 
 
 onerror:
     # What did finish is still worth a report; it names what failed.
     if not signals.stopped:
-        execute.run_shell(f"{JOB} report {SUITE} --parent $PPID")
+        job = f"study {STUDY} --suite {SUITE}" if STUDY else f"report {SUITE}"
+        execute.run_shell(f"{JOB} {job} --parent $PPID")
         if not (signals.stopped or FORCE):
             plan.describe(plan.from_config(config))  # a cluster's job may have ended without a word, and in company
         if not signals.stopped:
-            results.show(JOBS, SUITE)
+            results.show(JOBS, SUITE, STUDY)

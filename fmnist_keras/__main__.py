@@ -2,6 +2,7 @@
 
 data                          find or fetch Fashion-MNIST and verify it
 run MODEL --suite S --seed K  one model: its notebook, its page, its folder
+study NAME --suite S           the page of a study, and its table
 report SUITE                  the report notebook of a suite, and its page
 export MODEL --format F       export a trained model, with a model card
 claims SUITE                  test the paper's claims again, and write claims.json
@@ -41,9 +42,13 @@ def _parser():
     run.add_argument("model")
     run.add_argument("--suite", default="sample")
     run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--study", help="the study that the model is a point of")
+    study = add(_study, "make the page of a study")
+    study.add_argument("name")
+    study.add_argument("--suite", default="sample")
     report = add(_report, "make the report of a suite")
     report.add_argument("suite")
-    for job in (run, report):
+    for job in (run, study, report):
         job.add_argument("--parent", type=int, help="a process to end with, when it is the parent")
     export = add(_export, "export a trained model to another format, with a model card")
     export.add_argument("model")
@@ -66,7 +71,12 @@ def _data(options):
 
 def _run(options):
     signals.end_cleanly(options.parent)
-    execute.run_model(options.model, options.suite, options.seed)
+    execute.run_model(options.model, options.suite, options.seed, options.study)
+
+
+def _study(options):
+    signals.end_cleanly(options.parent)
+    execute.make_study(options.name, options.suite)
 
 
 def _report(options):

@@ -3,6 +3,8 @@
 Every builder returns a `keras.Sequential`. Images are `(n, 28, 28, 1)` float32 in [0, 1].
 """
 
+from functools import partial
+
 import keras
 from keras import layers
 
@@ -20,29 +22,52 @@ UPSAMPLING = {
 }
 
 
-def encoder(latent_dim=64, dropout=0.2):
+def initial(initializer, fan_in):
+    """How a layer's weights and biases begin: keyword arguments of a Keras layer.
+
+    Args:
+        initializer: "glorot_uniform", Keras' own, or "pytorch": weights and biases uniform within
+            1 / sqrt(fan_in), which is what PyTorch's convolutions and dense layers begin with.
+        fan_in: the inputs of a unit; of a transposed convolution its output channels times its kernel's area.
+
+    Raises:
+        KeyError: `initializer` is neither of the two.
+    """
+    if initializer == "glorot_uniform":
+        return {}
+    if initializer != "pytorch":
+        raise KeyError(initializer)
+    return {
+        "kernel_initializer": keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
+        "bias_initializer": keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5),
+    }
+
+
+def encoder(latent_dim=64, dropout=0.2, initializer="glorot_uniform"):
     """Encoder of section II: images to codes.
 
     Args:
         latent_dim: n of cuadro I, the length of a code.
         dropout: p of cuadro I, the probability of dropping a unit, in [0, 1).
+        initializer: "glorot_uniform" or "pytorch", see `initial`.
 
     Returns:
         `keras.Sequential` from `(n, 28, 28, 1)` to `(n, latent_dim)` float32, each value >= 0.
     """
+    weights = partial(initial, initializer)
     return keras.Sequential(
         [
             keras.Input(IMAGE_SHAPE),
-            layers.Conv2D(16, 3, padding="valid"),  # 28x28 -> 26x26
+            layers.Conv2D(16, 3, padding="valid", **weights(1 * 3 * 3)),  # 28x28 -> 26x26
             layers.ReLU(),
             Dropout(dropout),
             MaxPooling2D(2),  # 26x26 -> 13x13
-            layers.Conv2D(32, 3, padding="valid"),  # 13x13 -> 11x11
+            layers.Conv2D(32, 3, padding="valid", **weights(16 * 3 * 3)),  # 13x13 -> 11x11
             layers.ReLU(),
             Dropout(dropout),
             MaxPooling2D(2),  # 11x11 -> 5x5
             layers.Flatten(),
-            layers.Dense(latent_dim),
+            layers.Dense(latent_dim, **weights(32 * 5 * 5)),
             layers.ReLU(),
             Dropout(dropout),
         ],
@@ -50,7 +75,7 @@ def encoder(latent_dim=64, dropout=0.2):
     )
 
 
-def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding"):
+def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding", initializer="glorot_uniform"):
     """Decoder of section II: codes to images. The paper's "35 * 5 * 5" is a misprint for 32 * 5 * 5.
 
     Args:
@@ -58,6 +83,7 @@ def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding"):
         dropout: p of cuadro I, the probability of dropping a unit, in [0, 1).
         upsampling: "output_padding" (models 1-3) or "kernel_size" (model 4). With "output_padding"
             the last rows and columns see a bias alone: the paper's stripes.
+        initializer: "glorot_uniform" or "pytorch", see `initial`.
 
     Returns:
         `keras.Sequential` from `(n, latent_dim)` to `(n, 28, 28, 1)` float32 in [0, 1].
@@ -65,21 +91,27 @@ def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding"):
     Raises:
         KeyError: `upsampling` is neither of the two.
     """
+    weights = partial(initial, initializer)
     (kernel_1, padding_1), (kernel_2, padding_2) = UPSAMPLING[upsampling]
     return keras.Sequential(
         [
             keras.Input((latent_dim,)),
-            layers.Dense(32 * 5 * 5),
+            layers.Dense(32 * 5 * 5, **weights(latent_dim)),
             layers.ReLU(),
             Dropout(dropout),
             layers.Reshape((5, 5, 32)),
             layers.Conv2DTranspose(  # 5x5 -> 13x13
-                16, kernel_1, strides=2, padding="valid", output_padding=padding_1
+                16,
+                kernel_1,
+                strides=2,
+                padding="valid",
+                output_padding=padding_1,
+                **weights(16 * kernel_1**2),
             ),
             layers.ReLU(),
             Dropout(dropout),
             layers.Conv2DTranspose(  # 13x13 -> 28x28
-                1, kernel_2, strides=2, padding="valid", output_padding=padding_2
+                1, kernel_2, strides=2, padding="valid", output_padding=padding_2, **weights(1 * kernel_2**2)
             ),
             layers.Activation("sigmoid", dtype="float32"),  # also where the rest is in mixed precision
         ],
@@ -95,7 +127,7 @@ def autoencoder(encoder, decoder):
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, decoder], name="autoencoder")
 
 
-def classifier(encoder, final_activation="relu", train_encoder=True):
+def classifier(encoder, final_activation="relu", train_encoder=True, initializer="glorot_uniform"):
     """Classifier of section III (figure 1 and cuadro II): the encoder and one dense layer.
 
     Args:
@@ -103,12 +135,14 @@ def classifier(encoder, final_activation="relu", train_encoder=True):
         final_activation: "relu" (models 5-7) or None (model 8). No softmax: the loss has it.
         train_encoder: False freezes the encoder's weights (model 8). Its dropout stays active in
             `fit`, as it did in the original.
+        initializer: of the dense layer, "glorot_uniform" or "pytorch", see `initial`.
 
     Returns:
         `keras.Sequential` from `(n, 28, 28, 1)` float32 in [0, 1] to logits `(n, 10)` float32.
     """
     encoder.trainable = train_encoder
-    head = [layers.Dense(NUM_CLASSES, name="head", dtype="float32")]  # also under mixed precision
+    weights = initial(initializer, encoder.output_shape[-1])
+    head = [layers.Dense(NUM_CLASSES, name="head", dtype="float32", **weights)]  # also under mixed precision
     if final_activation is not None:
         head.append(layers.Activation(final_activation, name=f"final_{final_activation}"))
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, *head], name="classifier")

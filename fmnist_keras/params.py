@@ -61,6 +61,7 @@ class Params:
     final_activation: str | None = None
     suite: str = "scratch"
     run_dir: str | None = None
+    initializer: str = "glorot_uniform"
     dtype_policy: str | None = None
     deterministic: bool = False
     limit: int | None = None
@@ -81,9 +82,9 @@ def _schema():
 
 
 def fields(kind):
-    """The fields of an "autoencoder" or a "classifier": dict of name to its JSON Schema."""
+    """The fields of an "autoencoder", a "classifier" or a "study": dict of name to its JSON Schema."""
     schema = _schema()
-    return schema["common"] | schema[kind] | schema["optional"]
+    return schema[kind] if kind == "study" else schema["common"] | schema[kind] | schema["optional"]
 
 
 @functools.cache
@@ -113,8 +114,18 @@ def validate(values, kind, where):
     Raises:
         ParamsError: the first field that is wrong.
     """
+    check_fields(values, kind, where)
+    if values["optimizer"] == "adam" and values.get("epsilon") is None:
+        values = values | {"epsilon": PAPER_EPSILON}
+    elif values["optimizer"] == "sgd" and values.get("epsilon") is not None:
+        raise ParamsError(_not_allowed(where, "epsilon", values["epsilon"], fields(kind)))
+    return Params(**values)
+
+
+def check_fields(values, kind, where):
+    """Raise a `ParamsError` of the first field that is unknown, wrong or missing; see `validate`."""
     known = fields(kind)
-    required = [n for n, field in (_schema()["common"] | _schema()[kind]).items() if "default" not in field]
+    required = [n for n, field in known.items() if "default" not in field and n not in _schema()["optional"]]
     for name, value in values.items():
         if name not in known:
             hint = did_you_mean(name, known)
@@ -129,11 +140,6 @@ def validate(values, kind, where):
     for name in required:
         if name not in values:
             raise ParamsError(f"{where}: {name}: is missing; allowed: {known[name]['description']}")
-    if values["optimizer"] == "adam" and values.get("epsilon") is None:
-        values = values | {"epsilon": PAPER_EPSILON}
-    elif values["optimizer"] == "sgd" and values.get("epsilon") is not None:
-        raise ParamsError(_not_allowed(where, "epsilon", values["epsilon"], known))
-    return Params(**values)
 
 
 def check_backend():

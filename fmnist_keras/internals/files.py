@@ -55,7 +55,7 @@ def did_you_mean(name, allowed):
 
 
 def read_yaml(path):
-    """Read one flat YAML mapping.
+    """Read one YAML mapping, flat but in a study or a suite.
 
     Raises:
         ParamsError: the file cannot be read, is not YAML or not a mapping, has a duplicate field, or a number
@@ -78,18 +78,28 @@ def read_yaml(path):
         raise ParamsError(f"{where}: cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
     if not isinstance(values, dict):
         raise ParamsError(f"{where}: holds {short(values)}; allowed: {LINES}")
-    names = [key.value for key, _ in node.value]
-    for name, (_, given) in zip(names, node.value):
-        if name == "<<":  # a merge: it can hide a field's second value
-            raise ParamsError(f"{where}: '<<': is not a field; allowed: every value written out")
-        if names.count(name) > 1:
-            raise ParamsError(f"{where}: {short(name)}: duplicate field; allowed: once")
-        if given.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(given.value):
-            read = f"YAML reads it as {short(values[name])}"
-            raise ParamsError(
-                f"{where}: {short(name)}: {given.value} is not allowed ({read}); allowed: plain digits"
-            )
+    _check_nodes(node, where)
     return values
+
+
+def _check_nodes(node, where, name=None):
+    """Raise a `ParamsError` of what YAML reads otherwise than it seems, in a mapping, a list or a value."""
+    if isinstance(node, yaml.MappingNode):
+        names = [key.value for key, _ in node.value]
+        for name, (_, given) in zip(names, node.value):
+            if name == "<<":  # a merge: it can hide a field's second value
+                raise ParamsError(f"{where}: '<<': is not a field; allowed: every value written out")
+            if names.count(name) > 1:
+                raise ParamsError(f"{where}: {short(name)}: duplicate field; allowed: once")
+            _check_nodes(given, where, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for given in node.value:
+            _check_nodes(given, where, name)
+    elif node.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(node.value):
+        read = f"YAML reads it as {short(yaml.safe_load(node.value))}"
+        raise ParamsError(
+            f"{where}: {short(name)}: {node.value} is not allowed ({read}); allowed: plain digits"
+        )
 
 
 def where_is(path):

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import attempts, claims, display, figures, pages, paper, statistics, suite, tables, text
+    from . import attempts, claims, display, figures, pages, paper, statistics, studies, suite, tables, text
     from .attempts import compare
 
 __all__ = (
@@ -16,6 +16,7 @@ __all__ = (
     "pages",
     "paper",
     "statistics",
+    "studies",
     "suite",
     "tables",
     "text",

@@ -1,5 +1,8 @@
 """What the paper reports, in numbers, and nothing of ours (paper.md; L. Ochotorena, 2023)."""
 
+# The suites whose runs are compared with the paper: as our files have it, and as the studies read it.
+SUITES = ("paper", "reading")
+
 # Cuadros I and II. Where the paper says nothing (an early stopper's patience, say) nothing stands here.
 HYPERPARAMETERS = {
     "model_1": dict(latent_dim=64, dropout=0.2, batch_size=100, optimizer="adam", learning_rate=0.001),

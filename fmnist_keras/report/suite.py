@@ -57,10 +57,16 @@ def histories(grouped):
 
 
 def with_ablations(suite):
-    """Every run of a suite that a claim may need: dict of model or ablation name to its runs."""
+    """Every run of a suite that a claim may need: dict of model or ablation name to its runs.
+
+    The runs that a study alone asked for are on that study's page.
+    """
+    studies = (runs.suite_dir(suite) / "studies").glob("*/study.json")
+    asked = {run for path in studies for run in json.loads(path.read_text("utf-8"))["runs"]}
     grouped = {}
     for run in runs.read_suite(suite):
-        grouped.setdefault(run["model"], []).append(run)
+        if run["model"] not in asked.difference(params.names()):
+            grouped.setdefault(run["model"], []).append(run)
     return grouped
 
 

@@ -25,13 +25,17 @@ SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
 OUTCOMES = {claims.HOLDS: "hold", claims.FAILS: "do not hold", claims.OPEN: "are undecided"} | {
     claims.MISSING: "lack runs"
 }
+READING = (
+    "What the paper leaves unsaid is here as the studies read it: initial weights, the epochs of the "
+    "autoencoder of models 7 and 8, and the epochs at which models 5 and 7 were taken."
+)
 UNITS = {"autoencoder": "mean squared error", "classifier": "cross entropy"}
 
 
 def banner(suite, data, protocol, limit=None):
     """A Markdown warning above results that are not to be compared with the paper's; else ""."""
-    if suite == "paper" and data == "full" and protocol == "paper" and limit is None:
-        return ""
+    if suite in paper.SUITES and data == "full" and protocol == "paper" and limit is None:
+        return READING if suite == "reading" else ""
     images = "the embedded sample" if data == "sample" else "all 70,000 images"
     images += "" if limit is None else f", at most {limit} of each part"
     text = f"> **Suite `{suite}`, not the paper's runs.** Made from {images} under the `{protocol}` protocol."
@@ -136,7 +140,7 @@ def headline(suite, verdicts, cells):
     """What came out, in one sentence. Markdown.
 
     Args:
-        suite: its name; on any but `paper` the verdicts are an exercise.
+        suite: its name; on any but `paper.SUITES` the verdicts are an exercise.
         verdicts: see `claims.judge`; without any, nothing is said.
         cells: see `tables.cuadro_3`.
     """
@@ -152,7 +156,7 @@ def headline(suite, verdicts, cells):
         if len(agrees)
         else "cuadro III's numbers have no second run to be judged by."
     )
-    if suite != "paper":
+    if suite not in paper.SUITES:
         text = f"as an exercise, since these are not the paper's runs: {text}"
     return f"**What came out:** {text}"
 
@@ -244,7 +248,7 @@ def stopped(cells):
 
 def verdict_style(suite):
     """The classes of a table of verdicts: on all suites but `paper` an exercise, and not in colour."""
-    return "stack" if suite == "paper" else "stack exercise"
+    return "stack" if suite in paper.SUITES else "stack exercise"
 
 
 def evidence(suite):

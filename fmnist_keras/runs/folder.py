@@ -323,7 +323,7 @@ def load_encoder(params):
 
     from .. import models
 
-    encoder = models.encoder(params.latent_dim, params.dropout)
+    encoder = models.encoder(params.latent_dim, params.dropout, params.initializer)
     if params.encoder_from is None:
         return encoder
     *other, name = params.encoder_from.split("/")

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import re
 import shlex
@@ -9,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 
 from .. import params, runs
-from ..report import pages
+from ..report import pages, studies
 from ..report.suite import require_runs
 from ..runs import locks
 from . import experiments
@@ -232,10 +234,16 @@ def _scratch(final):
         locks.discard(folder)
 
 
-def run_model(model, suite, seed):
-    """Train and evaluate one model of a suite; its folder appears when everything in it is there."""
+def run_model(model, suite, seed, study=None):
+    """Train and evaluate one model of a suite, or one run of a study in it.
+
+    Its folder appears when everything in it is there.
+    """
     label = f"{suite} {model} seed {seed}"
-    values = experiments.for_run(model, suite, seed)
+    if study is None:
+        values = experiments.for_run(model, suite, seed)
+    else:
+        values = replace(experiments.study(study, suite).params[model], seed=seed)
     final = runs.run_dir(suite, model, seed)
     with _scratch(final) as scratch:
         made = scratch / final.name
@@ -261,18 +269,39 @@ def make_report(suite):
     Raises:
         runs.RunError: the suite has no runs.
     """
-    folder = runs.suite_dir(suite)
     require_runs(suite)
-    with _scratch(folder / "report") as scratch:
-        notebook = scratch / "report.ipynb"
-        failed = folder / "report.failed.ipynb"
-        execute_notebook(NOTEBOOKS / "report.ipynb", notebook, {"suite": suite}, f"{suite} report", failed)
-        pages.page(notebook, scratch / "index.html", f"Suite {suite}")
-        notebook.replace(folder / "report.ipynb")
+    _make_page(runs.suite_dir(suite), "report", {"suite": suite}, f"{suite} report", f"Suite {suite}")
+
+
+def make_study(name, suite):
+    """Make a study's page, `reports/<suite>/studies/<name>/index.html`, and its table beside it.
+
+    What the study is, and which run is which of its points, is left there too, in `study.json`. Where the
+    suite has a page, it is made again, with the study in it.
+    """
+    study, folder = experiments.study(name, suite), runs.suite_dir(suite) / "studies" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {field: value for field, value in vars(study).items() if field != "params"}
+    content["runs"] = list(study.params)
+    (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    studies.table(name, suite).to_csv(folder / "table.csv", index=False)
+    values = {"study": name, "suite": suite}
+    _make_page(folder, "study", values, f"{suite} study {name}", f"Study {name}", "../../index.html")
+    if (runs.suite_dir(suite) / "index.html").is_file():
+        make_report(suite)
+
+
+def _make_page(folder, notebook, values, label, title, home=None):
+    """Execute a notebook of `notebooks` into a folder, its page beside it as `index.html`."""
+    with _scratch(folder / notebook) as scratch:
+        executed, failed = scratch / f"{notebook}.ipynb", folder / f"{notebook}.failed.ipynb"
+        execute_notebook(NOTEBOOKS / executed.name, executed, values, label, failed)
+        pages.page(executed, scratch / "index.html", title, home)
+        executed.replace(folder / executed.name)
         (scratch / "index.html").replace(folder / "index.html")
     page = folder / "index.html"
     shown = page.relative_to(runs.ROOT) if page.is_relative_to(runs.ROOT) else page
-    print(f"{suite} report  {shown}", flush=True)
+    print(f"{label}  {shown}", flush=True)
 
 
 def disk_full(reason):

@@ -1,15 +1,19 @@
-"""Which runs a suite needs, and which of them are up to date: by the content of files, not by their dates."""
+"""Which runs a suite or a study needs, and which are up to date: by the content of files, not by dates."""
 
+import itertools
 import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from .. import params, runs
 from ..runs import locks
 from . import experiments
 
-CONFIG = ("suite", "models", "seeds", "force", "ablations")  # what `--config` takes
+CONFIG = ("suite", "models", "seeds", "force", "ablations", "study", "confirm")  # what `--config` takes
+MANY = 200  # runs of a study that are not started unasked
+LISTED = 24  # runs that a line names
 YES, NO = ("1", "yes", "true", "on", "y"), ("0", "no", "false", "off", "n")
 
 
@@ -18,8 +22,8 @@ class Job:
     """One run of a suite.
 
     Attributes:
-        params: the run's `Params`, see `experiments.for_run`; None where an ablation's file is wrong, which
-            the run itself says when its turn comes.
+        params: the run's `Params`, see `experiments.for_run` and `experiments.study`; None where an
+            ablation's file is wrong, which the run itself says when its turn comes.
         current: True where the run's folder already holds what these parameters give.
         equals: ablations that come out as the same configuration in this suite, and are not run again.
     """
@@ -72,6 +76,41 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
         equals = _equals(values, files)
         for name in sorted(values.keys() - set().union(*equals.values()), key=allowed.index):
             plan[name, seed] = Job(values[name], False, tuple(equals.get(name, ())))
+    return _judged(plan, force)
+
+
+def study_jobs(name, suite, force=False, confirmed=False):
+    """The runs of a study in a suite, as `jobs` has them: each point's, each autoencoder once.
+
+    Raises:
+        params.ParamsError: a wrong study, or more than `MANY` runs to do that no one has `confirmed`.
+    """
+    study = experiments.study(name, suite)
+    plan = {}
+    for seed, (model, values) in itertools.product(study.seeds, study.params.items()):
+        plan[model, str(seed)] = Job(replace(values, seed=seed), False)
+    plan = _judged(plan, force)
+    todo = [job for job in plan.values() if not job.current]
+    if len(todo) > MANY and not confirmed:
+        raise params.ParamsError(f"study {name}: {len(todo)} runs, {_time(todo)}; CONFIRM=1 starts them")
+    return plan
+
+
+def _time(todo):
+    """How long runs take at most, on one core, by what a run in `reports/paper` takes an image: text."""
+    cost = {}
+    for run in runs.read_suite("paper"):
+        images = run["epochs_run"] * (run["images"]["train"] + run["images"]["val"])
+        cost.setdefault(run["kind"], []).append(run["seconds"]["total"] / images)
+    images = {"sample": 7000, "full": 70_000}
+    if not {job.params.kind for job in todo} <= cost.keys():
+        return "of which no landed run says how long they take"
+    seconds = sum(median(cost[j.params.kind]) * images[j.params.data] * j.params.epochs for j in todo)
+    return f"at most some {max(seconds / 3600, 0.1):,.1f} hours of one core"
+
+
+def _judged(plan, force):
+    """A plan, autoencoders first, with what is up to date marked so: nothing, with `force`."""
     plan = dict(sorted(plan.items(), key=lambda item: _is_classifier(item[1])))  # within a kind as they were
     if not force:
         for (name, seed), job in plan.items():
@@ -121,7 +160,8 @@ def from_config(config, force=False):
     """The runs that a call of Snakemake asks for; see `jobs`.
 
     Args:
-        config: Snakemake's: `suite`, `models` and `seeds` as text with spaces, `ablations`.
+        config: Snakemake's: `suite`, `models` and `seeds` as text with spaces, `ablations`; or `study`, in
+            whose file the rest stands, and `confirm`.
         force: see `jobs`.
 
     Raises:
@@ -130,8 +170,12 @@ def from_config(config, force=False):
     for name in config:
         if name not in CONFIG:
             raise params.ParamsError(f"--config: {name!r} is unknown; {params.did_you_mean(name, CONFIG)}")
+    suite = str(config.get("suite", "sample"))
+    if "study" in config:
+        confirmed = yes_or_no(config, "confirm") or (force and not yes_or_no(config, "force"))
+        return study_jobs(str(config["study"] or ""), suite, force, confirmed)
     return jobs(
-        str(config.get("suite", "sample")),
+        suite,
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
         force=force,
@@ -194,11 +238,11 @@ def _need_encoder(plan, name, seed):
             plan[key] = replace(other, current=False)
 
 
-def mark(plan, folder, page):
+def mark(plan, folder, page, of_page=".report"):
     """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other.
 
-    The marker `.report` is removed when a run is to be done, or when the report's `page` is missing; and
-    always where there is nothing to run, since who knows what has joined the suite by hand.
+    The page's marker is removed when a run is to be done, or when the `page` is missing; and always where
+    there is nothing to run, since who knows what has joined the suite by hand.
 
     What Snakemake noted as begun, when it was killed, says nothing here: a run that had just been finished
     would train again.
@@ -206,10 +250,11 @@ def mark(plan, folder, page):
     Returns:
         True where nothing is to be done.
     """
-    for begun in Path(folder, ".snakemake", "incomplete").glob("*"):
-        begun.unlink()
+    for note in Path(folder, ".snakemake", "incomplete").rglob("*"):
+        if note.is_file():
+            note.unlink()
     if not (plan and all(job.current for job in plan.values()) and page.exists()):
-        Path(folder, ".report").unlink(missing_ok=True)
+        Path(folder, of_page).unlink(missing_ok=True)
     for (model, seed), job in plan.items():
         marker = Path(folder, model, f"seed_{seed}")
         if not job.current:
@@ -217,7 +262,7 @@ def mark(plan, folder, page):
         elif not marker.exists():
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.touch()
-    return Path(folder, ".report").exists()
+    return Path(folder, of_page).exists()
 
 
 def lock_suite(folder):
@@ -244,11 +289,16 @@ def describe(plan):
         f"{len(stand)} of {len(plan)} runs are up to date" if plan else "nothing to train, only the report"
     ]
     if todo and stand:
-        lines[0] += f" and stay: {', '.join(stand)}"
+        lines[0] += f" and stay: {_some(stand)}"
     if todo:
-        lines[0] += f"; to run: {', '.join(todo)}"
+        lines[0] += f"; to run: {_some(todo)}"
     equal = {name: model for (model, _), job in plan.items() for name in job.equals}
     lines += [
         f"{name} is {model} in this suite, and is trained once, as that" for name, model in equal.items()
     ]
     print(*lines, sep="\n", file=sys.stderr, flush=True)
+
+
+def _some(names):
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more

@@ -3,12 +3,13 @@
 from .. import runs
 
 
-def show(plan, suite):
+def show(plan, suite, study=""):
     """Print a table, a row a run, and the address of the report's page.
 
     Args:
         plan: see `plan.jobs`.
         suite: its name.
+        study: the name of the study whose page it is; of none, the suite's.
     """
     from tabulate import tabulate
 
@@ -18,7 +19,7 @@ def show(plan, suite):
         right = ("left", "right", "right", "right", "right", "right", "left")
         table = tabulate(rows, headers, "simple", disable_numparse=True, colalign=right)
         print("", table, "", sep="\n", flush=True)
-    page = runs.suite_dir(suite) / "index.html"
+    page = runs.suite_dir(suite) / (f"studies/{study}/index.html" if study else "index.html")
     if page.is_file():
         print(f"The report: {page.as_uri()}", flush=True)
 

@@ -115,6 +115,41 @@ def test_the_floor_on_the_paper_s_validation_images():
     assert floor >= 0.0138  # DESIGN, section 3
 
 
+def limits(model):
+    """The largest weight and the largest bias of each layer that has some."""
+    found = [layer.get_weights() for layer in model.layers if layer.get_weights()]
+    return np.array([[np.abs(values).max() for values in layer] for layer in found])
+
+
+def test_pytorch_s_initial_weights_and_biases_fill_its_bounds():
+    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), DESIGN section 4."""
+    fans = {
+        "encoder": [1 * 9, 16 * 9, 800],
+        "output_padding": [64, 16 * 16, 9],
+        "kernel_size": [64, 16 * 25, 16],
+    }
+    built = {"encoder": models.encoder(initializer="pytorch")}
+    built |= {name: models.decoder(64, 0.2, name, "pytorch") for name in models.UPSAMPLING}
+    for name, fan_in in fans.items():
+        bounds = np.sqrt(fan_in)[:, None] ** -1
+        assert (limits(built[name]) <= bounds).all()
+        assert (limits(built[name])[:, 0] > 0.9 * bounds[:, 0]).all() or name != "encoder"
+    head = models.classifier(built["encoder"], initializer="pytorch").layers[1]
+    for values in head.get_weights():
+        assert 0.6 * 64**-0.5 < np.abs(values).max() <= 64**-0.5
+        assert values.std() == pytest.approx(64**-0.5 / 3**0.5, rel=0.5)
+
+
+def test_keras_own_initial_weights_are_the_default():
+    fans = np.array([9 + 9 * 16, 9 * 16 + 9 * 32, 800 + 64])  # in and out: Glorot's
+    found = limits(models.encoder())
+    assert (found[:, 0] <= 1.0001 * np.sqrt(6 / fans)).all()
+    assert (found[:, 0] > 0.9 * np.sqrt(6 / fans)).all()
+    assert (found[:, 1] == 0).all()
+    with pytest.raises(KeyError):
+        models.encoder(initializer="torch")
+
+
 def test_feature_maps_are_those_of_both_convolutions(images):
     first, second = models.feature_maps(models.encoder(64, 0.2), images[:3])
     assert (first.shape, second.shape) == ((3, 26, 26, 16), (3, 11, 11, 32))

@@ -25,7 +25,7 @@ def test_a_notebook_is_committed_executed_so_that_nbval_compares(path):
     cells = code_cells(path)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     checked = [cell for cell in cells if tagged(cell, CHECKED)]
-    assert len(checked) >= {"explore": 1, "report": 2}.get(path.stem, 3)
+    assert len(checked) >= {"explore": 1, "report": 2, "study": 1}.get(path.stem, 3)
     assert all(cell.outputs for cell in checked)
     outputs = [output for cell in cells for output in cell.outputs]
     assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]

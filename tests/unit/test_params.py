@@ -215,6 +215,7 @@ def test_a_suite_names_no_run(tmp_path, monkeypatch, line):
 def namespace(text, injected=""):
     names = params.fields("autoencoder")
     values = dict.fromkeys(names) | {"suite": "scratch", "deterministic": False, "tsne": False}
+    values["initializer"] = "glorot_uniform"
     values |= yaml.safe_load(text)
     exec(injected, values)
     return values | {"In": ["", "model = 1", injected], "x_train": object(), "epochs_of_mine": 3}

@@ -68,6 +68,11 @@ def test_a_model_brings_the_autoencoder_that_it_starts_from(reports):
     assert todo(names=["model_5"]) == ["model_1", "model_5"]
 
 
+def test_landed_runs_without_a_newer_field_are_up_to_date():
+    assert any("initializer" not in metrics["params"] for metrics in LANDED.values())
+    assert [job.current for job in plan.jobs("paper", ablations=True).values()] == [True] * 16
+
+
 def test_a_changed_model_runs_again_and_so_does_what_starts_from_it(finished):
     everything(finished)
     finished("model_4", latent_dim=100)
@@ -140,6 +145,14 @@ def test_markers_stand_for_current_runs_alone(finished, tmp_path):
     assert not (folder / "model_3" / "seed_0").exists()
     assert len(list(folder.glob("*/seed_0"))) == 7
     assert not (folder / ".report").exists()  # it is to be made again when the run is
+
+
+def test_what_snakemake_did_not_see_end_is_judged_by_its_folder(finished, tmp_path):
+    note = tmp_path / ".snakemake" / "incomplete" / "bW9kZWxfMS9zZWVkXzA="
+    note.parent.mkdir(parents=True)
+    note.touch()
+    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    assert not note.exists()
 
 
 def test_a_report_that_is_gone_is_made_again(finished, tmp_path):

@@ -94,7 +94,7 @@ def test_a_classifier_changes_neither_the_autoencoder_nor_its_file(trained, tiny
 
 
 def test_a_missing_encoder_is_an_error_that_says_what_to_run(tiny, reports):
-    with pytest.raises(runs.RunError, match=r"papermill notebooks/autoencoder\.ipynb .*model_4\.yaml"):
+    with pytest.raises(runs.RunError, match="in minutes: `make report MODELS=model_4`"):
         runs.load_encoder(tiny("model_7"))
 
 

@@ -1,0 +1,343 @@
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from fmnist_keras import evaluation, params, runs
+from fmnist_keras.report import paper, studies
+from fmnist_keras.workflow import experiments, plan
+
+GRID = {
+    "study": "mine",
+    "base": "model_3",
+    "vary": {"dropout": [0.1, 0.3], "latent_dim": [32, 64]},
+    "seeds": [0, 1, 2],
+}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Writes a study beside the paper's models and reads it: `study(base="model_8", ...)`."""
+    folder = tmp_path / "params"
+    shutil.copytree(params.PARAMS_DIR, folder)
+    monkeypatch.setattr(params, "PARAMS_DIR", folder)
+    monkeypatch.setattr(experiments, "PARAMS_DIR", folder)
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
+
+    def read(suite="paper", text=None, **fields):
+        given = {name: value for name, value in (GRID | fields).items() if value is not None}
+        text = text or f"# Why\n# not?\n{yaml.safe_dump(given, sort_keys=False)}"
+        (folder / "studies" / "mine.yaml").write_text(text, encoding="utf-8")
+        return experiments.study("mine", suite)
+
+    return read
+
+
+def test_a_grid_is_the_product_and_what_is_a_model_already_has_its_name(study):
+    found = study()
+    assert (found.question, found.seeds) == ("Why not?", [0, 1, 2])
+    assert [point["run"] for point in found.points] == [
+        "model_3-dropout_0.1-latent_dim_32",
+        "model_3-dropout_0.1",
+        "model_3-latent_dim_32",
+        "model_3",
+    ]
+    one = found.params["model_3-dropout_0.1-latent_dim_32"]
+    assert (one.model, one.dropout, one.latent_dim) == ("model_3-dropout_0.1-latent_dim_32", 0.1, 32)
+    assert found.params["model_3"] == experiments.for_run("model_3", "paper", 0)
+    for values in found.params.values():
+        assert params.validate(values.as_dict(), values.kind, "here") == values
+
+
+def test_one_at_a_time_starts_from_the_base(study):
+    found = study(each="one_at_a_time")
+    assert [point["run"] for point in found.points] == [
+        "model_3",
+        "model_3-dropout_0.1",
+        "model_3-latent_dim_32",
+    ]
+    assert found.points[1] == found.points[1] | {"dropout": 0.1, "latent_dim": 64}
+
+
+def test_a_point_that_is_an_ablation_has_its_runs(study):
+    found = study(base="model_3", vary={"optimizer": ["sgd", "adam"]})
+    assert [point["run"] for point in found.points] == ["model_3", "model_3_adam"]
+
+
+def test_what_a_study_varies_wins_over_the_suite(study):
+    found = study("sample", vary={"batch_size": [100, 1000], "epochs": [2, 8]})
+    assert [(found.params[p["run"]].batch_size, found.params[p["run"]].epochs) for p in found.points] == [
+        (100, 2),
+        (100, 8),
+        (1000, 2),
+        (1000, 8),
+    ]
+    assert found.points[1]["run"] == "model_3"  # as the suite has it
+    assert {values.data for values in found.params.values()} == {"sample"}
+
+
+def test_an_autoencoder_that_points_share_is_one_run(study):
+    vary = {"encoder.epochs": [10, 40], "learning_rate": [0.001, 0.01], "final_activation": [None, "relu"]}
+    found = study(base="model_8", vary=vary)
+    kinds = [values.kind for values in found.params.values()]
+    assert kinds == ["autoencoder"] * 2 + ["classifier"] * 8
+    assert list(found.params)[:2] == ["model_4-epochs_10", "model_4"]
+    sources = {point["run"]: found.params[point["run"]].encoder_from for point in found.points}
+    assert sources["model_8-encoder_epochs_10"] == "model_4-epochs_10"
+    assert sources["model_8"] == "model_4"
+    keys = list(plan.study_jobs("mine", "paper"))
+    assert len(keys) == len(set(keys)) == 30
+
+
+def test_fields_that_go_together_are_one_entry(study):
+    vary = {"latent_dim, encoder.latent_dim": [32, 64], "initializer, encoder.initializer": ["pytorch"]}
+    found = study(base="model_5", vary=vary)
+    names = [point["run"] for point in found.points]
+    assert names[0] == (
+        "model_5-encoder_initializer_pytorch-encoder_latent_dim_32-initializer_pytorch-latent_dim_32"
+    )
+    for name in names:
+        one = found.params[name]
+        assert one.latent_dim == found.params[one.encoder_from].latent_dim
+
+
+def test_a_name_that_is_too_long_is_cut_and_stays_its_own(study):
+    vary = {
+        "learning_rate, encoder.learning_rate": [0.123456789, 0.2],
+        "batch_size, encoder.batch_size": [77],
+        "dropout, encoder.dropout": [0.111, 0.123],
+    }
+    found = study(base="model_5", vary=vary)
+    names = {point["run"] for point in found.points}
+    assert len(names) == 4
+    assert max(map(len, names)) == experiments.LONGEST
+    for values in found.params.values():
+        params.validate(values.as_dict(), values.kind, "here")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"vary": {"dropuot": [0.1]}}, "dropuot: 0.1 is an unknown field; did you mean dropout"),
+        ({"vary": {"dropout": [0.1, 1.5]}}, "dropout: 1.5 is not allowed; allowed: a number"),
+        ({"vary": {"dropout": []}}, r"dropout: \[\] is not allowed; allowed: a list of one or more"),
+        ({"vary": {"dropout": [0.1, 0.1]}}, "allowed: a list of one or more different values"),
+        ({"vary": {"dropout": 0.1}}, "dropout: 0.1 is not allowed; allowed: a list"),
+        ({"vary": {}}, "vary: {} is not allowed; allowed: fields, each with a list"),
+        ({"vary": {"seed": [1, 2]}}, "seed: is not varied; .*seeds have a list of their own"),
+        ({"vary": {"data": ["full"]}}, "data: is not varied"),
+        ({"vary": {"dropout": [0.1], "dropout, latent_dim": [1]}}, "dropout: duplicate field"),
+        ({"base": "model_33"}, "base: 'model_33' is not in params; did you mean model_3"),
+        ({"base": "model_3_adam"}, "base: 'model_3_adam' is not in params"),
+        ({"base": ["model_3", "model_5"]}, "base: .* allowed: models of one kind"),
+        ({"base": []}, r"base: \[\] is not allowed; allowed: a model of params"),
+        (
+            {"vary": {"encoder.epochs": [5]}},
+            "encoder.epochs: model_3 starts from none; allowed with a classifier",
+        ),
+        (
+            {"base": "model_5", "vary": {"encoder.epochs": [0]}},
+            "encoder.epochs: 0 is not allowed; allowed: a whole",
+        ),
+        (
+            {"base": "model_5", "vary": {"latent_dim": [32]}},
+            "latent_dim: 32 is not allowed; allowed: 64, the latent_dim",
+        ),
+        ({"seeds": []}, r"seeds: \[\] is not allowed; allowed: a list of different whole numbers"),
+        ({"seeds": [0, 0]}, "seeds: "),
+        ({"seeds": [-1]}, "seeds: "),
+        ({"seeds": None}, "seeds: is missing; allowed: a list"),
+        ({"study": "yours"}, "study: 'yours' is not allowed; allowed: mine"),
+        ({"each": "all"}, "each: 'all' is not allowed; allowed: grid or one_at_a_time"),
+        (
+            {"text": "study: mine\nbase: model_3\nvary:\n  dropout: [0.1]\n  dropout: [0.2]\nseeds: [0]\n"},
+            "duplicate field",
+        ),
+        (
+            {"text": "study: mine\nbase: model_3\nvary:\n  epochs: [010]\nseeds: [0]\n"},
+            "'epochs': 010 is not allowed",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_study_is_named(study, fields, words):
+    with pytest.raises(params.ParamsError, match=words) as error:
+        study(**fields)
+    assert "mine.yaml" in str(error.value)
+
+
+def test_an_unknown_study_and_the_name_of_a_model_are_refused(study):
+    study()
+    for name in ("mien", "", "../mine"):
+        with pytest.raises(params.ParamsError, match="STUDY: .* is not in params/studies; "):
+            plan.from_config({"suite": "paper", "study": name})
+    path = params.PARAMS_DIR / "studies" / "model_3.yaml"
+    path.write_text(yaml.safe_dump(GRID | {"study": "model_3"}), encoding="utf-8")
+    with pytest.raises(params.ParamsError, match="study: 'model_3' is not allowed"):
+        experiments.study("model_3", "paper")
+
+
+def test_more_than_200_runs_are_started_when_confirmed(study):
+    study(vary={"epochs": list(range(1, 101))})
+    config = {"suite": "sample", "study": "mine"}
+    with pytest.raises(params.ParamsError, match="study mine: 300 runs, .*; CONFIRM=1 starts them"):
+        plan.from_config(config)
+    assert len(plan.from_config(config | {"confirm": 1})) == 300
+    assert len(plan.from_config(config, force=True)) == 300  # as a cluster's node asks
+
+
+def finish(values, seed, loss, source="AE"):
+    """Leave a run as its notebook would: an autoencoder whose images' errors are `loss` on the average."""
+    name = {"autoencoder": "model_1", "classifier": "model_5"}[values.kind]
+    landed = runs.ROOT / "reports" / "paper" / name / "seed_0"
+    metrics = json.loads((landed / "metrics.json").read_text(encoding="utf-8"))
+    metrics |= {"model": values.model, "suite": values.suite, "seed": seed, "encoder_sha256": values.model}
+    metrics["params"] = values.as_dict() | {"seed": seed}
+    folder = runs.run_dir(values.suite, values.model, seed)
+    folder.mkdir(parents=True)
+    if values.kind == "autoencoder":
+        noise = np.random.default_rng(seed).uniform(-0.01, 0.01, metrics["images"]["val"])
+        errors = loss + noise - noise.mean()
+        metrics |= {"val": {"loss": float(errors.mean())}, "image_errors": evaluation.pack(errors)}
+        zipfile.ZipFile(folder / "encoder.keras", "w").close()
+    else:
+        metrics |= {"started_from_sha256": values.encoder_from} | loss
+    shutil.copy(landed / "history.csv", folder)
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+
+
+def write(found, suite):
+    folder = runs.suite_dir(suite) / "studies" / "mine"
+    folder.mkdir(parents=True)
+    content = {"name": "mine", "question": found.question, "bases": found.bases, "vary": found.vary}
+    content |= {"seeds": found.seeds, "points": found.points, "runs": list(found.params)}
+    (folder / "study.json").write_text(json.dumps(content), encoding="utf-8")
+    return studies.load("mine", suite)
+
+
+def cost(values):
+    return 0.02 + 0.02 * values.dropout - 0.0001 * values.latent_dim
+
+
+@pytest.fixture
+def done(study):
+    """A finished grid whose effects are known: 0.02 a unit of dropout, -0.0001 a number of the code."""
+    found = study()
+    for values in found.params.values():
+        for seed in found.seeds:
+            finish(values, seed, cost(values) + 0.0001 * seed)
+    return write(found, "paper")
+
+
+def test_runs_of_a_study_that_stand_are_up_to_date(done):
+    assert all(job.current for job in plan.study_jobs("mine", "paper").values())
+
+
+def test_a_table_has_a_row_a_run(done):
+    table = studies.table("mine")
+    assert len(table) == 12
+    assert {"base", "dropout", "latent_dim", "seed", "val_loss", "train_loss", "run"} <= set(table)
+    row = table.query("dropout == 0.1 and latent_dim == 32 and seed == 2").iloc[0]
+    assert row["val_loss"] == pytest.approx(0.02 + 0.002 - 0.0032 + 0.0002, rel=1e-3)
+    with pytest.raises(runs.RunError, match="study 'yours' has no results here; make study STUDY=yours"):
+        studies.table("yours")
+
+
+def test_effects_are_differences_all_else_equal(done):
+    effects = studies.effects(done).set_index("field")
+    assert effects.loc["dropout", ["value", "against"]].tolist() == [
+        "0.1",
+        "0.3",
+    ]  # model_3, the base, has 0.3
+    assert effects.loc["dropout", "difference"] == pytest.approx(-0.004, rel=1e-2)
+    assert effects.loc["latent_dim", "difference"] == pytest.approx(0.0032, rel=1e-2)
+    assert (effects["low"] <= effects["difference"]).all()
+    assert (effects["difference"] <= effects["high"]).all()
+
+
+def test_the_best_point_is_compared_with_its_base_and_pays_for_being_picked(done):
+    text = studies.best(done)
+    assert "dropout 0.1, latent_dim 64: val_loss 0.015" in text
+    assert "Against model_3 that is -0.0040 (95 % interval, corrected for having been picked: " in text
+    first = studies.ranking(done).iloc[0]
+    ours, theirs = ([done.images[run, seed] for seed in (0, 1, 2)] for run in (first["run"], "model_3"))
+    gaps = np.subtract(ours, theirs) + np.random.default_rng(1).normal(0, 0.001, (3, 1))
+    _, *wide = studies._interval(gaps, 1 - 0.05 / 3)
+    _, *plain = studies._interval(gaps)
+    assert wide[0] < plain[0] < plain[1] < wide[1]
+
+
+def test_figures_have_alt_texts_with_their_numbers(done):
+    drawn = [studies.by_value(done), studies.heat_map(done), studies.losses(done)]
+    assert "val_loss by dropout" in drawn[0].get_label()
+    assert "from 0.0157 at dropout 0.1, latent_dim 64 to 0.0229 at" in drawn[1].get_label()
+    assert all(len(figure.get_label()) > 40 for figure in drawn)
+
+
+def test_a_study_without_runs_or_with_some_says_so(study):
+    found = study()
+    empty = write(found, "paper")
+    assert empty.table.empty
+    assert studies.ranking(empty).empty
+    assert studies.effects(empty).empty
+    assert studies.agreement(empty).empty
+    assert "12 of 12 runs are still missing" in studies.introduction(empty)
+    finish(found.params["model_3"], 0, 0.02)
+    one = studies.load("mine", "paper")
+    assert "11 of 12 runs are still missing" in studies.introduction(one)
+    assert studies.effects(one).empty
+    assert studies.by_value(one).get_label()
+
+
+def test_a_point_agrees_where_all_four_numbers_do(study):
+    found = study(base="model_8", vary={"encoder.epochs": [10, 20, 30]}, seeds=[0, 1, 2, 3])
+    theirs = paper.RESULTS["model_8"]
+    rng = np.random.default_rng(0)
+    for values in found.params.values():
+        epochs = found.params.get(values.encoder_from or "", values).epochs
+        for seed in found.seeds:
+            noise = rng.normal(0, 0.002)
+            loss = {}
+            if values.kind == "classifier":  # all four move together; at 20 epochs they are the paper's
+                loss = {part: {} for part in ("train", "val")}
+                for row, number in theirs.items():
+                    part, quantity = row.split()
+                    sign = 1 if quantity == "loss" else -0.5
+                    away = sign * (noise + 0.002 * (20 - epochs)) + rng.normal(0, 0.0003)
+                    loss[part][quantity] = number + away
+            finish(values, seed, loss or 0.02)
+    table = studies.agreement(write(found, "paper"))
+    assert table.set_index("encoder.epochs")["agrees"].to_dict() == {10: "no", 20: "yes", 30: "no"}
+    assert "numbers of model_8 agree with encoder.epochs 20" in studies.answer(studies.load("mine", "paper"))
+
+
+def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
+    found = params.load_all()
+    shutil.copytree(params.PARAMS_DIR, tmp_path / "params")
+    monkeypatch.setattr(experiments, "PARAMS_DIR", tmp_path / "params")
+    path = tmp_path / "params" / "suites" / "odd.yaml"
+    path.write_text("data: full\nprotocol: paper\nmodels:\n  model_4: {epochs: 7}\n", encoding="utf-8")
+    assert experiments.for_run("model_4", "odd", 0, found).epochs == 7
+    assert experiments.for_run("model_8", "odd", 0, found).epochs == 40
+    for text, words in {
+        "models:\n  model_44: {epochs: 7}\n": "models: unknown model 'model_44'; did you mean model_4",
+        "models: [model_4]\n": r"models: \['model_4'\] is not allowed",
+        "models:\n  model_4: {seed: 7}\n": "seed: 7 is not allowed",
+        "models:\n  model_4: {epochs: 0}\n": "epochs: 0 is not allowed",
+    }.items():
+        path.write_text(f"data: full\nprotocol: paper\n{text}", encoding="utf-8")
+        with pytest.raises(params.ParamsError, match=words):
+            experiments.for_run("model_4", "odd", 0, found)
+
+
+def test_the_repository_s_studies_are_read_and_share_runs():
+    names = sorted(path.stem for path in (params.PARAMS_DIR / "studies").glob("*.yaml"))
+    assert {"dropout_and_code", "unsaid_autoencoder_epochs", "unsaid_stopping"} <= set(names)
+    for name in names:
+        found = experiments.study(name, "paper")
+        assert len(found.seeds) >= 3
+        assert set(found.bases) & {point["run"] for point in found.points}  # the base itself is a point
+        assert isinstance(pd.DataFrame(found.points), pd.DataFrame)
