@@ -9,6 +9,8 @@ FORCE ?=
 ABLATIONS ?=
 SECTIONS ?= 1 2 3 4 5 6 7 8 9
 REPEATS ?= 3
+MODEL ?= model_6
+FORMAT ?= onnx
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # Without a home that can be written to, what the tools keep there goes to a temporary folder.
@@ -25,8 +27,12 @@ ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seed
 # What a kernel finds in its environment, where nothing else is said there; the engine's jobs do it themselves.
 KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
 
+# As on Windows: without what only POSIX has, no encoding left to the locale, in a path with a space and accents.
+UNIT = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 $(PY) -m pytest -p no:nbval --basetemp "$$folder/año más"
+
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout data lab notebooks readme bench backends test test-slurm lint format clean
+.PHONY: help setup report paper holdout data lab notebooks readme bench backends slurm export check test test-slurm lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -34,9 +40,16 @@ help:  ## this list
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the PATH; install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # it says why
 	@echo "Installing requirements.txt into $(VENV) (a minute or two) ..."
 	@$(PY) -m pip install --quiet -r requirements.txt
+	@touch $@
+
+# The sets in requirements/, each installed once, when a command needs it.
+$(VENV)/%.installed: requirements/%.txt $(VENV)/installed
+	@echo "Installing $< into $(VENV) ..."
+	@$(PY) -m pip install --quiet -r requirements.txt -r $<
 	@touch $@
 
 setup: $(VENV)/installed  ## the virtual environment, from requirements.txt
@@ -58,35 +71,44 @@ lab: $(VENV)/installed  ## JupyterLab on explore.ipynb and the other notebooks
 
 notebooks: $(VENV)/installed  ## run the committed notebooks again with their defaults, in place
 	@FMNIST_STATIC_WIDGETS=1 $(KERNEL_ENV) $(PY) -m jupyter nbconvert --to notebook --inplace --execute \
+		--ExecutePreprocessor.kernel_manager_class=fmnist_keras.workflow.kernel.InterpreterKernel \
 		--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 readme: $(VENV)/installed  ## cuadro III in README.md, from reports/paper
 	@$(PY) -m fmnist_keras readme
 
 # PyTorch goes into a folder of its own, so that what is measured is the environment that everyone has.
-$(VENV)/torch/installed: benchmarks/requirements.txt $(VENV)/installed
-	@echo "Installing benchmarks/requirements.txt into $(VENV)/torch ..."
+$(VENV)/torch/installed: requirements/bench.txt $(VENV)/installed
+	@echo "Installing $< into $(VENV)/torch ..."
 	@$(PY) -m pip install --quiet --upgrade --target $(VENV)/torch -r $<
 	@touch $@
 
 bench: data $(VENV)/torch/installed  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="1 2"
 	@$(PY) benchmarks/bench.py --torch $(VENV)/torch --repeats $(REPEATS) --sections $(SECTIONS)
 
-backends: $(VENV)/installed  ## JAX and PyTorch beside TensorFlow: KERAS_BACKEND=jax make report
-	@$(PY) -m pip install --quiet -r tests/backends.txt
+backends: $(VENV)/backends.installed  ## JAX and PyTorch beside TensorFlow: KERAS_BACKEND=jax make report
 
-test: lint  ## lint, unit tests, nbval on the notebooks, a small end-to-end run
-	@$(PY) -m pytest
+slurm: $(VENV)/slurm.installed  ## what snakemake --profile profiles/slurm needs
 
-test-slurm: $(VENV)/installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
+export: $(VENV)/export.installed  ## a trained model to exports/: MODEL=model_6 FORMAT=onnx (or keras, saved_model)
+	@$(PY) -m fmnist_keras export $(MODEL) --format $(FORMAT)
+
+check: lint  ## lint and the unit tests, in under a minute
+	@$(UNIT)
+
+test: lint $(VENV)/export.installed  ## everything: also the engine on small models, browsers, and nbval on the notebooks
+	@$(UNIT)
+	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests/integration tests/browser notebooks
+
+test-slurm: $(VENV)/test.installed $(VENV)/slurm.installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
 	@tests/slurm/install.sh
 	@$(PY) -m pytest tests/slurm
 
-lint: $(VENV)/installed  ## ruff: errors and format
+lint: $(VENV)/test.installed  ## ruff: errors and format
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 
-format: $(VENV)/installed  ## ruff: format everything
+format: $(VENV)/test.installed  ## ruff: format everything
 	@$(PY) -m ruff check --fix
 	@$(PY) -m ruff format
 

@@ -18,11 +18,12 @@ from fmnist_keras.workflow import execute, plan, signals
 SUITE = str(config.get("suite", "sample"))
 ENGINE = runs.reports_dir() / ".engine" / SUITE
 JOB = execute.job_command()
-execute.set_job_environment(workflow.basedir)
+execute.set_job_environment()
 
 try:
+    FORCE = plan.yes_or_no(config, "force")
     # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
-    JOBS = plan.from_config(config, force=bool(config.get("force")) or not workflow.is_main_process)
+    JOBS = plan.from_config(config, force=FORCE or not workflow.is_main_process)
     if workflow.is_main_process:
         plan.lock_suite(ENGINE)
         plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / "index.html")
@@ -61,7 +62,7 @@ rule run:
 rule report:
     input:
         plan.markers(JOBS),
-        f"{workflow.basedir}/notebooks/report.ipynb",
+        lambda wildcards: f"{workflow.basedir}/notebooks/report.ipynb",  # whose folder may hold braces
     output:
         touch(".report"),
     params:
@@ -77,5 +78,5 @@ onerror:
     # What did finish is still worth a report; it names what failed.
     if not signals.stopped:
         execute.run_shell(f"{JOB} report {SUITE} --parent $PPID")
-        if not (signals.stopped or config.get("force")):
+        if not (signals.stopped or FORCE):
             plan.describe(plan.from_config(config))  # a cluster's job may have ended without a word, and in company

@@ -10,6 +10,7 @@ readme                        write cuadro III into README.md, from the runs in 
 """
 
 import argparse
+import os
 import sys
 
 from . import data, params, runs
@@ -19,6 +20,7 @@ from .workflow import execute, signals
 def main(arguments=None):
     """Parse the command line and do what it says; errors are one sentence and exit status 1."""
     options = _parser().parse_args(arguments)
+    os.environ.update(execute.kernel_environment())  # before TensorFlow is imported, which talks
     try:
         options.command(options)
     except (data.DataError, params.ParamsError, runs.RunError, execute.JobFailed) as error:
@@ -28,7 +30,8 @@ def main(arguments=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m fmnist_keras", description=__doc__.split("\n")[0])
+    what = "What the Makefile and the Snakefile call."  # python -OO leaves no docstring
+    parser = argparse.ArgumentParser(prog="python -m fmnist_keras", description=what)
     commands = parser.add_subparsers(required=True)
 
     def add(command, text):
@@ -93,7 +96,7 @@ def _predict(options):
     if images:
         answers = predict.predict(np.stack([*images.values()]), model)
         for picture, image, label, probabilities in zip(images, images.values(), *answers):
-            console.print(f"{picture}: {data.CLASS_NAMES[label]}")
+            console.print(f"{picture}: {data.CLASS_NAMES[label]}", soft_wrap=True)
             predict.show(image / 255, probabilities, console)
     if wrong := len(set(options.pictures)) - len(images):
         sys.exit(f"error: {wrong} of {len(options.pictures)} pictures could not be read")

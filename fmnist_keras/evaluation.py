@@ -4,6 +4,8 @@ import base64
 
 import numpy as np
 
+from .data import CLASS_NAMES
+
 
 def pixel_errors(images, reconstructions):
     """Mean squared error of each pixel over all images.
@@ -68,6 +70,23 @@ def stripe_mask():
     return stripe_groups() >= 0
 
 
+def stripe_report(images, reconstructions):
+    """What the stripes of an autoencoder cost: arguments as `pixel_errors`.
+
+    Returns:
+        dict: "constant_pixels", how many are the same in every reconstruction; "mse_inside" and "mse_outside"
+        rows and columns 25 to 27; "floor", see `constant_floor`, 0 where no pixel is constant.
+    """
+    groups, errors = stripe_groups(), pixel_errors(images, reconstructions)
+    constant = int(np.sum(np.ptp(reconstructions[..., 0], axis=0) < 1e-6))
+    return {
+        "constant_pixels": constant,
+        "mse_inside": float(errors[groups >= 0].mean()),
+        "mse_outside": float(errors[groups < 0].mean()),
+        "floor": constant_floor(images, groups) if constant else 0.0,
+    }
+
+
 def constant_floor(images, groups):
     """The least mean squared error left when the pixels of a group all have one value, in every output.
 
@@ -85,22 +104,16 @@ def constant_floor(images, groups):
 
 def softmax(logits):
     """Probabilities `(n, k)` float64 of logits `(n, k)`; a row sums to 1."""
-    exponentials = np.exp(logits - np.max(logits, axis=1, keepdims=True), dtype="float64")
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    from scipy.special import softmax as along_axis
+
+    return along_axis(np.asarray(logits, "float64"), axis=1)
 
 
-def cross_entropy(logits, labels):
-    """Mean cross entropy in nats of logits `(n, 10)` against labels `(n,)`."""
-    logits = np.asarray(logits, "float64")
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return float(-np.mean(log_probabilities[np.arange(len(labels)), labels]))
-
-
-def confusion_counts(labels, predictions, num_classes=10):
+def confusion_counts(labels, predictions):
     """How often each class (row) was taken for each class (column): `(10, 10)` int64."""
-    pairs = np.asarray(labels, "int64") * num_classes + np.asarray(predictions, "int64")
-    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+    from sklearn.metrics import confusion_matrix
+
+    return confusion_matrix(labels, predictions, labels=range(len(CLASS_NAMES)))
 
 
 def most_confused(counts, k):
@@ -134,10 +147,9 @@ def class_scores(counts):
 
 def proportion_interval(hits, total):
     """Wilson's 95 % interval of a proportion: two floats in [0, 1]."""
-    z = 1.959964  # the normal distribution's 97.5 % quantile
-    centre = (hits + z**2 / 2) / (total + z**2)
-    half = z / (total + z**2) * np.sqrt(hits * (total - hits) / total + z**2 / 4)
-    return float(max(0, centre - half)), float(min(1, centre + half))
+    from scipy.stats import binomtest
+
+    return tuple(binomtest(int(hits), int(total)).proportion_ci(method="wilson"))
 
 
 def calibration(probabilities, labels, bins=15):

@@ -20,7 +20,7 @@ UPSAMPLING = {
 }
 
 
-def encoder(latent_dim, dropout):
+def encoder(latent_dim=64, dropout=0.2):
     """Encoder of section II: images to codes.
 
     Args:
@@ -50,7 +50,7 @@ def encoder(latent_dim, dropout):
     )
 
 
-def decoder(latent_dim, dropout, upsampling):
+def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding"):
     """Decoder of section II: codes to images. The paper's "35 * 5 * 5" is a misprint for 32 * 5 * 5.
 
     Args:
@@ -95,7 +95,7 @@ def autoencoder(encoder, decoder):
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, decoder], name="autoencoder")
 
 
-def classifier(encoder, final_activation, train_encoder=True):
+def classifier(encoder, final_activation="relu", train_encoder=True):
     """Classifier of section III (figure 1 and cuadro II): the encoder and one dense layer.
 
     Args:

@@ -1,36 +1,72 @@
-"""Parameters: read from the files in `params` or from a notebook's cell, and checked.
+"""Parameters: `Params` with its defaults; read from a file or from a notebook's cell, and checked.
 
-`schema.yaml` beside this file lists the fields, their types and ranges.
+`schema.yaml` beside this file has the fields' types and ranges.
 """
 
 import ast
-import difflib
 import functools
 import math
 import os
 import re
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import fastjsonschema
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from .internals.files import ROOT, ParamsError, did_you_mean, files, natural, read_yaml, short, where_is
+
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
 BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
-MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
-LINES = "lines of the form `field: value`"
-ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
+WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
 
 
-class ParamsError(ValueError):
-    """A parameter is wrong. The one-line message names file, field, value and what is allowed."""
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """The parameters of a run. The defaults are the paper's model 1, and where a run goes by itself.
+
+    The fields are those of a params file (DESIGN section 3); `schema.yaml` says what each may be.
+    """
+
+    model: str
+    data: str = "full"
+    protocol: str = "paper"
+    latent_dim: int = 64
+    dropout: float = 0.2
+    batch_size: int = 100
+    optimizer: str = "adam"
+    learning_rate: float = 0.001
+    epsilon: float | None = None
+    epochs: int = 40
+    patience: int = 5
+    min_delta: float = 1.0e-5
+    seed: int = 0
+    upsampling: str | None = None  # of an autoencoder alone
+    tsne: bool = False
+    encoder_from: str | None = None  # of a classifier alone, as the next two
+    train_encoder: bool = True
+    final_activation: str | None = None
+    suite: str = "scratch"
+    run_dir: str | None = None
+    dtype_policy: str | None = None
+    deterministic: bool = False
+    limit: int | None = None
+
+    @property
+    def kind(self):
+        """What these are the parameters of: "autoencoder" or "classifier"."""
+        return "classifier" if self.upsampling is None else "autoencoder"
+
+    def as_dict(self):
+        """The fields of this kind of model, by name."""
+        return {name: value for name, value in asdict(self).items() if name in fields(self.kind)}
 
 
 @functools.cache
 def _schema():
-    return yaml.safe_load(Path(__file__).with_name("schema.yaml").read_text())
+    return yaml.safe_load(Path(__file__).with_name("schema.yaml").read_text(encoding="utf-8"))
 
 
 def fields(kind):
@@ -61,7 +97,7 @@ def validate(values, kind, where):
         where: the file's name, for the message.
 
     Returns:
-        A copy of `values`; for adam, with the epsilon filled in.
+        `Params`; for adam, with the epsilon filled in.
 
     Raises:
         ParamsError: the first field that is wrong.
@@ -82,12 +118,11 @@ def validate(values, kind, where):
     for name in required:
         if name not in values:
             raise ParamsError(f"{where}: {name}: is missing; allowed: {known[name]['description']}")
-    checked = dict(values)
     if values["optimizer"] == "adam" and values.get("epsilon") is None:
-        checked["epsilon"] = PAPER_EPSILON
+        values = values | {"epsilon": PAPER_EPSILON}
     elif values["optimizer"] == "sgd" and values.get("epsilon") is not None:
         raise ParamsError(_not_allowed(where, "epsilon", values["epsilon"], known))
-    return checked
+    return Params(**values)
 
 
 def check_backend():
@@ -111,69 +146,11 @@ def _not_allowed(where, name, value, known):
     return message
 
 
-def short(value):
-    """A value as an error shows it: at most 80 characters."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes out no number of more than 4,300 digits
-        text = f"a number of {value.bit_length()} bits"
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def did_you_mean(name, allowed):
-    """The end of an error: the allowed name that comes near, or all that are allowed."""
-    near = difflib.get_close_matches(str(name), allowed, n=1)
-    return f"did you mean {near[0]}?" if near else f"allowed: {', '.join(allowed)}"
-
-
-def read_yaml(path):
-    """Read one flat YAML mapping.
-
-    Raises:
-        ParamsError: the file cannot be read, is not YAML or not a mapping, has a duplicate field, or a number
-            that YAML takes for another than it seems.
-    """
-    where = where_is(path)
-    try:
-        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
-            raise ParamsError(f"{where}: is not a regular file; allowed: a file with {LINES}")
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise ParamsError(f"{where}: is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
-        text = Path(path).read_text(encoding="utf-8")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # a few make gigabytes
-            raise ParamsError(f"{where}: holds an alias (*); allowed: every value written out")
-        node, values = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except ParamsError:
-        raise
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: 2001-13-45
-        reason = " ".join(str(error).split())
-        raise ParamsError(f"{where}: cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
-    if not isinstance(values, dict):
-        raise ParamsError(f"{where}: holds {short(values)}; allowed: {LINES}")
-    names = [key.value for key, _ in node.value]
-    for name, (_, given) in zip(names, node.value):
-        if name == "<<":  # a merge: it can hide a field's second value
-            raise ParamsError(f"{where}: '<<': is not a field; allowed: every value written out")
-        if names.count(name) > 1:
-            raise ParamsError(f"{where}: {short(name)}: duplicate field; allowed: once")
-        if given.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(given.value):
-            read = f"YAML reads it as {short(values[name])}"
-            raise ParamsError(
-                f"{where}: {short(name)}: {given.value} is not allowed ({read}); allowed: plain digits"
-            )
-    return values
-
-
-def where_is(path):
-    """A path as an error shows it: from the repository's root where it lies below."""
-    return os.path.relpath(path, ROOT) if Path(os.path.realpath(path)).is_relative_to(ROOT) else str(path)
-
-
 def load(path):
     """Read and check one model's file; its name must be its `model`.
 
     Returns:
-        The kind, "autoencoder" or "classifier", and the dict of parameters.
+        `Params`.
 
     Raises:
         ParamsError: see `read_yaml` and `validate`.
@@ -185,77 +162,104 @@ def load(path):
         raise ParamsError(f"{where}: upsampling, encoder_from: {found} there; allowed: {allowed}")
     kind = "autoencoder" if "upsampling" in values else "classifier"
     checked, name = validate(values, kind, where), Path(path).stem
-    if checked["model"] != name:
-        raise ParamsError(f"{where}: model: {checked['model']!r} is not allowed; allowed: {name}")
-    return kind, checked
+    if checked.model != name:
+        raise ParamsError(f"{where}: model: {checked.model!r} is not allowed; allowed: {name}")
+    return checked
 
 
 def load_all(folder=None):
     """Read every model in a folder of YAML files, and check that the encoders they name exist.
 
     Returns:
-        dict of model name to (kind, parameters), in natural order: model_2 before model_10.
+        dict of model name to `Params`, in natural order: model_2 before model_10.
 
     Raises:
         ParamsError: a file is wrong, or an `encoder_from` names no autoencoder of that latent_dim.
     """
-    paths = sorted(Path(folder or PARAMS_DIR).glob("*.yaml"), key=lambda path: natural(path.stem))
+    paths = files(folder or PARAMS_DIR)
     found = {path.stem: load(path) for path in paths}
     for path in paths:
-        kind, values = found[path.stem]
-        if kind == "classifier":
-            check_encoder(values, found, where_is(path))
+        check_encoder(found[path.stem], found, where_is(path))
     return found
 
 
-def check_encoder(values, found, where):
+def check_encoder(params, found, where):
     """Raise a `ParamsError` unless `encoder_from` is None or an autoencoder of `found` that fits."""
-    source = values["encoder_from"]
-    fitting = {name: params for name, (kind, params) in found.items() if kind == "autoencoder"}
+    source = params.encoder_from
+    fitting = {name: other for name, other in found.items() if other.kind == "autoencoder"}
     if source is None:
         return
     if source not in fitting:
         hint = did_you_mean(source, fitting)
         raise ParamsError(f"{where}: encoder_from: {source!r} is not an autoencoder in params; {hint}")
-    length = fitting[source]["latent_dim"]
-    if length != values["latent_dim"]:
+    length = fitting[source].latent_dim
+    if length != params.latent_dim:
         allowed = f"allowed: {length}, the latent_dim of encoder_from: {source}"
-        raise ParamsError(f"{where}: latent_dim: {values['latent_dim']} is not allowed; {allowed}")
-
-
-def natural(name):
-    """A sort key that puts model_2 before model_10."""
-    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name)]
+        raise ParamsError(f"{where}: latent_dim: {params.latent_dim} is not allowed; {allowed}")
 
 
 def names():
     """The names of all models and ablations in `params`, in natural order; their files are not read."""
-    files = [*PARAMS_DIR.glob("*.yaml"), *(PARAMS_DIR / "ablations").glob("*.yaml")]
-    return sorted((path.stem for path in files), key=natural)
+    found = [*files(PARAMS_DIR), *files(PARAMS_DIR / "ablations")]
+    return sorted((path.stem for path in found), key=natural)
 
 
 def check(namespace, kind):
     """Check the parameters that a notebook holds after its parameters cells.
 
-    papermill only logs an unknown or misspelt name and goes on with the default. IPython keeps the source of
-    each cell in `In`, and papermill's begins with `# Parameters`: the names that it sets are checked too.
+    papermill only logs an unknown or misspelt name and goes on with the default; and in a notebook whose
+    parameters cell has lost its tag it puts what was passed before the defaults, which then win.
 
     Args:
-        namespace: the notebook's `globals()`.
+        namespace: the notebook's `globals()`; of the fields that it does not have, the defaults hold.
         kind: "autoencoder" or "classifier".
 
     Returns:
-        dict of field to value, checked.
+        `Params`.
 
     Raises:
-        ParamsError: a value is wrong, papermill set an unknown parameter, or the backend is unknown.
+        ParamsError: a value is wrong, papermill passed an unknown parameter or one that is not in effect, or
+            the backend is unknown.
     """
     check_backend()
-    injected = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
-    assigned = [statement for cell in injected for statement in ast.parse(cell).body]
-    names = [node.targets[0].id for node in assigned if isinstance(node, ast.Assign)]
-    values = {name: namespace[name] for name in (*names, *fields(kind)) if name in namespace}
-    checked = validate(values, kind, "parameters")
-    if kind == "classifier":
+    passed, known = _passed(namespace), fields(kind)
+    for name, value in passed.items():
+        held = namespace.get(name)
+        if name in known and value is not _UNREADABLE and value != held:
+            raise ParamsError(
+                f"parameters: {name}: {short(value)} was passed, and a later cell sets {short(held)}; "
+                "allowed: one value (the cell with the defaults needs the tag `parameters`)"
+            )
+    values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
+    checked = validate({name: _word(kind, name, value) for name, value in values.items()}, kind, "parameters")
+    if checked.encoder_from is not None:
         check_encoder(checked, load_all(), "parameters")
     return checked
+
+
+_UNREADABLE = object()
+
+
+def _passed(namespace):
+    """What papermill passed: dict of name to value, from the last cell that is its own.
+
+    IPython keeps the source of each cell in `In`, and papermill's begins with `# Parameters`.
+    """
+    injected = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
+    passed = {}
+    for node in ast.parse(injected[-1]).body if injected else []:
+        if isinstance(node, ast.Assign):
+            try:
+                passed[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:  # float("nan")
+                passed[node.targets[0].id] = _UNREADABLE
+    return passed
+
+
+def _word(kind, name, value):
+    """True, False or None where a word says so and the field takes no such text."""
+    if isinstance(value, str) and value.lower() in WORDS and name in fields(kind):
+        meant = WORDS[value.lower()]
+        if _is_valid(kind, name, meant):
+            return meant
+    return value

@@ -3,17 +3,40 @@
 Every function returns a `Figure` whose label is its alt text, made from its own numbers.
 
 Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers in [0, 9].
+
+The figures are the same on any machine: what a matplotlibrc, `MPLBACKEND` or `seaborn.set_theme` says holds
+for a person's own plots, and not for these.
 """
 
+import base64
+import io
+import os
 import re
+import sys
+import warnings
+from html import escape
 
-import matplotlib.pyplot as plt
+if chosen := "matplotlib" not in sys.modules and os.environ.pop("MPLBACKEND", None):
+    import matplotlib  # cannot be imported where MPLBACKEND names no backend
+
+    os.environ["MPLBACKEND"] = chosen
+    try:
+        matplotlib.rcParams["backend"] = chosen
+    except ValueError:
+        warnings.warn(f"MPLBACKEND: {chosen!r} is no backend of matplotlib, and is ignored", stacklevel=2)
+
+import matplotlib.figure
+import matplotlib.style
 import numpy as np
 import seaborn as sns
-from matplotlib import patheffects
+from matplotlib import artist, patheffects
 from matplotlib.patches import Rectangle
 
 from .data import CLASS_NAMES
+from .evaluation import confusion_counts, normalised_rows
+
+# Before a function: matplotlib's own defaults while it draws, and then again what was there.
+in_house_style = matplotlib.style.context("default", after_reset=True)
 
 FEW = 10  # images in a bin of the reliability diagram, below which its accuracy is mostly chance
 PALETTE = sns.color_palette("colorblind")
@@ -21,12 +44,21 @@ MARKERS = "osD^vPX<>p"
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 
 
+class Figure(matplotlib.figure.Figure):
+    """A figure whose label is its alt text. A notebook shows it where it is a cell's last value, and once."""
+
+    @in_house_style
+    def _repr_html_(self):
+        pixels = io.BytesIO()
+        self.savefig(pixels, format="png", bbox_inches="tight")
+        source = base64.b64encode(pixels.getvalue()).decode()
+        return f'<img alt="{escape(self.get_label())}" src="data:image/png;base64,{source}">'
+
+
 def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
-    """A `Figure` with its alt text as its label, and its axes."""
-    # Agg figures made through pyplot, so that they close with plt.close and need no display.
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", **kwargs)
-    figure.set_label(alt)
-    return figure, axes
+    """A `Figure` with its alt text as its label, and its axes; pyplot does not know of it."""
+    figure = Figure(figsize=size, layout="constrained", label=alt)
+    return figure, figure.subplots(rows, columns, **kwargs)
 
 
 def colour(name):
@@ -35,17 +67,20 @@ def colour(name):
     return MODEL_COLOURS[(int(digits[0] if digits else 1) - 1) % len(MODEL_COLOURS)]
 
 
-def curves(history, name, ylabel, best_epoch, model):
+@in_house_style
+def curves(history, name="loss", ylabel=None, model="model_1"):
     """Training and validation curves of one quantity of one run.
 
     Args:
-        history: mapping of column to one value per epoch.
+        history: what `fit` returned. The best epoch is that of `training.callbacks` where they were among
+            its callbacks, else the one with the least `val_loss`.
         name: "loss" or "accuracy"; "val_" + name is drawn too.
-        ylabel: what it is, with its unit.
-        best_epoch: the epoch, from 1, whose weights were restored.
+        ylabel: what it is, with its unit; None is the name.
         model: whose run it is, for its colour.
     """
-    train, val = np.asarray(history[name]), np.asarray(history[f"val_{name}"])
+    train, val = np.asarray(history.history[name]), np.asarray(history.history[f"val_{name}"])
+    best_epoch = getattr(history, "best_epoch", None) or int(np.argmin(history.history["val_loss"])) + 1
+    ylabel = ylabel or name
     epochs = np.arange(1, len(train) + 1)
     alt = (
         f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}, validation "
@@ -62,6 +97,7 @@ def curves(history, name, ylabel, best_epoch, model):
     return figure
 
 
+@in_house_style
 def compare_curves(histories, name, ylabel, title):
     """One curve a run, in its model's colour.
 
@@ -89,6 +125,7 @@ def compare_curves(histories, name, ylabel, title):
     return figure
 
 
+@in_house_style
 def error_map(errors, stripe):
     """Mean squared error of each pixel, the stripe of rows and columns 25 to 27 outlined.
 
@@ -109,6 +146,7 @@ def error_map(errors, stripe):
     return figure
 
 
+@in_house_style
 def error_maps(maps, stripe):
     """The error maps of several models on one colour scale.
 
@@ -132,8 +170,20 @@ def error_maps(maps, stripe):
     return figure
 
 
-def confusion_matrix(shares, title=""):
+def confusion_matrix(labels, predictions, title=""):
     """Figure 3 of the paper: rows are true classes and sum to 1.
+
+    Args:
+        labels: the true classes `(n,)`, integers in [0, 9].
+        predictions: the predicted ones `(n,)`.
+        title: above the figure, and the first words of its alt text.
+    """
+    return confusion_shares(normalised_rows(confusion_counts(labels, predictions)), title)
+
+
+@in_house_style
+def confusion_shares(shares, title=""):
+    """The same from shares.
 
     Args:
         shares: `(10, 10)` in [0, 1], see `evaluation.normalised_rows`.
@@ -153,10 +203,11 @@ def confusion_matrix(shares, title=""):
     sns.heatmap(shares, cmap="Blues", vmin=0, vmax=1, square=True, ax=axes, **shown, **labels)
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     axes.tick_params(axis="x", rotation=45)
-    plt.setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
+    artist.setp(axes.get_xticklabels(), ha="right", rotation_mode="anchor")
     return figure
 
 
+@in_house_style
 def reliability(calibration, model):
     """Accuracy against confidence in bins.
 
@@ -188,6 +239,7 @@ def reliability(calibration, model):
     return figure
 
 
+@in_house_style
 def latent_space(points, labels, variance=None):
     """Codes in two dimensions, coloured by class.
 
@@ -237,6 +289,7 @@ def mosaic(tiles, columns, gap):
     return canvas[: canvas.shape[0] - gap[0], : canvas.shape[1] - gap[1]], *centres
 
 
+@in_house_style
 def image_rows(rows, alt, titles=None):
     """Rows of images, e.g. originals over reconstructions.
 
@@ -260,6 +313,12 @@ def image_rows(rows, alt, titles=None):
     return figure
 
 
+def examples(images, labels):
+    """Images in one row, each with its class above it."""
+    names = [CLASS_NAMES[label] for label in labels]
+    return image_rows({"": images}, f"{len(images)} images: {', '.join(names)}.", names)
+
+
 def reconstructions(images, decoded, labels):
     """Originals over reconstructions, each pair with its class above it."""
     errors = np.mean((images - decoded) ** 2, axis=(1, 2, 3))
@@ -279,6 +338,7 @@ def interpolation(images, first, last):
     return image_rows({"decoded": images}, alt, titles)
 
 
+@in_house_style
 def prediction_grid(images, labels, predictions, columns=8):
     """Figure 2 of the paper: true label left of each image, predicted label above, wrong ones framed."""
     wrong = int(np.sum(labels != predictions))
@@ -314,6 +374,7 @@ def confusion_examples(rows, counts):
     return image_rows(named, alt)
 
 
+@in_house_style
 def feature_maps(*stages, columns=16):
     """Feature maps of one image, a row or more a stage, each stage on a scale of its own.
 

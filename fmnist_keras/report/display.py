@@ -2,7 +2,7 @@
 
 from html import escape
 
-from ..runs.figures import show as figure
+from ..runs.figures import show
 
 __all__ = ("as_text", "figure", "saved_figure", "table")
 
@@ -10,6 +10,11 @@ __all__ = ("as_text", "figure", "saved_figure", "table")
 def as_text(words):
     """Escape text from files for Markdown, so that no HTML or Markdown in it takes effect."""
     return escape(words).translate({ord(mark): f"&#{ord(mark)};" for mark in "[]()*`$\\~|"})
+
+
+def figure(drawn):
+    """A `plots.Figure` as the report shows it: see `runs.figures.show`."""
+    return show(drawn)[0]
 
 
 def table(frame, index=True):

@@ -53,7 +53,7 @@ def with_ablations(suite):
 def ablation_bases():
     """Dict of an ablation's name to (the model that it starts from, the field that it changes)."""
     found = {}
-    for path in sorted((params.PARAMS_DIR / "ablations").glob("*.yaml")):
+    for path in params.files(params.PARAMS_DIR / "ablations"):
         values = params.read_yaml(path)
         found[path.stem] = values["base"], next(name for name in values if name not in ("model", "base"))
     return found
@@ -70,7 +70,7 @@ def judge(suite):
 
 def _write(path, value):
     partial = path.with_name(f".{path.name}")
-    partial.write_text(json.dumps(value, indent=1) + "\n")
+    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
 
 
@@ -83,7 +83,9 @@ def baselines(suite, grouped):
     path = runs.suite_dir(suite) / "baselines.json"
     lengths = sorted({seeds[0]["params"]["latent_dim"] for seeds in grouped.values()})
     try:
-        kept = {length: float(error) for length, error in json.loads(path.read_text()).items()}
+        kept = {
+            length: float(error) for length, error in json.loads(path.read_text(encoding="utf-8")).items()
+        }
     except (OSError, ValueError, TypeError, AttributeError):  # not there, or damaged: computed again
         kept = {}
     if lengths and not {str(length) for length in lengths} <= kept.keys():

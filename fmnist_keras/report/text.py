@@ -1,5 +1,6 @@
 """Sentences, made from the numbers of a run or of a suite, for the notebooks to show. Markdown."""
 
+import inspect
 import itertools
 import os
 
@@ -32,24 +33,29 @@ def banner(suite, data, protocol, limit=None):
     return text
 
 
+def source(function):
+    """The code of a function, for a notebook to show. Markdown."""
+    return f"```python\n{inspect.getsource(function)}```"
+
+
 def heading(params):
     """Which run this is, with its parameters, and the banner where one is needed. Markdown."""
     named = ("model", "suite", "seed", "run_dir")
-    rest = [f"{k} {v}" for k, v in params.items() if k not in named and v is not None and v is not False]
-    text = f"Model **{params['model']}**, suite **{params['suite']}**, seed **{params['seed']}**: "
-    lines = [banner(*(params[name] for name in ("suite", "data", "protocol", "limit")))]
+    given = params.as_dict().items()
+    rest = [f"{k} {v}" for k, v in given if k not in named and v is not None and v is not False]
+    text = f"Model **{params.model}**, suite **{params.suite}**, seed **{params.seed}**: "
+    lines = [banner(params.suite, params.data, params.protocol, params.limit)]
     return "\n\n".join(filter(None, [text + ", ".join(rest) + ".", *lines]))
 
 
 def training(params, history, train, val):
     """How training went: epochs, the best one, the errors in eval mode. Markdown."""
-    run, best = len(history.epochs["loss"]), history.best_epoch
-    unit = UNITS["autoencoder" if "upsampling" in params else "classifier"]
+    run, best, unit = len(history.epoch), history.best_epoch, UNITS[params.kind]
     end = f"ran all {run} epochs"
-    if history.stopped_early:
-        end = f"stopped early after {run} of at most {params['epochs']} epochs"
+    if run < params.epochs:
+        end = f"stopped early after {run} of at most {params.epochs} epochs"
     text = (
-        f"**{params['model']}** {end}; the weights of epoch {best} are restored. Its {unit} is "
+        f"**{params.model}** {end}; the weights of epoch {best} are restored. Its {unit} is "
         f"**{val['loss']:.4f}** on the validation images and {train['loss']:.4f} on the training images."
     )
     if "accuracy" in val:
@@ -57,7 +63,7 @@ def training(params, history, train, val):
             f" It names {val['accuracy']:.1%} of the validation images right, and {train['accuracy']:.1%} "
             "of the training images."
         )
-    shown = history.epochs["loss"][best - 1]
+    shown = history.history["loss"][best - 1]
     return text + f" While training, epoch {best} showed a loss of {shown:.4f}: that was with dropout on."
 
 

@@ -2,15 +2,14 @@
 
 from .environment import device, versions
 from .folder import (
+    Run,
     check,
     damaged,
-    finish,
     load_encoder,
     publish,
     read,
     read_history,
     read_suite,
-    save_figure,
     start,
     weights_sha256,
 )
@@ -19,11 +18,11 @@ from .paths import ROOT, reports_dir, run_dir, suite_dir
 
 __all__ = [
     "ROOT",
+    "Run",
     "RunError",
     "check",
     "damaged",
     "device",
-    "finish",
     "load_encoder",
     "publish",
     "read",
@@ -31,7 +30,6 @@ __all__ = [
     "read_suite",
     "reports_dir",
     "run_dir",
-    "save_figure",
     "start",
     "suite_dir",
     "versions",

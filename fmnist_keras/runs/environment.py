@@ -24,6 +24,6 @@ def device():
     if (found := training.accelerator()) is not None:
         return found
     cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.is_file() else []
+    lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"CPU: {names[0] if names else platform.processor()}, {os.cpu_count()} cores"

@@ -5,8 +5,12 @@ import io
 import re
 from html import escape
 
-import matplotlib.pyplot as plt
 from IPython.display import HTML, Image
+
+from ..plots import in_house_style  # first: it knows what to do where MPLBACKEND keeps matplotlib out
+
+# isort: split
+from matplotlib import rc_context, rcParams
 from matplotlib.collections import PathCollection
 
 CHART, PICTURE = 96, 80  # pixels of a page to an inch of a figure
@@ -26,32 +30,30 @@ def is_chart(figure):
     return not clouds and not any(axes.images for axes in figure.axes)
 
 
-def show(figure, path=None):
-    """A figure for a notebook to show, its label the alt text; closes the figure.
+@in_house_style
+def show(figure):
+    """A figure for a notebook to show, its label the alt text, and the files that hold it.
 
     A chart is an `<img>` that holds an SVG, since neither JupyterLab nor nbconvert gives a bare SVG an alt
     text; all else is an `IPython.display.Image`.
 
     Args:
-        figure: a `matplotlib.figure.Figure`.
-        path: where the PNG goes too, with the alt text inside as its description; a chart's SVG goes
-            beside it, with the alt text as its title. None writes nothing.
+        figure: a `plots.Figure`.
+
+    Returns:
+        What IPython displays, and a dict of ending to bytes: ".png", with the alt text inside as its
+        description; and of a chart ".svg", with the alt text as its title.
     """
     alt, bounds = figure.get_label(), laid_out(figure)
-    vector = svg(figure, bounds) if is_chart(figure) else None
-    width = int(figure.get_figwidth() * (PICTURE if vector is None else CHART))
     pixels = io.BytesIO()
-    if path is not None or vector is None:
-        figure.savefig(pixels, format="png", dpi=DPI, bbox_inches=bounds, metadata={"Description": alt})
-    plt.close(figure)
-    if path is not None:
-        path.write_bytes(pixels.getvalue())
-        if vector is not None:
-            path.with_suffix(".svg").write_text(vector, encoding="utf-8")
-    if vector is None:
-        return Image(data=pixels.getvalue(), alt=alt, width=width)
-    source = base64.b64encode(vector.encode()).decode()
-    return HTML(f'<img alt="{escape(alt)}" width="{width}" src="data:image/svg+xml;base64,{source}">')
+    figure.savefig(pixels, format="png", dpi=DPI, bbox_inches=bounds, metadata={"Description": alt})
+    files = {".png": pixels.getvalue()}
+    if not is_chart(figure):
+        return Image(data=files[".png"], alt=alt, width=int(figure.get_figwidth() * PICTURE)), files
+    files[".svg"] = svg(figure, bounds).encode()
+    source = base64.b64encode(files[".svg"]).decode()
+    width = int(figure.get_figwidth() * CHART)
+    return HTML(f'<img alt="{escape(alt)}" width="{width}" src="data:image/svg+xml;base64,{source}">'), files
 
 
 def laid_out(figure):
@@ -65,13 +67,13 @@ def laid_out(figure):
     figure.dpi = DPI  # text is measured in pixels
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine(None)
-    return figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
+    return figure.get_tightbbox().padded(rcParams["savefig.pad_inches"])
 
 
 def svg(figure, bounds="tight"):
     """A figure as the text of an SVG, its label the title; in places to a hundredth of a point."""
     metadata = {"Title": figure.get_label(), "Date": None, "Creator": None, "Format": None, "Type": None}
     text = io.StringIO()
-    with plt.rc_context(SVG):
+    with rc_context(SVG):
         figure.savefig(text, format="svg", bbox_inches=bounds, metadata=metadata)
     return re.sub("<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text.getvalue())

@@ -1,13 +1,16 @@
 """A run's folder: started hidden, finished in one step, and read back."""
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 
+from .. import evaluation
 from ..params import natural
 from . import integrity, locks
 from .environment import device, versions
@@ -15,109 +18,175 @@ from .integrity import RunError
 from .paths import reports_dir, run_dir, suite_dir
 
 SCHEMA_VERSION = 2
-_STARTED = {}  # when each run of this process began, by its hidden folder
 
 
-def start(params):
-    """Make a hidden folder to write a run into; `finish` puts it in place of an earlier one.
+class Run:
+    """One run while it is made. Nothing of it is on disk until `finish` puts its folder in place.
 
     Args:
-        params: the run's parameters; `run_dir`, where it is set, says where the run belongs, absolute or
-            below `reports_dir()`.
-
-    Returns:
-        The folder's `Path`.
+        params: the run's `params.Params`; `run_dir`, where it is set, says where the run belongs, absolute
+            or below `reports_dir()`.
 
     Raises:
         RunError: `run_dir` leads out of `reports_dir()`, or is a folder of something else, which `finish`
             would replace.
     """
-    usual = run_dir(params["suite"], params["model"], params["seed"])
-    final = (reports_dir() / params["run_dir"]).resolve() if params["run_dir"] else usual
-    if not (final.is_relative_to(reports_dir()) or Path(params["run_dir"]).is_absolute()):
-        raise RunError(f"run_dir: {params['run_dir']!r} is not allowed; allowed: an absolute path, or no ..")
-    if final != usual and final.exists() and not (final / "metrics.json").is_file():
-        allowed = "allowed: a new folder, or one that holds a run"
-        raise RunError(f"run_dir: {final} contains no run and would be replaced by one; {allowed}")
-    partial = locks.temporary_folder(final, "partial")
-    (partial / "figures").mkdir()
-    (partial / "final").write_text(str(final.absolute()))
-    _STARTED[partial] = time.perf_counter()
-    return partial
+
+    def __init__(self, params):
+        usual = run_dir(params.suite, params.model, params.seed)
+        given = os.path.expanduser(params.run_dir or usual)
+        final = Path(os.path.normpath(reports_dir() / given))  # not resolved: a suite's folder may be a link
+        if not (final.is_relative_to(reports_dir()) or os.path.isabs(given)):
+            raise RunError(f"run_dir: {params.run_dir!r} is not allowed; allowed: an absolute path, or no ..")
+        if final != usual and final.exists() and not (final / "metrics.json").is_file():
+            allowed = "allowed: a new folder, or one that holds a run"
+            raise RunError(f"run_dir: {final} contains no run and would be replaced by one; {allowed}")
+        final.parent.mkdir(parents=True, exist_ok=True)  # before it trains: may this process write there?
+        self.params = params
+        self.folder = final
+        self.began = time.perf_counter()
+        self.figures = {}  # name to (when it was shown, its files by their ending)
+        self.started_from = None
+
+    def show(self, name, figure):
+        """Show a figure, and keep it for the run's folder, as `figures/<name>.png`; a chart as SVG too."""
+        from .figures import show
+
+        shown, files = show(figure)
+        self.figures[name] = time.perf_counter(), files
+        return shown
+
+    def load_encoder(self):
+        """The encoder that a classifier starts from; see `load_encoder`."""
+        encoder = load_encoder(self.params)
+        self.started_from = weights_sha256(encoder)
+        return encoder
+
+    def finish(self, model, history, dataset, **results):
+        """Write the run's folder, `metrics.json` last, and put it in place in one step.
+
+        Args:
+            model: the restored `keras.Sequential`; its first layer is the encoder.
+            history: what `fit` returned, with `training.callbacks` among its callbacks. Figures that are
+                older than it belong to an earlier `fit` in the same kernel and are left out.
+            dataset: `data.Dataset`; where it has test images, the model is evaluated on them now.
+            results: what joins `metrics.json`: "train", "val", and what is of one kind of model.
+
+        Returns:
+            The run's folder, a `Path`.
+        """
+        import pandas as pd
+
+        from .. import training
+
+        partial = locks.temporary_folder(self.folder, "partial")
+        (partial / "figures").mkdir()
+        for name, (when, files) in self.figures.items():
+            for ending, content in files.items() if when >= history.began else ():
+                (partial / "figures" / f"{name}{ending}").write_bytes(content)
+        epochs = pd.DataFrame(history.history, index=range(1, len(history.epoch) + 1))
+        columns = [name for name in ("loss", "val_loss", "accuracy", "val_accuracy") if name in epochs]
+        epochs[columns].to_csv(partial / "history.csv", index_label="epoch", lineterminator="\n")
+        model.save(partial / "model.keras")
+        if self.params.kind == "autoencoder":
+            model.layers[0].save(partial / "encoder.keras")
+        if dataset.x_test is not None:
+            targets = dataset.x_test if self.params.kind == "autoencoder" else dataset.y_test
+            results["test"] = training.evaluate(model, dataset.x_test, targets)
+        if self.params.kind == "classifier":
+            results["labels"] = dataset.y_val
+            results["started_from_sha256"] = self.started_from
+        metrics = {
+            **self._metrics(model, history, dataset),
+            **{name: _as_json(name, value) for name, value in results.items()},
+            "history_sha256": integrity.text_sha256(partial / "history.csv"),
+        }
+        (partial / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        locks.release(partial)
+        publish(partial, self.folder)
+        return self.folder
+
+    def _metrics(self, model, history, dataset):
+        """What `metrics.json` says of any run: see DESIGN section 5."""
+        import keras
+
+        values = self.params.as_dict()
+        values.pop("run_dir")
+        trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+        seconds = {"fit": history.seconds, "total": time.perf_counter() - self.began}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "model": self.params.model,
+            "kind": self.params.kind,
+            "suite": self.params.suite,
+            "seed": self.params.seed,
+            "params": values,
+            "epochs_run": len(history.epoch),
+            "best_epoch": history.best_epoch,
+            "stopped_early": len(history.epoch) < self.params.epochs,
+            "images": {"train": len(dataset.x_train), "val": len(dataset.x_val)},
+            "encoder_sha256": weights_sha256(model.layers[0]),
+            "parameters": {"total": model.count_params(), "trainable": trainable},
+            "seconds": {name: round(value, 2) for name, value in seconds.items()},
+            "data_sha256": dataset.sha256,
+            "versions": versions(),
+            "backend": keras.backend.backend(),
+            "device": device(),
+        }
 
 
-def save_figure(folder, name, figure):
-    """Write `figures/<name>.png`, and for a chart `<name>.svg` beside it; see `figures.show`."""
-    from .figures import show
+def _as_json(name, value):
+    """An array as `metrics.json` holds it: labels as digits, errors of images packed, others as lists."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if name in ("predictions", "labels"):
+        return "".join(map(str, value))
+    if name == "image_errors":
+        return evaluation.pack(value)
+    if name == "pixel_errors":
+        return np.round(value, 6).tolist()
+    return value.tolist()
 
-    return show(figure, folder / "figures" / f"{name}.png")
 
-
-def finish(folder, kind, params, model, history, dataset, figures):
-    """Complete a run's folder, `metrics.json` last, and put it in place in one step.
+def start(params):
+    """Begin a run: seed everything, choose the dtype policy, and look where its folder will go.
 
     Args:
-        folder: what `start` returned.
-        kind: "autoencoder" or "classifier".
-        params: dict of the run's parameters.
-        model: the restored `keras.Sequential`; its first layer is the encoder.
-        history: `training.History`.
-        dataset: `data.Dataset`.
-        figures: dict that joins `metrics.json` as it is: "train", "val", "confusion" and so on.
+        params: `params.Params`.
 
     Returns:
-        The run's final `Path`.
+        A `Run`.
+
+    Raises:
+        RunError: see `Run`.
     """
     import keras
-    import pandas as pd
 
-    seconds = {"fit": history.seconds, "total": time.perf_counter() - _STARTED[folder]}
-    epochs = pd.DataFrame(history.epochs, index=range(1, len(history.epochs["loss"]) + 1))
-    columns = [c for c in ("loss", "val_loss", "accuracy", "val_accuracy") if c in epochs]
-    epochs[columns].to_csv(folder / "history.csv", index_label="epoch")
-    model.save(folder / "model.keras")
-    if kind == "autoencoder":
-        model.layers[0].save(folder / "encoder.keras")
-    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    metrics = {
-        "schema_version": SCHEMA_VERSION,
-        "model": params["model"],
-        "kind": kind,
-        "suite": params["suite"],
-        "seed": params["seed"],
-        "params": {name: value for name, value in params.items() if name != "run_dir"},
-        "epochs_run": len(epochs),
-        "best_epoch": history.best_epoch,
-        "stopped_early": history.stopped_early,
-        "images": {"train": len(dataset.x_train), "val": len(dataset.x_val)},
-        **figures,
-        "encoder_sha256": weights_sha256(model.layers[0]),
-        "history_sha256": hashlib.sha256((folder / "history.csv").read_bytes()).hexdigest(),
-        "parameters": {"total": model.count_params(), "trainable": trainable},
-        "seconds": {name: round(value, 2) for name, value in seconds.items()},
-        "data_sha256": dataset.sha256,
-        "versions": versions(),
-        "backend": keras.backend.backend(),
-        "device": device(),
-    }
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    final = Path((folder / "final").read_text())
-    (folder / "final").unlink()
-    (folder / "lock").unlink()
-    publish(folder, final)
-    return final
+    from .. import training
+
+    training.seed_everything(params.seed, params.deterministic)
+    keras.config.set_dtype_policy(params.dtype_policy or "float32")
+    return Run(params)
 
 
 def publish(folder, final):
-    """Put a complete folder in the place of `final`; the previous run is deleted only after the move."""
+    """Put a complete folder in the place of `final`; the previous run is deleted only after the move.
+
+    Where `final` is a link, it is the link that is replaced: what it points to stays as it is.
+    """
     old = final.with_name(f".{final.name}.old")
-    if old.exists():
-        shutil.rmtree(old)
-    if final.exists():
+    _remove(old)
+    if os.path.lexists(final):
         final.rename(old)
     folder.chmod(0o755)  # mkdtemp's folders are private
     folder.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
+
+
+def _remove(folder):
+    """Delete a folder, or a link to one and not what it points to, as far as that is possible."""
+    with contextlib.suppress(OSError):
+        folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
 
 
 def read(folder):
@@ -176,7 +245,7 @@ def load_encoder(params):
     """The encoder that a classifier starts from: its own copy, as the autoencoder's run left it.
 
     Args:
-        params: the classifier's parameters; `encoder_from` None gives one with random weights.
+        params: the classifier's `params.Params`; `encoder_from` None gives one with random weights.
 
     Returns:
         `keras.Sequential`, see `models.encoder`; its dropout is the classifier's.
@@ -188,15 +257,15 @@ def load_encoder(params):
 
     from .. import models
 
-    encoder = models.encoder(params["latent_dim"], params["dropout"])
-    if params["encoder_from"] is None:
+    encoder = models.encoder(params.latent_dim, params.dropout)
+    if params.encoder_from is None:
         return encoder
-    path = run_dir(params["suite"], params["encoder_from"], params["seed"]) / "encoder.keras"
+    path = run_dir(params.suite, params.encoder_from, params.seed) / "encoder.keras"
     if not path.is_file():
         raise RunError(
             f"{path} is missing: run the autoencoder first, with "
-            f"`papermill notebooks/autoencoder.ipynb OUT.ipynb -f params/{params['encoder_from']}.yaml "
-            f"-p suite {params['suite']} -p seed {params['seed']}`"
+            f"`papermill notebooks/autoencoder.ipynb OUT.ipynb -f params/{params.encoder_from}.yaml "
+            f"-p suite {params.suite} -p seed {params.seed}`"
         )
     expected = check(path.parent)["encoder_sha256"]
     try:

@@ -44,13 +44,13 @@ def check(folder):
 
 @functools.cache
 def _validator():
-    text = Path(__file__).with_name("metrics.yaml").read_text()
+    text = Path(__file__).with_name("metrics.yaml").read_text(encoding="utf-8")
     return fastjsonschema.compile(yaml.safe_load(text), use_default=False)
 
 
 def _metrics(path):
     try:
-        metrics = json.loads(path.read_text(), parse_constant=_no_number)
+        metrics = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
     try:
@@ -91,7 +91,7 @@ def _history(path, metrics):
     """Raise a `RunError` unless this is the run's table of finite numbers, an epoch a row."""
     columns = [part + name for name in metrics["val"] for part in ("", "val_")]
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
         for number, row in enumerate(rows, start=1):
             if not (int(row["epoch"]) == number and all(row[name] for name in columns)):
@@ -100,12 +100,17 @@ def _history(path, metrics):
                 raise ValueError(f"row {number} has a value that is not a finite number")
         if len(rows) != metrics["epochs_run"]:
             raise ValueError(f"it has {len(rows)} epochs, metrics.json has {metrics['epochs_run']}")
-        if metrics["history_sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():
+        if metrics["history_sha256"] != text_sha256(path):
             raise ValueError("it is not what the run left: metrics.json has another SHA-256")
     except KeyError as error:
         raise RunError(f"{path} cannot be read: it has no column {error}") from error
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def text_sha256(path):
+    """SHA-256 of a text file whose lines end in LF; those of a checkout on Windows end in CR LF."""
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def _whole_archive(path):

@@ -10,7 +10,7 @@ from .integrity import RunError
 
 def reports_dir():
     """The folder of all suites: `REPORTS_DIR` where it is set, else `reports/` of the repository."""
-    return Path(os.environ.get("REPORTS_DIR") or ROOT / "reports").resolve()
+    return Path(os.path.expanduser(os.environ.get("REPORTS_DIR") or ROOT / "reports")).resolve()
 
 
 def suite_dir(suite):
@@ -19,7 +19,7 @@ def suite_dir(suite):
     Raises:
         RunError: this is a path, which may lead anywhere, and not the name of a folder.
     """
-    if not re.fullmatch(r"[^./\0][^/\0]*", suite):
+    if not re.fullmatch(r"[^./\\:\0][^/\\:\0]*", suite):
         raise RunError(f"suite: {suite!r} is not allowed; allowed: the name of a folder in {reports_dir()}")
     return reports_dir() / suite
 

@@ -1,8 +1,10 @@
 """Export a trained model to other formats, checked against the original, with a model card."""
 
+import os
 import shutil
 import tempfile
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +29,9 @@ def export(run, format, folder):
         The export's `Path`, and the largest difference of any output on 256 images of the sample.
 
     Raises:
-        runs.RunError: the backend is not the format's, the outputs differ by more than `PARITY`, the folder
-            cannot be written to, or a file of something else is in the export's place; nothing is written
-            then.
+        runs.RunError: the backend is not the format's, a library for it is missing, the outputs differ
+            by more than `PARITY`, the folder cannot be written to, or a file of something else is in the
+            export's place; nothing is written then.
     """
     import keras
 
@@ -39,7 +41,10 @@ def export(run, format, folder):
             f"{format} is written by TensorFlow and not by {backend}: give the same command with "
             "KERAS_BACKEND=tensorflow, which reads the models of all backends"
         )
-    model, metrics, folder = load_model(run), runs.read(Path(run)), Path(folder)
+    if format == "onnx" and not (find_spec("tf2onnx") and find_spec("onnxruntime")):
+        raise runs.RunError("onnx needs more than is installed: `pip install -r requirements/export.txt`")
+    model, metrics = load_model(run), runs.read(Path(run))
+    folder = Path(os.path.expanduser(folder))
     name = metrics["model"] + {"keras": ".keras", "saved_model": "", "onnx": ".onnx"}[format]
     place = folder / name
     if place.is_dir() and not (place / "saved_model.pb").is_file():
@@ -69,7 +74,7 @@ def export(run, format, folder):
         if place.is_dir():
             shutil.rmtree(place)
         made.replace(place)
-    (folder / f"{name}.md").write_text(model_card(metrics, name, difference))
+    (folder / f"{name}.md").write_text(model_card(metrics, name, difference), encoding="utf-8")
     return place, difference
 
 

@@ -62,7 +62,7 @@ def load_model(path):
     """
     import keras
 
-    path = Path(path)
+    path = Path(path).expanduser()
     path = path / "model.keras" if path.is_dir() else path
     try:
         return keras.saving.load_model(path)
@@ -99,14 +99,15 @@ def as_images(images):
         images = images / np.float32(255)
     if not np.issubdtype(images.dtype, np.floating):
         raise ValueError(f"images are {images.dtype}; allowed: uint8 in [0, 255] or floating point in [0, 1]")
-    if images.size and not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
-        low, high = images.min(), images.max()
-        raise ValueError(f"floating-point images lie in [{low:g}, {high:g}]; allowed: [0, 1], or uint8")
+    rounding = max(1e-6, 4 * np.finfo(images.dtype).eps)
+    low, high = (images.min(), images.max()) if images.size else (0, 1)
+    if not (low >= -rounding and high <= 1 + rounding):  # or a number is not one
+        raise ValueError(f"floating-point images lie in [{low:.9g}, {high:.9g}]; allowed: [0, 1], or uint8")
     if (turned := np.flatnonzero(photos.is_dark_on_light(images))).size:
         raise ValueError(
             f"image {turned[0]} is dark on light; allowed: light on black (1 - image, 255 - image)"
         )
-    return images[..., np.newaxis].astype("float32")
+    return np.clip(images[..., np.newaxis].astype("float32"), 0, 1)
 
 
 def predict(images, run):
@@ -141,7 +142,13 @@ def predict(images, run):
 def locate(run):
     """The folder or file of a run: a model's name means the model, and a path looks like one."""
     text = str(run)
-    if not (isinstance(run, Path) or os.sep in text or text in (".", "..") or text.endswith(".keras")):
+    if not (
+        isinstance(run, Path)
+        or "/" in text
+        or os.sep in text
+        or text in (".", "..")
+        or text.endswith(".keras")
+    ):
         return find_run(text)
     path = Path(run).expanduser().resolve()
     if not path.exists():

@@ -2,11 +2,9 @@
 
 import contextlib
 import errno
-import logging
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +12,7 @@ import time
 
 from .. import runs
 from ..report import pages
-from ..runs.locks import temporary_folder
+from ..runs import locks
 from . import experiments
 
 NOTEBOOKS = runs.ROOT / "notebooks"
@@ -43,24 +41,22 @@ def job_command():
     A job takes the place of its shell, so that its parent is the engine, and ends when the engine does:
     killed, Snakemake cannot take its jobs along. It does not hear a terminal's Ctrl-C, at which Python would
     print a traceback while it still imports: `signals.install_handlers` lets it be told.
+
+    It imports `fmnist_keras` from the folder that it runs in: PYTHONPATH would split at a colon in its name.
     """
-    return f"trap '' INT; exec {shlex.join([sys.executable, '-m', 'fmnist_keras'])}"
+    root = shlex.quote(str(runs.ROOT))
+    return f"trap '' INT; cd {root}; exec {shlex.join([sys.executable, '-m', 'fmnist_keras'])}"
 
 
-def set_job_environment(root):
-    """Set in the engine's own process what its jobs find in their environment.
-
-    Args:
-        root: the repository's folder, where a job imports `fmnist_keras` from.
-    """
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+def set_job_environment():
+    """Set in the engine's own process what its jobs find in their environment."""
     # One thread a run and as many runs at once as there are cores: faster than one run with all threads.
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     # Jobs run in another folder, and perhaps on another machine: what is relative to this one would be lost.
     for name in ("REPORTS_DIR", "FMNIST_DATA_DIR"):
         if os.environ.get(name):
-            os.environ[name] = os.path.abspath(os.environ[name])
+            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
 
 
 def run_shell(command):
@@ -86,19 +82,26 @@ def execute_notebook(notebook, output, values, label, failed):
     Raises:
         JobFailed: a cell failed or the kernel died.
     """
-    import nbformat
     import papermill
 
+    from .kernel import InterpreterKernel
+
     _save_once()
-    _log_epochs(label)
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            with tempfile.TemporaryFile("w+") as log, _stderr_into(log), _environment(kernel_environment()):
+            with (
+                tempfile.TemporaryFile("w+", encoding="utf-8") as log,
+                _stderr_into(log),
+                _environment(kernel_environment()),
+            ):
                 papermill.execute_notebook(
                     *(str(notebook), str(partial), values),
                     cwd=str(runs.ROOT),
-                    log_output=True,
+                    kernel_name="python3",  # a notebook may name none, and this one starts the same for all
+                    language="python",
+                    kernel_manager_class=InterpreterKernel,
+                    stdout_file=EpochLines(label),
                     progress_bar=False,
                     shutdown_kernel="immediate",  # it may be in the middle of a fit and deaf to a request
                     extra_arguments=KERNEL_ARGUMENTS,
@@ -109,16 +112,32 @@ def execute_notebook(notebook, output, values, label, failed):
                 print(f"{label}  the kernel did not start, trying again", flush=True)
                 continue
             if partial.is_file():
+                _forget_job(partial)
                 partial.replace(failed)
             reason = getattr(error, "evalue", None) or " ".join(str(error).split())
             reason = disk_full(error) or disk_full(reason) or reason
             raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
-    executed = nbformat.read(partial, 4)
-    for path in ("input_path", "output_path"):  # of this machine, and of no use on another
-        executed.metadata.papermill.pop(path, None)
-    nbformat.write(executed, partial)
+    _forget_job(partial)
     failed.unlink(missing_ok=True)
     partial.replace(output)
+
+
+def _forget_job(path):
+    """Take the job's own paths out of an executed notebook: run again, it goes where its suite says."""
+    import nbformat
+
+    try:
+        notebook = nbformat.read(path, 4)
+    except nbformat.reader.NotJSONError:  # cut off in the middle, on a full disk
+        return
+    papermill = notebook.metadata.get("papermill", {})
+    for name in ("input_path", "output_path"):
+        papermill.pop(name, None)
+    papermill.get("parameters", {}).pop("run_dir", None)
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", ()):
+            cell.source = re.sub(r"^run_dir = .*\n?", "", cell.source, flags=re.MULTILINE)
+    nbformat.write(notebook, path)
 
 
 def _began(notebook):
@@ -149,30 +168,28 @@ def _save_once():
     papermill_engines.register(None, Engine)
 
 
-def _log_epochs(label):
-    """Let papermill's log of the cells' output print its epoch lines, and nothing else."""
+class EpochLines:
+    """What papermill writes a kernel's stdout to: prints the epoch lines after a label, and the time left."""
 
-    class EpochLines(logging.Handler):
-        began = None
+    def __init__(self, label):
+        self.label, self.began = label, None
 
-        def emit(self, record):
-            for line in record.getMessage().splitlines():
-                if match := re.match(r"epoch (\d+)/(\d+) ", line):
-                    done, epochs = map(int, match.groups())
-                    self.began = self.began or (time.monotonic(), done)
-                    print(f"{label}  {line}{self.left(done, epochs)}", flush=True)
+    def write(self, text):
+        """Print those of the lines that are an epoch's."""
+        for line in text.splitlines():
+            if match := re.match(r"epoch (\d+)/(\d+) ", line):
+                print(f"{self.label}  {line}{self._left(*map(int, match.groups()))}", flush=True)
 
-        def left(self, done, epochs):
-            since, first = self.began
-            if done in (first, epochs):
-                return ""
-            seconds = (time.monotonic() - since) / (done - first) * (epochs - done)
-            return f"  {seconds // 60:.0f}:{seconds % 60:02.0f} left at most"
+    def flush(self):
+        """Nothing waits: `write` has printed."""
 
-    logger = logging.getLogger("papermill")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.handlers = [EpochLines()]
+    def _left(self, done, epochs):
+        self.began = self.began or (time.monotonic(), done)
+        since, first = self.began
+        if done in (first, epochs):
+            return ""
+        seconds = (time.monotonic() - since) / (done - first) * (epochs - done)
+        return f"  {seconds // 60:.0f}:{seconds % 60:02.0f} left at most"
 
 
 @contextlib.contextmanager
@@ -206,25 +223,25 @@ def _environment(added):
 @contextlib.contextmanager
 def _scratch(final):
     """A hidden folder beside `final` that is gone at the end; see `runs.locks.temporary_folder`."""
-    folder = temporary_folder(final, "job")
+    folder = locks.temporary_folder(final, "job")
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        locks.discard(folder)
 
 
 def run_model(model, suite, seed):
     """Train and evaluate one model of a suite; its folder appears when everything in it is there."""
     label = f"{suite} {model} seed {seed}"
-    kind, values = experiments.for_run(model, suite, seed)
+    params = experiments.for_run(model, suite, seed)
     final = runs.run_dir(suite, model, seed)
     with _scratch(final) as scratch:
         made = scratch / final.name
         notebook = scratch / "notebook.ipynb"
-        values |= {"run_dir": os.path.relpath(made, runs.reports_dir())}
+        values = params.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
         print(f"{label}  starts", flush=True)
         failed = final.with_name(f"{final.name}.failed.ipynb")
-        execute_notebook(NOTEBOOKS / f"{kind}.ipynb", notebook, values, label, failed)
+        execute_notebook(NOTEBOOKS / f"{params.kind}.ipynb", notebook, values, label, failed)
         pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
         notebook.replace(made / "notebook.ipynb")
         runs.publish(made, final)

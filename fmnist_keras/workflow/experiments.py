@@ -1,13 +1,12 @@
 """The parameters of a run: those of a model or an ablation, and what its suite changes in them."""
 
-from pathlib import Path
-
 from ..params import (
     PARAMS_DIR,
     ParamsError,
     check_backend,
     check_encoder,
     did_you_mean,
+    files,
     load_all,
     read_yaml,
     short,
@@ -24,18 +23,18 @@ def ablations(found, folder=None):
         folder: of YAML files; None is `params/ablations`.
 
     Returns:
-        dict of the ablation's name to (kind, the model's parameters with the change).
+        dict of the ablation's name to `Params`: the model's, with the change.
 
     Raises:
         ParamsError: a file is wrong, changes more or less than one thing, or has the name of a model.
     """
     made = {}
-    for path in sorted(Path(folder or PARAMS_DIR / "ablations").glob("*.yaml")):
+    for path in files(folder or PARAMS_DIR / "ablations"):
         where, change = where_is(path), read_yaml(path)
         base = change.pop("base", None)
         if not isinstance(base, str) or base not in found:
             raise ParamsError(f"{where}: base: {short(base)} is not in params; {did_you_mean(base, found)}")
-        kind, values = found[base]
+        values = found[base].as_dict()
         if change.get("model") != path.stem or path.stem in found:
             allowed = f"{path.stem}, and no model of params of that name"
             raise ParamsError(
@@ -48,10 +47,9 @@ def ablations(found, folder=None):
             )
         values = values | change
         if values["optimizer"] == "sgd":
-            values.pop("epsilon", None)
-        made[path.stem] = kind, validate(values, kind, where)
-        if kind == "classifier":
-            check_encoder(values, found, where)
+            values["epsilon"] = None
+        made[path.stem] = validate(values, found[base].kind, where)
+        check_encoder(made[path.stem], found, where)
     return made
 
 
@@ -59,7 +57,7 @@ def for_run(name, suite, seed, found=None):
     """The parameters of one run of a suite: the model's file, then `params/suites/<suite>.yaml`.
 
     Returns:
-        The kind and the dict of parameters, checked, `suite` and `seed` included.
+        `Params`, checked, `suite` and `seed` included.
 
     Raises:
         ParamsError: a field is wrong, or the model, suite or backend is unknown.
@@ -70,15 +68,14 @@ def for_run(name, suite, seed, found=None):
         found = found | ablations(found)
     if name not in found:
         raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, found)}")
-    suites = sorted(path.stem for path in (PARAMS_DIR / "suites").glob("*.yaml"))
+    suites = [path.stem for path in files(PARAMS_DIR / "suites")]
     if suite not in suites:
         raise ParamsError(f"suite: {suite!r} is not in params/suites; {did_you_mean(suite, suites)}")
-    kind, values = found[name]
     path = PARAMS_DIR / "suites" / f"{suite}.yaml"
     changes = read_yaml(path)
     for field in ("model", "suite", "seed", "run_dir"):
         if field in changes:
             allowed = "allowed: what a suite changes in every model"
             raise ParamsError(f"{where_is(path)}: {field}: {short(changes[field])} is not allowed; {allowed}")
-    values = values | changes | {"suite": suite, "seed": seed}
-    return kind, validate(values, kind, f"{where_is(path)} with {name}")
+    values = found[name].as_dict() | changes | {"suite": suite, "seed": seed}
+    return validate(values, found[name].kind, f"{where_is(path)} with {name}")

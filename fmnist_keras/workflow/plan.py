@@ -9,19 +9,19 @@ from .. import params, runs
 from ..runs import locks
 from . import experiments
 
+YES, NO = ("1", "yes", "true", "on", "y"), ("0", "no", "false", "off", "n")
+
 
 @dataclass(frozen=True)
 class Job:
     """One run of a suite.
 
     Attributes:
-        kind: "autoencoder" or "classifier".
-        params: dict of the run's parameters, see `experiments.for_run`.
+        params: the run's `Params`, see `experiments.for_run`.
         current: True where the run's folder already holds what these parameters give.
     """
 
-    kind: str
-    params: dict
+    params: params.Params
     current: bool
 
 
@@ -54,18 +54,18 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     if bad or not seeds:
         raise params.ParamsError(f"SEEDS: {(bad or [''])[0]!r} is not allowed; allowed: whole numbers from 0")
     wanted = set(names or found)
-    wanted |= {found[name][1].get("encoder_from") for name in wanted} - {None}
-    order = sorted(found, key=lambda name: found[name][0] == "classifier")
+    wanted |= {found[name].encoder_from for name in wanted} - {None}
+    order = sorted(found, key=lambda name: found[name].kind == "classifier")
     plan = {}
     for seed in dict.fromkeys(str(int(seed)) for seed in seeds):
         for name in (name for name in order if name in wanted):
-            kind, values = experiments.for_run(name, suite, int(seed), found)
-            source = plan.get((values.get("encoder_from"), seed))
-            plan[name, seed] = Job(kind, values, not force and _is_current(values, source))
+            values = experiments.for_run(name, suite, int(seed), found)
+            source = plan.get((values.encoder_from, seed))
+            plan[name, seed] = Job(values, not force and _is_current(values, source))
         if force:
             continue
-        for job in [job for job in plan.values() if not job.current and job.params.get("encoder_from")]:
-            _need_encoder(plan, job.params["encoder_from"], seed)
+        for job in [job for job in plan.values() if not job.current and job.params.encoder_from]:
+            _need_encoder(plan, job.params.encoder_from, seed)
     return plan
 
 
@@ -81,8 +81,21 @@ def from_config(config, force=False):
         names=str(config.get("models") or "").split(),
         seeds=str(config.get("seeds") or 0).split(),
         force=force,
-        ablations=bool(config.get("ablations")),
+        ablations=yes_or_no(config, "ablations"),
     )
+
+
+def yes_or_no(config, name):
+    """What a word in Snakemake's config means; nothing is no.
+
+    Raises:
+        params.ParamsError: it is neither a word for yes nor one for no.
+    """
+    word = str(config.get(name) or "no")  # Snakemake may have read it as YAML does
+    if word.lower() not in YES + NO:
+        allowed = f"allowed: {', '.join(YES + NO)}"
+        raise params.ParamsError(f"{name.upper()}: {word!r} is not allowed; {allowed}")
+    return word.lower() in YES
 
 
 def markers(plan):
@@ -92,44 +105,37 @@ def markers(plan):
 
 def encoder_markers(plan, model, seed):
     """The marker of the autoencoder that a classifier starts from: a list of one, or of none."""
-    source = plan[model, seed].params.get("encoder_from")
+    source = plan[model, seed].params.encoder_from
     return [f"{source}/seed_{seed}"] if source else []
 
 
 def priority(plan, model, seed):
     """What comes first: the longest way to the report, or a core would idle while the last ones train."""
     job = plan[model, seed]
-    after = [other.params.get("encoder_from") for (_, same), other in plan.items() if same == seed]
-    own = (
-        2 if job.kind == "autoencoder" else int(job.params["train_encoder"])
-    )  # a frozen encoder trains fastest
+    after = [other.params.encoder_from for (_, same), other in plan.items() if same == seed]
+    own = 2 if job.params.kind == "autoencoder" else int(job.params.train_encoder)  # a frozen one is fastest
     return own + after.count(model)
 
 
 def _is_current(values, source):
     """Does the folder hold these parameters' result, from the encoder that `source`, a `Job`, left?"""
-    metrics = runs.read(runs.run_dir(values["suite"], values["model"], values["seed"]))
-    if metrics is None or _given(metrics["params"]) != _given(values):
+    metrics = runs.read(runs.run_dir(values.suite, values.model, values.seed))
+    if metrics is None or params.Params(**metrics["params"]) != values:
         return False
     if source is None:
         return True
-    encoder = runs.read(runs.run_dir(values["suite"], source.params["model"], values["seed"]))
+    encoder = runs.read(runs.run_dir(values.suite, source.params.model, values.seed))
     return source.current and metrics.get("started_from_sha256") == encoder["encoder_sha256"]
-
-
-def _given(values):
-    # A notebook's parameters hold also the fields that a YAML file may leave out: all None or False.
-    return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
 def _need_encoder(plan, name, seed):
     """Where an encoder that is needed has gone (weights are not in git), its autoencoder runs again."""
     job = plan[name, seed]
-    folder = runs.run_dir(job.params["suite"], name, seed)
+    folder = runs.run_dir(job.params.suite, name, seed)
     if runs.read(folder) and (folder / "encoder.keras").is_file():
         return
     for key, other in plan.items():
-        if key == (name, seed) or (key[1] == seed and other.params.get("encoder_from") == name):
+        if key == (name, seed) or (key[1] == seed and other.params.encoder_from == name):
             plan[key] = replace(other, current=False)
 
 
@@ -159,7 +165,7 @@ def lock_suite(folder):
     path = folder / ".lock"  # no model's name begins with a dot
     handle = locks.lock(path)
     if handle is None:
-        holder = path.read_text() or "unknown"
+        holder = path.read_text(encoding="utf-8") or "unknown"
         raise runs.RunError(f"suite {folder.name} is already running, as process {holder}")
     os.ftruncate(handle, 0)
     os.write(handle, str(os.getpid()).encode())

@@ -47,7 +47,7 @@ def show_progress(command):
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         process_group=0,
         preexec_fn=_end_with_parent if sys.platform == "linux" else None,

@@ -1,0 +1,234 @@
+"""The report and the explore notebook in real headless Chromium, with the network blocked."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from fmnist_keras import data, plots
+from fmnist_keras.runs import figures
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+PAGES = ("index.html", "model_8/seed_0/notebook.html")
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=PAGES)
+def address(request, copy, first):
+    return (copy / "reports" / "sample" / request.param).as_uri()
+
+
+@pytest.fixture
+def page(browser, address):
+    """A page opened without a network; what it complained of is in `page.complaints`."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.route(lambda url: not url.startswith(("file:", "data:")), lambda route: route.abort())
+    tab = context.new_page()
+    tab.complaints = []
+    tab.on("console", lambda m: tab.complaints.append(m.text) if m.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: tab.complaints.append(str(error)))
+    tab.on("requestfailed", lambda request: tab.complaints.append(request.url))
+    tab.on("request", lambda r: tab.complaints.append(r.url) if r.url.startswith("http") else None)
+    tab.goto(address)
+    yield tab
+    context.close()
+
+
+def test_a_page_opens_offline_and_is_whole(page):
+    assert page.complaints == []
+    images = page.locator("img").all()
+    assert images
+    for image in images:
+        assert len(image.get_attribute("alt") or "") > 20
+        assert image.evaluate("i => i.complete && i.naturalWidth > 0")
+    assert all(svg.get_attribute("aria-label") for svg in page.locator("svg").all())
+    assert page.locator("h1").count() == 1
+
+
+def test_links_lead_somewhere(page):
+    links = page.eval_on_selector_all("a", "links => links.map(a => [a.getAttribute('href'), a.href])")
+    sections = [written[1:] for written, _ in links if written.startswith("#")]
+    assert len(sections) > 5
+    assert [i for i in sections if not page.evaluate("id => !!document.getElementById(id)", i)] == []
+    files = [whole for written, whole in links if not written.startswith("#")]
+    assert files
+    for link in files:
+        path = urllib.request.url2pathname(urllib.parse.urlparse(link).path)
+        assert link.startswith("file:")
+        assert os.path.exists(path), path
+
+
+def test_a_narrow_screen_scrolls_no_page_sideways_and_shrinks_no_figure_beyond_reading(page):
+    for width in (768, 375):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    widths = page.eval_on_selector_all(
+        "img", "all => all.map(i => [i.width, Number(i.getAttribute('width'))])"
+    )
+    assert widths
+    assert all(shown >= min(wanted, 560) for shown, wanted in widths)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
+def test_both_colour_schemes_are_accessible(page, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+    assert dark == (scheme == "dark")
+    page.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
+    found = Axe().run(page).response["violations"]
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert not serious, [(v["id"], v["nodes"][0]["html"], v["nodes"][0]["failureSummary"]) for v in serious]
+
+
+@pytest.fixture(scope="module")
+def lab(copy, first):
+    """JupyterLab on the notebooks, with the runs of the small copy; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [f"--port={port}", "--notebook-dir", str(copy / "notebooks")]
+    command += ["--IdentityProvider.token=", "--ServerApp.password=", "--LabApp.news_url="]
+    clean = os.environ | {"REPORTS_DIR": str(copy / "reports")}
+    server = subprocess.Popen(command, env=clean, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/api", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_jupyterlab_shows_a_chart_with_its_alt_text(browser, lab, copy):
+    history = {"loss": [2, 1], "val_loss": [2, 1]}
+    chart = figures.show(plots.curves(history, "loss", "mean squared error", 2, "model_1"))
+    output = nbformat.v4.new_output("display_data", {"text/html": chart.data})
+    cell = nbformat.v4.new_code_cell("chart", outputs=[output])  # as committed: JupyterLab does not trust it
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # or it asks which one
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
+    nbformat.write(notebook, copy / "notebooks" / "chart.ipynb")
+    tab = browser.new_page()
+    tab.goto(f"{lab}/lab/tree/chart.ipynb?reset")
+    image = tab.locator(".jp-OutputArea img")
+    image.wait_for(timeout=60_000)
+    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # a server with a kernel half started ends slowly
+    assert "mean squared error over 2 epochs" in image.get_attribute("alt")
+    assert image.evaluate("i => i.complete && i.naturalWidth > 0")
+    tab.close()
+
+
+@pytest.fixture(scope="module")
+def explored(browser, lab):
+    """The explore notebook in JupyterLab, all its cells run."""
+    tab = browser.new_page(viewport={"width": 1400, "height": 1400})
+    tab.goto(f"{lab}/lab/tree/explore.ipynb?reset")
+    tab.locator(".jp-NotebookPanel").first.wait_for(timeout=60_000)
+    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # the kernel is there
+    tab.get_by_role("menuitem", name="Run", exact=True).click()
+    tab.get_by_text("Run All Cells", exact=True).click()
+    tab.locator(".jp-OutputArea .widget-html table").wait_for(timeout=120_000)
+    yield tab
+    tab.close()
+
+
+def sources(tab):
+    """What the four large pictures show."""
+    return tab.eval_on_selector_all(
+        ".jp-OutputArea img.widget-image", "all => all.slice(0, 5).map(i => i.src)"
+    )
+
+
+def test_a_picture_of_the_explorer_stands_there_before_it_is_run(browser, lab):
+    tab = browser.new_page()
+    tab.goto(f"{lab}/lab/tree/explore.ipynb?reset")
+    image = tab.locator(".jp-OutputArea img[alt*='explorer']")
+    image.wait_for(timeout=60_000)
+    assert image.evaluate("i => i.complete && i.naturalWidth > 500")
+    assert tab.get_by_text("VBox(").count() == 0
+    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # a server with a kernel half started ends slowly
+    tab.close()
+
+
+def test_a_slider_changes_the_decoded_image_and_its_classes(explored):
+    assert explored.get_by_text("Ankle boot, image 0: mean squared error 0.").count() == 1
+    before, classes = sources(explored), explored.locator(".widget-html table").inner_text()
+    slider = explored.locator(".widget-slider").first
+    assert "↔" in slider.inner_text()
+    slider.locator(".noUi-handle").focus()
+    for _ in range(3):
+        slider.locator(".noUi-handle").press("PageUp")
+    explored.wait_for_function(
+        "before => document.querySelector('.widget-html table').innerText !== before", arg=classes
+    )
+    after = sources(explored)
+    assert [old == new for old, new in zip(before, after)] == [True, True, True, True, False]
+
+
+def test_every_run_shows_its_own_pictures_of_each_thumbnail(explored, copy):
+    """Through both runs and twenty images: no problem is shown, and the dropdown says what is seen."""
+    runs_shown = {}
+    choice = explored.locator(".jp-OutputArea select").first
+    for name in choice.locator("option").all_inner_texts():
+        choice.select_option(label=name)
+        for place in range(10):
+            thumbnail = explored.locator(f"button.place-{place}")
+            thumbnail.click()
+            explored.get_by_text(f"{thumbnail.get_attribute('title')}: mean squared error").wait_for()
+            assert choice.evaluate("s => s.selectedOptions[0].text") == name
+        explored.wait_for_timeout(500)
+        runs_shown[name] = sources(explored)
+    original, *rest = zip(*runs_shown.values())
+    assert len(runs_shown) == 2
+    assert original[0] == original[1]
+    assert len(set(rest[0])) == 2
+    assert explored.locator(".widget-html b", has_text="cannot").count() == 0
+
+
+def upload(tab, name, content):
+    with tab.expect_file_chooser() as chooser:
+        tab.locator(".widget-upload").click()
+    chooser.value.set_files({"name": name, "mimeType": "image/png", "buffer": content})
+
+
+def test_a_picture_of_one_s_own_is_shown_each_time_and_what_is_none_is_a_sentence(explored):
+    upload(explored, "page.png", b"<html>")
+    explored.get_by_text("this is not a picture of a known format").wait_for()
+    picture = io.BytesIO()
+    garment = np.round(data.load("sample").x_val[1, ..., 0] * 255).astype("uint8")
+    Image.fromarray(np.pad(255 - garment, 20, constant_values=255)).save(picture, "PNG")
+    for _ in range(2):
+        upload(explored, "own.png", picture.getvalue())
+        explored.get_by_text("Your own picture: mean squared error 0.").wait_for()
+        explored.locator("button.place-0").click()
+        explored.get_by_text("Ankle boot, image 0: mean squared error").wait_for()

@@ -1,0 +1,62 @@
+"""Keras' other backends: the same models train there, and a file from one gives the same numbers in another.
+
+`make backends` installs JAX and PyTorch beside TensorFlow; without them these tests are skipped.
+"""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fmnist_keras import training
+from fmnist_keras.tools import predict
+
+OTHERS = ("jax", "torch")
+TESTS = str(Path(__file__).parents[1])  # where conftest.py is
+TRAIN = """
+import sys
+from dataclasses import replace
+import conftest
+import keras
+import numpy as np
+import fmnist_keras as fk
+from fmnist_keras.workflow import experiments
+
+backend, model, folder = sys.argv[1:]
+assert keras.backend.backend() == backend
+params = replace(experiments.for_run(model, "sample", 0), batch_size=64, epochs=1)
+fk.training.seed_everything(0)
+dataset = fk.data.load("sample", limit=128)
+x_train, x_val, made = dataset.x_train, dataset.x_val, conftest.build(params)
+targets, val = dataset.y_train, dataset.y_val
+if params.kind == "autoencoder":
+    targets, val = x_train, x_val
+conftest.compile_model(made, params)
+before = [weight.copy() for weight in made.get_weights()]
+conftest.fit(made, x_train, targets, (x_val, val), params)  # two steps of 64
+assert all(np.abs(old - new).max() > 0 for old, new in zip(before, made.get_weights()))
+assert fk.training.evaluate(made, x_val, val)["loss"] > 0
+made.save(f"{folder}/model.keras")
+np.save(f"{folder}/outputs.npy", made.predict(x_val, verbose=0))
+print("device:", fk.runs.device())
+"""
+
+
+@pytest.mark.parametrize("model", ["model_4", "model_5"])
+@pytest.mark.parametrize("backend", OTHERS)
+def test_a_model_trained_on_another_backend_gives_the_same_numbers_here(backend, model, tmp_path, images):
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed here: make backends")
+    command = [sys.executable, "-c", TRAIN, backend, model, str(tmp_path)]
+    clean = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join([TESTS, *sys.path])}
+    result = subprocess.run(command, env=clean, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "device: " in result.stdout
+    here = predict.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        training.predict(here, images[:128]), np.load(tmp_path / "outputs.npy"), atol=1e-5
+    )

@@ -1,0 +1,64 @@
+"""The notebooks, run: by papermill as a person calls it, and by nbval."""
+
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from fmnist_keras import params, runs
+
+
+def nbval(path):
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider"]
+    return subprocess.run([*command, str(path)], capture_output=True, text=True, cwd=runs.ROOT)
+
+
+def test_nbval_fails_on_a_changed_output(tmp_path):
+    """The guard itself: a checked number that is not what the cell prints is caught, and only then."""
+    notebook = nbformat.read(runs.ROOT / "notebooks" / "autoencoder.ipynb", 4)
+    at = next(i for i, cell in enumerate(notebook.cells) if 'parameters")' in cell.source)
+    notebook.cells = notebook.cells[: at + 1]
+    path = tmp_path / "unchanged.ipynb"
+    nbformat.write(notebook, path)
+    result = nbval(path)
+    assert result.returncode == 0, result.stdout
+    text = notebook.cells[at].outputs[0].text
+    assert "116,417" in text
+    notebook.cells[at].outputs[0].text = text.replace("116,417", "116,418")
+    path = tmp_path / "changed.ipynb"
+    nbformat.write(notebook, path)
+    result = nbval(path)
+    assert result.returncode == 1
+    assert "116,418" in result.stdout
+    assert "1 failed" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-p", "epochz", "3"], "epochz: 3 is an unknown field; did you mean epochs?"),
+        (["-p", "dropout", "1.5"], "dropout: 1.5 is not allowed; allowed: a number from 0 to below 1"),
+    ],
+)
+def test_papermill_by_hand_stops_at_a_wrong_parameter_from_any_folder(tmp_path, arguments, words):
+    notebook = runs.ROOT / "notebooks" / "autoencoder.ipynb"
+    command = [sys.executable, "-m", "papermill", str(notebook), "out.ipynb", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode != 0
+    assert words in result.stderr
+
+
+def test_papermill_by_hand_reads_a_params_file_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
+    notebook = runs.ROOT / "notebooks" / "autoencoder.ipynb"
+    command = [sys.executable, "-m", "papermill", str(notebook), "out.ipynb"]
+    command += ["-f", str(params.PARAMS_DIR / "model_4.yaml")]
+    for name, value in {"data": "sample", "limit": 64, "epochs": 1}.items():
+        command += ["-p", name, str(value)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    metrics = runs.read(tmp_path / "reports" / "scratch" / "model_4" / "seed_0")
+    assert metrics["params"]["latent_dim"] == 128
+    assert metrics["stripes"]["constant_pixels"] == 0
+    assert metrics["images"] == {"train": 64, "val": 64}

@@ -1,0 +1,158 @@
+"""The running models on a real pseudo-terminal, and plain lines where there is none."""
+
+import fcntl
+import os
+import pty
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+FOLLOW = (
+    "import sys; from fmnist_keras.workflow import progress as p; sys.exit(p.show_progress(sys.argv[1:]))"
+)
+LINES = """
+Select jobs to execute...
+sample model_1 seed 0  starts
+sample model_2 seed 0  starts
+sample model_1 seed 0  epoch 1/8  loss 0.0500  val_loss 0.0400  best 0.0400
+sample model_2 seed 0  epoch 1/8  loss 0.2500  val_loss 0.2400  accuracy 0.5  val_accuracy 0.5  best 0.2400
+sample model_1 seed 0  epoch 2/8  loss 0.0450  val_loss 0.0410  best 0.0400  1:14 left at most
+""".strip()
+READY = r"process (\d+)\r"  # what the stand-in prints last
+DONE = "sample model_1 seed 0  done in 30 s: epoch 8 of 8, val loss 0.0493"
+FAILED = "error: sample model_2 seed 0: on purpose"
+
+
+def screen(output):
+    """What a terminal shows after this output: its rows. It knows what rich sends for lines in place."""
+    rows, row = [""], 0
+    for piece in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", output):
+        if piece == "\n":
+            row += 1
+            rows += [""] * (row == len(rows))
+        elif piece == "\x1b[1A":
+            row -= 1
+        elif piece == "\x1b[2K":
+            rows[row] = ""
+        elif piece != "\r" and not piece.startswith("\x1b"):
+            rows[row] += piece
+    return [shown.rstrip() for shown in rows if shown.strip()]
+
+
+class Terminal:
+    """A command on a pseudo-terminal of so many columns."""
+
+    def __init__(self, *command, columns=80, cwd=None):
+        self.end, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        clean = {k: v for k, v in os.environ.items() if k not in ("REPORTS_DIR", "COLUMNS", "LINES")}
+        clean |= {"TERM": "xterm"}
+        self.process = subprocess.Popen(command, stdout=side, stderr=side, env=clean, cwd=cwd)
+        os.close(side)
+        self.output = ""
+
+    def read(self, until=None):
+        """The rows once `until`, a pattern, is in the output, or at its end."""
+        while until is None or not re.search(until, self.output):
+            try:
+                self.output += os.read(self.end, 65_536).decode()
+            except OSError:  # the other side is closed
+                os.close(self.end)
+                break
+        return screen(self.output)
+
+
+def engine(then="", columns=80):
+    """`show_progress` on a stand-in for Snakemake that prints its lines and its id, and then runs `then`."""
+    script = f"import os, sys, time\nprint({LINES!r})\nprint('process', os.getpid(), flush=True)\n{then}"
+    return Terminal(sys.executable, "-c", FOLLOW, sys.executable, "-c", script, columns=columns)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_running_model_keeps_one_line_which_is_cut_not_wrapped(columns):
+    terminal = engine("time.sleep(60)", columns)
+    rows = terminal.read(until=READY + r"[\s\S]*model_2")  # the lines are drawn again below it
+    terminal.process.send_signal(signal.SIGTERM)
+    terminal.read()
+    whole = [
+        "model_1 seed 0  ━━╌╌╌╌╌╌  2/8  loss 0.0450  best val_loss 0.0400  1:14 left",
+        "model_2 seed 0  ━╌╌╌╌╌╌╌  1/8  loss 0.2500  best val_loss 0.2400",
+    ]
+    cut = [row if len(row) <= columns else f"{row[: columns - 1].rstrip()}…" for row in whole]
+    assert [row for row in rows if row.startswith("model_")] == cut
+
+
+def test_what_has_ended_is_a_line_that_stays_and_all_else_is_passed_on():
+    terminal = engine(f"print({DONE!r})\nprint({FAILED!r}, file=sys.stderr)\nsys.exit(3)")
+    rows = terminal.read()
+    assert rows[0] == "Select jobs to execute..."
+    assert rows[1].startswith("process ")
+    assert sorted(rows[2:]) == sorted([DONE, FAILED])  # of two pipes, in either order
+    assert terminal.process.wait() == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_engine_outlives_the_display(number):
+    terminal = engine("time.sleep(600)")
+    terminal.read(until=READY)
+    pid = int(re.search(READY, terminal.output)[1])
+    os.kill(pid, 0)
+    terminal.process.send_signal(number)
+    assert terminal.process.wait(10) not in (0, None)
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(pid)
+
+
+def alive(pid):
+    """Is there such a process, and no zombie that nobody has waited for?"""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_without_a_terminal_snakemake_s_plain_lines_stay():
+    command = [sys.executable, "-m", "fmnist_keras.workflow.progress"]
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True)
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", version.stdout)
+    assert subprocess.run([*command, "--no-such"], capture_output=True).returncode == 2
+
+
+def test_ctrl_c_while_snakemake_imports_prints_no_traceback(tmp_path):
+    (tmp_path / "snakemake").mkdir()
+    (tmp_path / "snakemake" / "__init__.py").touch()
+    slow = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
+    (tmp_path / "snakemake" / "__main__.py").write_text(slow)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    command = [sys.executable, "-m", "fmnist_keras.workflow.progress"]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, **both) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == -signal.SIGINT
+        assert process.stdout.read() == ""
+
+
+def test_the_engine_itself_on_a_terminal(copy, first):
+    suites = copy / "params" / "suites"
+    shutil.copy(suites / "sample.yaml", suites / "live.yaml")  # other tests count the runs of `sample`
+    terminal = Terminal(
+        *(sys.executable, "-m", "fmnist_keras.workflow.progress", "--cores", "2"),
+        *("--config", "suite=live", "models=model_3", "seeds=5"),
+        cwd=copy,
+    )
+    rows = terminal.read()
+    assert terminal.process.wait() == 0
+    assert "model_3 seed 5  ━━━━━━━━  1/1  loss 0." in terminal.output
+    assert sum("model_3 seed 5  done in" in row for row in rows) == 1
+    assert not [row for row in rows if "━" in row or "starts" in row]

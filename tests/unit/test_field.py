@@ -1,0 +1,196 @@
+"""What people report of such software, tried on this one: what needs neither a kernel nor the engine."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import nbformat
+import numpy as np
+import pytest
+
+from fmnist_keras import data, params, runs
+from fmnist_keras.internals import sources
+from fmnist_keras.runs import integrity
+from fmnist_keras.tools.predict import as_images
+from fmnist_keras.workflow import execute, plan
+
+NO, YES = ("no", "NO", "false", "off", "0", "", 0, False, None), ("yes", "True", "on", "1", 1, True)
+
+
+@pytest.mark.parametrize("word", NO + YES)
+def test_words_for_yes_and_no_mean_that(word):
+    assert plan.yes_or_no({"force": word}, "force") is (word in YES)
+
+
+def test_another_word_than_yes_or_no_is_refused_by_name():
+    with pytest.raises(params.ParamsError, match="ABLATIONS: 'nein' is not allowed; allowed: 1, yes"):
+        plan.yes_or_no({"ablations": "nein"}, "ablations")
+
+
+def test_a_published_notebook_holds_nothing_of_the_job_that_made_it(tmp_path):
+    values = 'seed = 0\nsuite = "paper"\nrun_dir = "paper/model_1/.seed_0.job-bz59sq7w/seed_0"\n'
+    cells = [
+        nbformat.v4.new_code_cell("run_dir = None", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(f"# Parameters\n{values}", metadata={"tags": ["injected-parameters"]}),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["papermill"] = {"parameters": {"seed": 0, "run_dir": ".job"}, "output_path": ".job"}
+    nbformat.write(notebook, tmp_path / "made.ipynb")
+    execute._forget_job(tmp_path / "made.ipynb")
+    made = nbformat.read(tmp_path / "made.ipynb", 4)
+    assert ".job" not in (tmp_path / "made.ipynb").read_text()
+    assert [cell.source for cell in made.cells] == [
+        "run_dir = None",
+        '# Parameters\nseed = 0\nsuite = "paper"\n',
+    ]
+    assert made.metadata.papermill.parameters == {"seed": 0}
+
+
+def test_landed_notebooks_and_pages_hold_nothing_of_their_jobs():
+    landed = [*(runs.ROOT / "reports").glob("paper/*/seed_0/notebook.*")]
+    assert len(landed) == 16
+    assert [path for path in landed if ".job-" in path.read_text(encoding="utf-8")] == []
+
+
+def test_paths_that_a_person_gives_are_expanded(tmp_path, monkeypatch, tiny):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REPORTS_DIR", "~/resultados")
+    assert runs.reports_dir() == tmp_path / "resultados"
+    assert runs.Run(tiny("model_1", run_dir="~/run")).folder == tmp_path / "run"
+    monkeypatch.setenv("FMNIST_DATA_DIR", "~/fm")
+    with pytest.raises(data.DataError, match=f"{tmp_path}/fm/train-images-idx3-ubyte.gz is missing"):
+        data.find("full")
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    execute.set_job_environment()
+    assert os.environ["FMNIST_DATA_DIR"] == str(tmp_path / "fm")
+    assert os.environ["REPORTS_DIR"] == str(tmp_path / "resultados")
+
+
+def test_a_run_keeps_its_hash_where_git_checks_text_out_with_cr_lf(tmp_path):
+    (tmp_path / "lf").write_bytes(b"epoch,loss\n1,0.5\n")
+    (tmp_path / "crlf").write_bytes(b"epoch,loss\r\n1,0.5\r\n")
+    (tmp_path / "other").write_bytes(b"epoch,loss\n1,0.6\n")
+    lf, crlf, other = (integrity.text_sha256(tmp_path / name) for name in ("lf", "crlf", "other"))
+    assert lf == crlf != other
+
+
+def test_a_landed_run_is_whole_in_a_checkout_with_cr_lf(tmp_path):
+    landed = runs.ROOT / "reports" / "paper" / "model_1" / "seed_0"
+    for name in ("history.csv", "metrics.json"):
+        content = (landed / name).read_bytes()
+        assert b"\r" not in content
+        (tmp_path / name).write_bytes(content.replace(b"\n", b"\r\n"))
+    assert integrity.check(tmp_path)["model"] == "model_1"
+
+
+def test_a_clone_with_autocrlf_holds_the_bytes_that_were_committed(tmp_path):
+    def git(*words):
+        subprocess.run(["git", "-c", "core.autocrlf=true", *words], cwd=tmp_path, check=True)
+
+    git("init", "--quiet", "one")
+    for name in (".gitattributes", ".ci/run", "fmnist_keras/sample/t10k-labels-idx1-ubyte.gz"):
+        (tmp_path / "one" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(runs.ROOT / name, tmp_path / "one" / name)
+    who = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+    git("-C", "one", "add", ".")
+    git("-C", "one", *who, "commit", "--quiet", "-m", "x")
+    git("clone", "--quiet", "one", "two")
+    for path in (tmp_path / "two").rglob("*"):
+        if path.is_file() and ".git" not in path.parts:
+            assert path.read_bytes() == (tmp_path / "one" / path.relative_to(tmp_path / "two")).read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The params folder, copied."""
+    return shutil.copytree(params.PARAMS_DIR, tmp_path / "params")
+
+
+def test_what_editors_and_systems_hide_is_no_params_file(folder):
+    (folder / ".#model_3.yaml").symlink_to("me@machine.1234")
+    (folder / "._model_3.yaml").write_bytes(b"\x00\x05\x16\x07")
+    (folder / "model_3.yaml~").write_text("kept by an editor")
+    assert list(params.load_all(folder)) == [f"model_{number}" for number in range(1, 9)]
+
+
+@pytest.mark.parametrize(
+    "name", ["model_3 (copy).yaml", "model_9.yml", "model_9.YAML", "model_9.yaml.txt", "modelo_ñ.yaml"]
+)
+def test_a_file_whose_name_cannot_be_a_model_s_is_named_with_what_can_be(folder, name):
+    shutil.copy(folder / "model_3.yaml", folder / name)
+    with pytest.raises(params.ParamsError) as error:
+        params.load_all(folder)
+    assert name in str(error.value)
+    assert "allowed: letters, digits, _ and -, then .yaml: rename or delete it" in str(error.value)
+
+
+def test_a_pixel_that_is_rounding_above_1_is_1(sample):
+    images = sample.x_val[:3].copy()
+    for dtype in ("float16", "float32", "float64"):
+        above = images.astype(dtype)
+        above[0, 0, 0] = np.nextafter(above.dtype.type(1), above.dtype.type(2))
+        above[1, 0, 0] = np.nextafter(above.dtype.type(0), above.dtype.type(-1))
+        made = as_images(above)
+        assert (made.min(), made.max()) == (0, 1)
+        assert (made[0, 0, 0], made[1, 0, 0]) == (1, 0)
+
+
+def test_a_pixel_that_is_too_large_is_shown_as_what_it_is():
+    with pytest.raises(ValueError, match=r"lie in \[0, 1.00001\]; allowed: \[0, 1\]"):
+        as_images(np.linspace(0, 1.00001, 784).reshape(1, 28, 28))
+
+
+def test_a_file_that_a_browser_unpacked_under_its_name_is_taken(tmp_path):
+    for name in sources.FILES:
+        content = gzip.decompress((sources.SAMPLE_DIR / f"{name}.gz").read_bytes())
+        (tmp_path / f"{name}.gz").write_bytes(content)
+    arrays = sources.read_folder(tmp_path, data.SHA256["sample"])
+    assert arrays[sources.FILES[0]].shape == (6000, 28, 28)
+
+
+def published(folder, text):
+    """Put a folder that holds `text` in the place of `folder`, as a run does at its end."""
+    made = folder.parent / "made"
+    made.mkdir()
+    (made / "metrics.json").write_text(text)
+    runs.publish(made, folder)
+
+
+def test_a_run_that_was_moved_and_linked_back_is_replaced_as_a_link(tmp_path):
+    final, elsewhere = tmp_path / "suite" / "seed_0", tmp_path / "other disk"
+    final.parent.mkdir()
+    published(final, "first")
+    shutil.move(final, elsewhere)
+    final.symlink_to(elsewhere)
+    for text in ("second", "third", "fourth"):
+        published(final, text)
+        assert (final / "metrics.json").read_text() == text
+        assert not final.is_symlink()
+        assert (elsewhere / "metrics.json").read_text() == "first"  # what the link pointed to stays
+    assert [path.name for path in final.parent.iterdir()] == ["seed_0"]
+    shutil.rmtree(final)
+    final.symlink_to(tmp_path / "a disk that is not there")
+    published(final, "fifth")
+    assert (final / "metrics.json").read_text() == "fifth"
+
+
+def test_a_suite_on_another_disk_takes_runs(tmp_path, monkeypatch, tiny):
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "paper").symlink_to(tmp_path / "disk")
+    run = runs.Run(replace(tiny("model_1"), run_dir="paper/model_1/.seed_0.job-x/seed_0"))
+    assert run.folder == tmp_path / "reports" / "paper" / "model_1" / ".seed_0.job-x" / "seed_0"
+
+
+def test_without_docstrings_the_commands_run():
+    command = [sys.executable, "-OO", "-m", "fmnist_keras", "claims", "paper"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=runs.ROOT)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == len(
+        json.loads((runs.ROOT / "reports/paper/claims.json").read_text())
+    )

@@ -1,0 +1,93 @@
+"""What a person's own matplotlibrc, theme or backend says holds for their plots and not for the project's."""
+
+import os
+import subprocess
+import sys
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import seaborn as sns
+from conftest import fitted
+
+from fmnist_keras import evaluation, plots
+from fmnist_keras.runs import figures
+
+HISTORY = fitted(loss=[0.5, 0.3], val_loss=[0.4, 0.25])
+OWN = {
+    "image.origin": "lower",
+    "image.cmap": "jet",
+    "font.size": 30,
+    "axes.grid": True,
+    "axes.prop_cycle": matplotlib.cycler(color=["red"]),
+    "figure.facecolor": "black",
+    "figure.dpi": 300,
+    "savefig.pad_inches": 2,
+    "savefig.transparent": True,
+    "svg.fonttype": "path",
+    "path.sketch": (1, 100, 2),
+    "legend.loc": "lower left",
+}
+
+
+def drawn():
+    """A hash of what a page would hold of a chart, rows of images, a map and a confusion matrix, each."""
+    images = np.tile(np.linspace(0, 1, 28, dtype="float32")[:, None, None], (3, 1, 28, 1))
+    made = [
+        plots.curves(HISTORY, "loss"),
+        plots.image_rows({"original": images, "decoded": images}, "rows", ["a", "b", "c"]),
+        plots.error_map(images[0, ..., 0], evaluation.stripe_mask()),
+        plots.confusion_shares(np.eye(10)),
+    ]
+    return [hash(figures.show(figure)[0].data) for figure in made]
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return drawn()
+
+
+@pytest.mark.parametrize("own", [OWN, {"text.usetex": True}], ids=["any", "LaTeX, which may be missing"])
+def test_figures_are_the_same_whatever_a_matplotlibrc_says(expected, own):
+    with plt.rc_context(own):
+        assert drawn() == expected
+        assert {name: plt.rcParams[name] for name in own} == own  # a person's own plots stay theirs
+
+
+def test_figures_are_the_same_under_a_theme_of_seaborn(expected):
+    with plt.rc_context():
+        sns.set_theme(context="poster", style="darkgrid")
+        assert drawn() == expected
+
+
+def test_originals_stand_above_reconstructions():
+    light, dark = (np.full((2, 28, 28, 1), value, "float32") for value in (1, 0))
+    with plt.rc_context({"image.origin": "lower"}):
+        (axes,) = plots.reconstructions(light, dark, np.array([0, 1])).axes
+    axes.figure.draw_without_rendering()
+    original, decoded = (axes.transData.transform((0, y))[1] for y in axes.get_yticks())
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["original", "reconstruction"]
+    assert original > decoded  # in pixels from the bottom
+
+
+def test_a_figure_at_the_end_of_a_cell_shows_itself_with_its_alt_text():
+    figure = plots.curves(HISTORY, "loss")
+    assert f'<img alt="{figure.get_label()}"' in figure._repr_html_()
+    assert plt.get_fignums() == []  # and matplotlib's inline backend does not show it again
+
+
+@pytest.mark.parametrize("backend", ["foo", "TkAgg"])
+def test_figures_need_no_backend(backend):
+    code = (
+        "import fmnist_keras as fk, os, types\n"
+        "from fmnist_keras.report.display import figure\n"
+        "h = types.SimpleNamespace(history={'loss': [1, .5], 'val_loss': [1, .4]}, best_epoch=2)\n"
+        "print(len(figure(fk.plots.curves(h)).data), os.environ['MPLBACKEND'])"
+    )
+    environment = os.environ | {"MPLBACKEND": backend}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    size, kept = result.stdout.split()
+    assert (int(size) > 1000, kept) == (True, backend)
+    assert ("is ignored" in result.stderr) == (backend == "foo")

@@ -1,0 +1,176 @@
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from fmnist_keras import layers
+
+UNITS = 10**7
+SHAPE = (100, 26, 26, 16)
+
+on_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="another backend's dropout is Keras'"
+)
+
+
+def dropped(rate, shape=SHAPE, seed=0, steps=1, dtype="float32"):
+    """What comes out of ones, a call a step: `(steps, *shape)`."""
+    layer = layers.Dropout(rate, seed=seed, dtype=dtype)
+    ones = keras.ops.ones(shape, dtype)
+    return np.stack([keras.ops.convert_to_numpy(layer(ones, training=True)) for _ in range(steps)])
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.2, 0.3, 0.5, 0.999])
+def test_units_are_kept_with_probability_one_minus_rate(rate):
+    out = dropped(rate, (UNITS,))
+    kept = int(np.count_nonzero(out))
+    assert stats.binomtest(kept, UNITS, 1 - rate).pvalue > 0.001
+    assert set(np.unique(out)) == {0, np.float32(1 / (1 - rate))}
+    standard_error = np.sqrt(rate / (1 - rate) / UNITS)  # of the mean of 0 and 1 / (1 - rate)
+    assert abs(out.mean(dtype="float64") - 1) < 4 * standard_error
+    assert out.var(dtype="float64") == pytest.approx(rate / (1 - rate), rel=0.02)
+
+
+@pytest.mark.parametrize("rate", [2**-20, 1 - 2**-20, 1 - 2**-40])
+def test_rates_at_the_ends_are_met(rate):
+    kept = int(np.count_nonzero(dropped(rate, (UNITS,))))
+    assert stats.binomtest(kept, UNITS, 1 - rate).pvalue > 0.001
+
+
+def correlation(a, b):
+    """Of two arrays of 0 and 1, in standard errors of independent ones."""
+    a, b = (part.astype("float64") - part.mean() for part in (a, b))
+    return (a * b).mean() / (a.std() * b.std()) * np.sqrt(a.size)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+@pytest.mark.parametrize("distance", [1, 2, 3])
+def test_neighbours_are_not_correlated(axis, distance):
+    kept = np.moveaxis(dropped(0.3)[0] > 0, axis, 0)
+    assert abs(correlation(kept[distance:], kept[:-distance])) < 4
+
+
+def test_steps_and_layers_are_not_correlated():
+    steps = dropped(0.3, steps=6) > 0
+    keras.utils.set_random_seed(0)
+    others = [layers.Dropout(0.3)(keras.ops.ones(SHAPE), training=True) for _ in range(3)]
+    masks = [*steps, *(keras.ops.convert_to_numpy(other) > 0 for other in others)]
+    pairs = [correlation(a, b) for n, a in enumerate(masks) for b in masks[:n]]
+    assert max(map(abs, pairs)) < 4.5
+    assert np.std(pairs) < 1.5
+
+
+def test_runs_of_kept_units_are_as_long_as_independent_ones():
+    kept = dropped(0.5, (UNITS,))[0] > 0
+    patterns = np.packbits(kept.reshape(-1, 8), axis=1)
+    assert stats.chisquare(np.bincount(patterns.ravel(), minlength=256)).pvalue > 0.001
+
+
+@on_tensorflow
+def test_the_gradient_has_the_mask_of_the_output():
+    import tensorflow as tf
+
+    layer = layers.Dropout(0.3, seed=1)
+    for shape in ((100, 64), (7, 13, 13, 16)):
+        x = tf.random.normal(shape)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            out = layer(x, training=True)
+        gradient = tape.gradient(out, x, tf.fill(shape, 2.0)).numpy()
+        np.testing.assert_array_equal(gradient == 0, out.numpy() == 0)
+        np.testing.assert_allclose(gradient[gradient > 0], 2 / 0.7, rtol=1e-6)
+        np.testing.assert_allclose(out.numpy(), x.numpy() * gradient / 2, rtol=1e-6)
+
+
+def test_eval_mode_and_rate_zero_do_nothing():
+    x = np.random.default_rng(0).normal(size=(5, 7)).astype("float32")
+    for layer, how in (
+        (layers.Dropout(0.5), {"training": False}),
+        (layers.Dropout(0.5), {}),
+        (layers.Dropout(0), {"training": True}),
+    ):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(x, **how)), x)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
+    first, again, other = (dropped(0.2, seed=seed, steps=3) for seed in (5, 5, 6))
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != other.tobytes()
+    assert first[0].tobytes() != first[1].tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_other_floating_point_types_stay_what_they_are(dtype):
+    layer = layers.Dropout(0.5, dtype=dtype)
+    out = layer(keras.ops.ones((10, 10), dtype), training=True)
+    assert keras.backend.standardize_dtype(out.dtype) == dtype
+    assert set(np.unique(keras.ops.convert_to_numpy(keras.ops.cast(out, "float32")))) == {0, 2}
+
+
+def test_a_noise_shape_is_left_to_keras():
+    out = keras.ops.convert_to_numpy(
+        layers.Dropout(0.5, noise_shape=(None, 1), seed=0)(np.ones((50, 9), "float32"), training=True)
+    )
+    assert (out == out[:, :1]).all()
+    assert set(np.unique(out)) == {0, 2}
+
+
+def block(pooling, shape):
+    """ReLU, dropout and pooling of `shape` in a graph: output and the gradient of its input."""
+    import tensorflow as tf
+
+    dropout = layers.Dropout(0.3, seed=4)
+
+    @tf.function
+    def call(units, gradient):
+        with tf.GradientTape() as tape:
+            tape.watch(units)
+            out = pooling(dropout(keras.layers.ReLU()(units), training=True))
+        return out, tape.gradient(out, units, gradient)
+
+    random = np.random.default_rng(0)
+    units = random.normal(size=shape).astype("float32")
+    units[: shape[0] // 2] = np.round(units[: shape[0] // 2])  # full of units that are equal
+    n, height, width, channels = shape
+    return call(units, random.normal(size=(n, height // 2, width // 2, channels)).astype("float32"))
+
+
+@on_tensorflow
+@pytest.mark.parametrize("shape", [(6, 26, 26, 16), (6, 11, 11, 32), (4, 5, 8, 3)])
+def test_pooling_in_one_loop_gives_what_the_three_layers_give_bit_for_bit(shape):
+    ours, theirs = block(layers.MaxPooling2D(2), shape), block(keras.layers.MaxPooling2D(2), shape)
+    for mine, keras_own in zip(ours, theirs):
+        np.testing.assert_array_equal(mine, keras_own)
+    assert np.count_nonzero(ours[1]) > 0
+
+
+@on_tensorflow
+def test_what_is_pooled_needs_neither_the_relu_s_output_nor_the_dropout_s():
+    import tensorflow as tf
+
+    relu, dropout, pooling = keras.layers.ReLU(), layers.Dropout(0.3), layers.MaxPooling2D(2)
+
+    @tf.function
+    def call(units):
+        return pooling(dropout(relu(units), training=True))
+
+    graph = call.get_concrete_function(tf.TensorSpec((None, 8, 8, 4))).graph
+    (output,) = graph.outputs
+    needed, seen = [output.op], set()
+    while needed:
+        op = needed.pop()
+        if op not in seen:
+            seen.add(op)
+            needed += [tensor.op for tensor in op.inputs]
+    assert "Relu" in {op.type for op in graph.get_operations()}
+    assert "Relu" not in {op.type for op in seen}
+
+
+@pytest.mark.parametrize(
+    "how", [{"pool_size": 3}, {"pool_size": 2, "padding": "same"}, {"pool_size": 2, "strides": 1}]
+)
+def test_other_windows_are_left_to_keras(how):
+    x = np.random.default_rng(0).normal(size=(3, 9, 9, 2)).astype("float32")
+    before = layers.Dropout(0.5, seed=0)(keras.layers.ReLU()(x), training=True)
+    ours, theirs = (kind(**how)(before) for kind in (layers.MaxPooling2D, keras.layers.MaxPooling2D))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(ours), keras.ops.convert_to_numpy(theirs))

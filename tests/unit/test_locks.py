@@ -1,0 +1,45 @@
+import subprocess
+import sys
+
+from fmnist_keras.runs import locks
+
+MAKE = """
+import pathlib, time
+from fmnist_keras.runs import locks
+print(locks.temporary_folder(pathlib.Path({final!r}), "job"), flush=True)
+time.sleep(60)
+"""
+
+
+def writer(final):
+    """A process that has a hidden folder beside `final`, and that folder's name."""
+    code = MAKE.format(final=str(final))
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    return process, process.stdout.readline().rpartition("/")[2].strip()
+
+
+def test_only_what_dead_processes_left_is_cleared_away(tmp_path):
+    final = tmp_path / "model_1" / "seed_0"
+    (live, lives), (dead, died) = writer(final), writer(final)
+    try:
+        dead.kill()
+        dead.wait()
+        (final.parent / ".seed_0.job-unborn").mkdir()  # made by a process that has not locked it yet
+        mine = locks.temporary_folder(final, "job")
+        names = {path.name for path in final.parent.iterdir()}
+        assert names == {lives, mine.name, ".seed_0.job-unborn"}
+        assert died not in names
+    finally:
+        live.kill()
+        live.wait()
+
+
+def test_a_released_folder_is_nobody_s_to_clear_away(tmp_path):
+    final = tmp_path / "seed_0"
+    folder = locks.temporary_folder(final, "partial")
+    locks.release(folder)
+    other = locks.temporary_folder(final, "partial")
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+    locks.discard(other)
+    assert list(tmp_path.iterdir()) == [folder]

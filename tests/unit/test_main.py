@@ -1,0 +1,106 @@
+import errno
+
+import nbformat
+import papermill
+import pytest
+
+from fmnist_keras import __main__ as main
+from fmnist_keras import data
+from fmnist_keras.internals import sources
+from fmnist_keras.workflow import execute, signals
+
+
+@pytest.fixture
+def engine(monkeypatch, tmp_path):
+    """Replaces papermill by a script of what happens at each try: an exception, or success."""
+
+    def play(*script):
+        tries = iter(script)
+
+        def play_one(notebook, output, values, **kwargs):
+            outcome, ran = next(tries)
+            cell = nbformat.v4.new_code_cell("1 + 1", execution_count=1 if ran else None)
+            made = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"output_path": output}})
+            nbformat.write(made, output)
+            if outcome:
+                raise outcome
+
+        monkeypatch.setattr(papermill, "execute_notebook", play_one)
+        out, failed = tmp_path / "out.ipynb", tmp_path / "out.failed.ipynb"
+        execute.execute_notebook("in.ipynb", out, {}, "model_1", failed)
+
+    return play
+
+
+DIED = RuntimeError("Kernel died before replying to kernel_info")
+
+
+def test_a_kernel_that_could_not_start_is_tried_again(engine, tmp_path, capsys):
+    engine((DIED, False), (DIED, False), (None, True))
+    assert capsys.readouterr().out.count("trying again") == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
+    assert "output_path" not in nbformat.read(tmp_path / "out.ipynb", 4).metadata.papermill
+
+
+def test_after_three_tries_it_has_failed(engine):
+    with pytest.raises(execute.JobFailed, match="Kernel died before replying"):
+        engine((DIED, False), (DIED, False), (DIED, False))
+
+
+def test_a_cell_that_fails_is_not_tried_again_and_spares_what_was_there(engine, tmp_path):
+    (tmp_path / "out.ipynb").write_text("the last good one")
+    with pytest.raises(execute.JobFailed, match="model_1: out of luck"):
+        engine((RuntimeError("out of luck"), True), (None, True))
+    assert (tmp_path / "out.ipynb").read_text() == "the last good one"
+    assert nbformat.read(tmp_path / "out.failed.ipynb", 4).cells[0].source == "1 + 1"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_epoch_lines_have_their_run_s_name_and_the_time_left(monkeypatch, capsys):
+    times = iter([0.0, 30.0, 60.0])
+    monkeypatch.setattr(execute.time, "monotonic", lambda: next(times))
+    lines = execute.EpochLines("sample model_1 seed 0")
+    for text in ("train (64, 28, 28, 1)\nepoch 1/4  loss 0.3\n", "epoch 2/4  loss 0.2\n"):
+        lines.write(text)
+    output = capsys.readouterr().out.splitlines()
+    assert output == [
+        "sample model_1 seed 0  epoch 1/4  loss 0.3",
+        "sample model_1 seed 0  epoch 2/4  loss 0.2  1:00 left at most",
+    ]
+
+
+def test_errors_are_one_sentence_and_exit_status_1(monkeypatch, tmp_path):
+    monkeypatch.setattr(signals, "end_cleanly", lambda parent: None)  # pytest's signals are its own
+    with pytest.raises(SystemExit, match="error: model: 'model_99' is not in params; did you mean"):
+        main.main(["run", "model_99"])
+
+    with pytest.raises(SystemExit, match=r"error: suite: '\.\./evil' is not allowed; allowed: the name of a"):
+        main.main(["report", "../evil"])
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "file"))
+    with pytest.raises(SystemExit, match="error: .*Not a directory: .*/file/sample"):
+        main.main(["report", "sample"])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    def missing(name):
+        raise data.DataError("Fashion-MNIST was not found")
+
+    monkeypatch.setattr(data, "find", missing)
+    with pytest.raises(SystemExit, match="error: Fashion-MNIST was not found"):
+        main.main(["data"])
+
+
+def test_data_says_where_it_was_found_and_what_it_is(monkeypatch, capsys):
+    sample = sources.read_folder(sources.SAMPLE_DIR, data.SHA256["sample"])
+    monkeypatch.setattr(data, "find", lambda name: ("the Keras cache, /somewhere", sample))
+    main.main(["data"])
+    output = capsys.readouterr().out
+    assert "Fashion-MNIST from the Keras cache, /somewhere" in output
+    assert output.count("verified") == 4
+
+
+def test_a_full_disk_is_recognised_as_an_error_and_as_text():
+    error = OSError(errno.ENOSPC, "No space left on device", "/somewhere/file")
+    assert "no space was left for /somewhere/file" in execute.disk_full(error)
+    assert "the disk is full" in execute.disk_full("[Errno 28] No space left on device")
+    assert execute.disk_full(OSError(errno.ENOENT, "No such file")) is None

@@ -1,0 +1,70 @@
+import ast
+import re
+
+import nbformat
+import pytest
+
+from fmnist_keras import params, runs
+
+NOTEBOOKS = sorted((runs.ROOT / "notebooks").glob("*.ipynb"))
+KINDS = {"autoencoder": "autoencoder", "classifier": "classifier"}
+CHECKED = "nbval-check-output"
+RARE = {"run_dir", "dtype_policy", "deterministic", "limit", "tsne"}  # papermill takes them all the same
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+def tagged(cell, tag):
+    return tag in cell.metadata.get("tags", [])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_committed_executed_so_that_nbval_compares(path):
+    cells = code_cells(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    checked = [cell for cell in cells if tagged(cell, CHECKED)]
+    assert len(checked) >= {"explore": 1, "report": 2}.get(path.stem, 3)
+    assert all(cell.outputs for cell in checked)
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_short_cells_and_no_functions(path):
+    for cell in code_cells(path):
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        assert not [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
+        if not tagged(cell, "parameters"):  # this one has a line a parameter
+            assert len(cell.source.splitlines()) <= 15
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_carries_no_path_of_the_machine_that_ran_it(path):
+    text = path.read_text()
+    for place in (str(runs.ROOT) + "/", "/root/", "/home/", "/tmp/"):
+        assert place not in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_parameters_cell_holds_a_student_s_parameters_as_literals(kind):
+    (cell,) = (c for c in code_cells(runs.ROOT / "notebooks" / f"{kind}.ipynb") if tagged(c, "parameters"))
+    statements = ast.parse(cell.source).body
+    assert all(isinstance(statement, ast.Assign) for statement in statements)
+    values = {s.targets[0].id: ast.literal_eval(s.value) for s in statements}
+    assert len(statements) == len(values)
+    assert set(values) == set(params.fields(kind)) - RARE
+    params.validate(values, kind, "defaults")
+    assert (values["data"], values["suite"]) == ("sample", "scratch")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_carry_an_alt_text(kind):
+    outputs = [o for c in code_cells(runs.ROOT / "notebooks" / f"{kind}.ipynb") for o in c.outputs]
+    pixels = [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]
+    page = "".join(o.get("data", {}).get("text/html", "") for o in outputs)
+    vectors = re.findall(r'<img alt="([^"]*)"', page)
+    assert len(vectors) == page.count("<img")
+    assert len(pixels + vectors) >= 5
+    assert all(len(alt) > 20 for alt in pixels + vectors)

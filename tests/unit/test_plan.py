@@ -1,0 +1,162 @@
+import json
+import shutil
+import zipfile
+
+import pytest
+
+from fmnist_keras import params, runs
+from fmnist_keras.workflow import experiments, plan
+
+LANDED = {
+    kind: json.loads((runs.ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json").read_text())
+    for kind, model in (("autoencoder", "model_1"), ("classifier", "model_5"))
+}
+
+
+@pytest.fixture
+def finished(reports):
+    """Makes a run look finished, as its notebook would have left it."""
+
+    def finish(model, seed=0, encoder="AE", weights=True, **changes):
+        values = experiments.for_run(model, "sample", seed)
+        kind = values.kind
+        folder = runs.run_dir("sample", model, seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        metrics = LANDED[kind] | {"model": model, "seed": seed, "suite": "sample", "encoder_sha256": encoder}
+        metrics["params"] = values.as_dict() | changes
+        if kind == "classifier":
+            metrics["started_from_sha256"] = encoder
+        elif weights:
+            zipfile.ZipFile(folder / "encoder.keras", "w").close()
+        history = runs.ROOT / "reports" / "paper" / LANDED[kind]["model"] / "seed_0" / "history.csv"
+        shutil.copy(history, folder)
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+
+    return finish
+
+
+def todo(**kwargs):
+    return [model for (model, _), job in plan.jobs("sample", **kwargs).items() if not job.current]
+
+
+def everything(finished, **kwargs):
+    for number in range(1, 9):
+        finished(f"model_{number}", **kwargs)
+
+
+def test_at_first_everything_is_to_do_autoencoders_first(reports):
+    assert todo() == [f"model_{number}" for number in range(1, 9)]
+
+
+def test_what_is_finished_is_not_run_again(finished):
+    everything(finished)
+    assert todo() == []
+    assert len(todo(force=True)) == 8
+
+
+def test_a_forced_plan_as_a_node_makes_it_touches_no_folder(finished):
+    finished("model_4")
+    folder = runs.run_dir("sample", "model_4", 0)
+    old = folder.rename(folder.with_name(".seed_0.old"))  # as in the middle of another node's `runs.publish`
+    assert len(todo(force=True)) == 8
+    assert old.exists()
+    assert len(todo()) == 7
+    assert folder.exists()
+
+
+def test_a_model_brings_the_autoencoder_that_it_starts_from(reports):
+    assert todo(names=["model_5"]) == ["model_1", "model_5"]
+
+
+def test_a_changed_model_runs_again_and_so_does_what_starts_from_it(finished):
+    everything(finished)
+    finished("model_4", latent_dim=100)
+    assert todo() == ["model_4", "model_7", "model_8"]
+    everything(finished)
+    finished("model_6", learning_rate=0.5)
+    assert todo() == ["model_6"]
+
+
+def test_a_classifier_from_another_encoder_runs_again(finished):
+    everything(finished)
+    finished("model_4", encoder="another")
+    assert todo() == ["model_7", "model_8"]
+
+
+def test_without_weights_as_in_a_fresh_clone_nothing_runs_again(finished):
+    everything(finished, weights=False)
+    assert todo() == []
+
+
+def test_an_encoder_that_is_needed_and_gone_is_made_again(finished):
+    everything(finished, weights=False)
+    finished("model_7", dropout=0.1)
+    assert todo() == ["model_4", "model_7", "model_8"]
+
+
+def test_a_damaged_result_is_made_again(finished):
+    everything(finished)
+    (runs.run_dir("sample", "model_2", 0) / "metrics.json").write_text('{"schema_ver')
+    assert todo() == ["model_2", "model_6"]
+
+
+def test_seeds_are_runs_of_their_own(finished):
+    everything(finished, seed=0)
+    jobs = plan.jobs("sample", seeds=["0", "1", "01"])
+    assert [key[1] for key, job in jobs.items() if not job.current] == ["1"] * 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"names": ["model_77"]}, "MODELS: 'model_77' is not allowed; allowed: model_1, "),
+        ({"seeds": ["0", "one"]}, "SEEDS: 'one' is not allowed; allowed: whole numbers"),
+        ({"seeds": []}, "SEEDS: '' is not allowed"),
+        ({"seeds": ["-1"]}, "SEEDS: '-1'"),
+    ],
+)
+def test_what_there_is_not_is_named(reports, arguments, words):
+    with pytest.raises(params.ParamsError, match=words):
+        plan.jobs("sample", **arguments)
+
+
+def test_a_suite_that_is_a_path_makes_no_folder(reports):
+    with pytest.raises(params.ParamsError, match=r"suite: '\.\./\.\./evil' is not in params/suites"):
+        plan.jobs("../../evil")
+    assert list(reports.iterdir()) == []
+
+
+def test_markers_stand_for_current_runs_alone(finished, tmp_path):
+    folder, page = tmp_path / "markers", tmp_path / "index.html"
+    everything(finished)
+    page.touch()
+    plan.mark(plan.jobs("sample"), folder, page)
+    (folder / ".report").touch()
+    plan.mark(plan.jobs("sample"), folder, page)
+    assert len(list(folder.glob("*/seed_0"))) == 8
+    assert (folder / ".report").exists()
+    finished("model_3", epochs=1)
+    plan.mark(plan.jobs("sample"), folder, page)
+    assert not (folder / "model_3" / "seed_0").exists()
+    assert len(list(folder.glob("*/seed_0"))) == 7
+    assert not (folder / ".report").exists()  # it is to be made again when the run is
+
+
+def test_a_report_that_is_gone_is_made_again(finished, tmp_path):
+    everything(finished)
+    (tmp_path / ".report").touch()
+    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    assert not (tmp_path / ".report").exists()
+
+
+def test_a_suite_is_locked_for_one(tmp_path):
+    import subprocess
+    import sys
+
+    folder = tmp_path / "sample"
+    plan.lock_suite(folder)
+    code = "import pathlib, sys; from fmnist_keras.workflow.plan import lock_suite; "
+    code += "lock_suite(pathlib.Path(sys.argv[1]))"
+    other = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
+    assert other.returncode != 0
+    assert "suite sample is already running, as process" in other.stderr

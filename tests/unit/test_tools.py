@@ -1,0 +1,355 @@
+import io
+import shutil
+from datetime import datetime
+
+import keras
+import numpy as np
+import pytest
+from conftest import OF_KIND, build, compile_model, fitted
+from PIL import Image
+from rich.console import Console
+
+from fmnist_keras import data, evaluation, models, predict, runs, training
+from fmnist_keras.__main__ import main
+from fmnist_keras.tools import explorer, export
+from fmnist_keras.tools.predict import as_images, load_model, show
+
+
+def as_bytes(images):
+    return np.round(images[..., 0] * 255).astype("uint8")
+
+
+@pytest.fixture
+def trained(tiny, reports, sample, images):
+    """Runs of a classifier and of an autoencoder, saved as their notebooks do, untrained."""
+    made = [tiny("model_8", encoder_from=None), tiny("model_1", upsampling="kernel_size")]
+    columns = ("loss", "val_loss", "accuracy", "val_accuracy")
+    history = fitted(1, **{name: [1.0] for name in columns})
+    for values in made:
+        results = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")}
+        results |= OF_KIND[values.kind] | {"predictions": sample.y_val}
+        if values.kind == "classifier":
+            results |= {"confusion": np.eye(10, dtype=int)}
+        run, model = runs.start(values), build(values)
+        compile_model(model, values)
+        if values.kind == "classifier":
+            classifier = model
+            run.load_encoder()
+        run.finish(model, history, sample, **results)
+    return classifier
+
+
+def test_predict_gives_labels_and_probabilities_for_every_form_of_image(trained, sample):
+    run = runs.run_dir("test", "model_8", 0)
+    raw = as_bytes(sample.x_val[:20])
+    labels, probabilities = predict(raw, run)
+    assert (labels.shape, probabilities.shape, probabilities.dtype) == ((20,), (20, 10), np.float32)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    logits = trained.predict(as_images(raw), verbose=0)
+    np.testing.assert_array_equal(labels, logits.argmax(1))
+    np.testing.assert_allclose(probabilities, evaluation.softmax(logits), rtol=1e-4)
+    for form in (
+        raw[..., None],
+        raw / 255.0,
+        (raw / 255).astype("float16"),
+        raw[..., None] / np.float32(255),
+    ):
+        np.testing.assert_allclose(predict(form, run)[1], probabilities, atol=2e-2)
+    assert predict(raw[:0], run)[0].shape == (0,)
+    assert predict(raw[:0].astype(float), run)[1].shape == (0, 10)
+
+
+def test_images_of_many_batches_keep_their_order(trained, sample):
+    images = as_images(sample.x_val[:20])
+    at_once, by_sevens = (training.predict(trained, images, batch_size) for batch_size in (1000, 7))
+    np.testing.assert_allclose(by_sevens, at_once, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(at_once, trained.predict(images, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros((28, 28)), r"shape \(28, 28\); allowed: \(n, 28, 28\)"),
+        (np.full((2, 28, 28), 255, np.uint8), "image 0 is dark on light; allowed: light on black"),
+        ([b"", b""], "not a picture of a known format; allowed: PNG, JPEG, WEBP, GIF, BMP, TIFF"),
+        (np.zeros((2, 28, 28, 3), np.uint8), r"shape \(2, 28, 28, 3\)"),
+        (np.zeros((2, 28, 28), np.int64), "int64; allowed: uint8"),
+        (np.zeros((2, 28, 28), bool), "bool; allowed: uint8"),
+        (np.zeros((2, 28, 28), object), "object; allowed: uint8"),
+        (np.zeros((0, 28, 28), int), "int64; allowed: uint8"),
+        (np.full((2, 28, 28), 255.0), r"\[255, 255\]; allowed: \[0, 1\]"),
+        (np.full((2, 28, 28), np.nan), "nan"),
+        (np.full((2, 28, 28), -0.1), r"-0.1"),
+        ([["a"]], "shape"),
+    ],
+)
+def test_predict_rejects_the_rest_with_a_sentence(images, words):
+    with pytest.raises(ValueError, match=words):
+        predict(images, "model_6")
+
+
+def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images, tmp_path, monkeypatch):
+    with pytest.raises(runs.RunError, match=r"model_6 has no trained weights .*make report MODELS=model_6"):
+        predict(images[:1], "model_6")
+    with pytest.raises(runs.RunError, match=r"unknown model 'model_66'; did you mean model_6"):
+        predict(images[:1], "model_66")
+    with pytest.raises(runs.RunError, match="is not the run of a classifier"):
+        predict(images[:1], runs.run_dir("test", "model_1", 0))
+    with pytest.raises(runs.RunError, match="is not the run of a classifier"):
+        predict(images[:1], ".")
+    with pytest.raises(runs.RunError, match="is not a classifier: it gives"):
+        predict(images[:1], runs.run_dir("test", "model_1", 0) / "model.keras")
+    with pytest.raises(runs.RunError, match=r"away.keras does not exist; allowed: a model's name"):
+        predict(images[:1], "away.keras")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(runs.RunError, match=r"unknown model 'mine'.*the folder of that name is ./mine"):
+        predict(images[:1], "mine")
+
+
+def test_a_model_s_name_means_its_run_in_any_suite_and_a_path_the_file(
+    trained, images, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model_8").mkdir()  # a folder of the name where one happens to stand: not what is meant
+    expected = predict(images, runs.run_dir("test", "model_8", 0))[1]
+    np.testing.assert_array_equal(predict(images, "model_8")[1], expected)
+    path, _ = export.export(runs.run_dir("test", "model_8", 0), "keras", tmp_path)
+    for form in (path, str(path), path.name):
+        np.testing.assert_allclose(predict(images, form)[1], expected, atol=1e-6)
+
+
+def test_photographs_are_taken_as_paths_bytes_and_pillow_s(trained, sample, tmp_path):
+    run = runs.run_dir("test", "model_8", 0)
+    expected = predict(sample.x_val[:2], run)[1]
+    pictures = [Image.fromarray(255 - image) for image in as_bytes(sample.x_val[:2])]
+    pictures[0].save(tmp_path / "0.png")
+    np.testing.assert_allclose(predict([tmp_path / "0.png", pictures[1]], run)[1], expected, atol=1e-6)
+    np.testing.assert_allclose(predict(str(tmp_path / "0.png"), run)[1], expected[:1], atol=1e-6)
+    np.testing.assert_allclose(predict((tmp_path / "0.png").read_bytes(), run)[1], expected[:1], atol=1e-6)
+
+
+def test_the_command_shows_class_probabilities_and_what_the_network_saw(trained, sample, tmp_path, capsys):
+    pictures = [tmp_path / "a boot.png", tmp_path / "text.png", tmp_path / "away.png"]
+    Image.fromarray(as_bytes(sample.x_val)[0]).save(pictures[0])
+    pictures[1].write_text("no picture")
+    with pytest.raises(SystemExit, match="2 of 3 pictures could not be read"):
+        main(["predict", "model_8", *map(str, pictures)])
+    out, err = capsys.readouterr()
+    (label,), (probabilities,) = predict(sample.x_val[:1], "model_8")
+    assert f"a boot.png: {data.CLASS_NAMES[label]}\n" in out
+    assert all(f"{name} " in out for name in data.CLASS_NAMES)
+    assert f"{probabilities.max():.1%}" in out
+    assert len([line for line in out.splitlines() if "*" in line]) > 3  # the boot, in characters
+    assert "text.png: this is not a picture" in err
+    assert "away.png" in err
+
+
+@pytest.mark.parametrize(
+    ("colour", "encoding", "character"), [(True, "utf-8", "▀"), (True, "latin-1", "@"), (False, "utf-8", "@")]
+)
+def test_a_picture_is_drawn_with_what_a_terminal_has(sample, colour, encoding, character):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(
+        file=stream, force_terminal=colour, color_system="truecolor" if colour else None, width=80
+    )
+    show(sample.x_val[1, ..., 0], np.full(10, 0.1), console)
+    stream.seek(0)
+    assert character in stream.read()
+
+
+def test_a_loaded_model_can_be_evaluated(trained, images, sample):
+    loss, accuracy = load_model(runs.run_dir("test", "model_8", 0)).evaluate(
+        images, sample.y_val[:256], verbose=0
+    )
+    assert loss > 0
+    assert accuracy == np.mean(predict(images, "model_8")[0] == sample.y_val[:256])
+
+
+@pytest.mark.parametrize("format", ["keras", "saved_model", "onnx"])
+@pytest.mark.parametrize("model", ["model_8", "model_1"])
+def test_an_export_agrees_with_its_original(trained, tmp_path, model, format):
+    path, difference = export.export(runs.run_dir("test", model, 0), format, tmp_path / "out")
+    assert path.exists()
+    assert difference <= 1e-4
+    card = (tmp_path / "out" / f"{path.name}.md").read_text()
+    assert "Fashion-MNIST" in card
+    assert "| Shirt | 1.000 | 1.000 | 1.000 |" in card or model == "model_1"
+    assert "demonstration" in card
+    assert ("probabilities: T-shirt/top, Trouser" in card) == (model == "model_8")
+    export.export(runs.run_dir("test", model, 0), format, tmp_path / "out")  # over an earlier one
+
+
+def test_an_export_that_differs_is_refused(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_outputs", lambda path, format, images: np.ones((256, 10)))
+    with pytest.raises(runs.RunError, match="differs from its original"):
+        export.export(runs.run_dir("test", "model_8", 0), "keras", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["saved_model", "onnx"])
+def test_a_format_of_tensorflow_s_says_so_on_another_backend(trained, tmp_path, monkeypatch, format):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(runs.RunError, match=f"{format} is written by TensorFlow and not by jax"):
+        export.export(runs.run_dir("test", "model_8", 0), format, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_card_names_what_the_model_cannot_do(trained):
+    metrics = runs.read(runs.run_dir("test", "model_8", 0))
+    assert "no validation image of" not in export.model_card(metrics, "x", 0)
+    metrics["confusion"][4], metrics["confusion"][6] = [1] + [0] * 9, [1] + [0] * 9
+    assert "recognised no validation image of: Coat, Shirt." in export.model_card(metrics, "x", 0)
+    metrics = runs.read(runs.run_dir("test", "model_1", 0))
+    metrics["stripes"]["constant_pixels"] = 159
+    assert "159 of the 784 pixels are the same in every image" in export.model_card(metrics, "x", 0)
+
+
+def test_an_export_replaces_earlier_exports_and_nothing_else(trained, tmp_path):
+    run = runs.run_dir("test", "model_8", 0)
+    precious = tmp_path / "model_8" / "thesis.txt"
+    precious.parent.mkdir()
+    precious.write_text("years of work")
+    with pytest.raises(runs.RunError, match="model_8 is a folder with something else in it"):
+        export.export(run, "saved_model", tmp_path)
+    assert precious.read_text() == "years of work"
+    (tmp_path / "file" / "model_8").mkdir(parents=True)
+    (tmp_path / "file" / "model_8").rmdir()
+    (tmp_path / "file" / "model_8").touch()
+    with pytest.raises(runs.RunError, match="model_8 is a file"):
+        export.export(run, "saved_model", tmp_path / "file")
+    with pytest.raises(runs.RunError, match=r"thesis.txt/x cannot be written to: Not a directory"):
+        export.export(run, "keras", precious / "x")
+
+
+def test_code_in_a_model_file_is_refused(trained, reports):
+    """Keras' safe mode is on wherever a model is read."""
+    folder = runs.run_dir("test", "model_8", 0)
+    evil = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Lambda(lambda x: x)])
+    evil.save(folder / "model.keras")
+    with pytest.raises(runs.RunError, match=r"[Ll]ambda"):
+        load_model(folder)
+
+
+@pytest.fixture
+def app(trained):
+    """An explorer of one autoencoder under two names, and of one classifier."""
+    autoencoder, classifier = (runs.read(runs.run_dir("test", name, 0)) for name in ("model_1", "model_8"))
+    return explorer.Explorer({"one": autoencoder, "two": autoencoder}, {"its classifier": classifier})
+
+
+def upload(app, content):
+    file = {"name": "own.png", "type": "image/png", "size": 1, "last_modified": datetime.now()}
+    app.upload.value = [file | {"content": content}]
+
+
+def png(pixels):
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
+def shown(app):
+    return {name: picture.value for name, picture in app.pictures.items()}
+
+
+def test_the_explorer_shows_an_image_and_its_classes(app):
+    assert app.message.value.startswith("Ankle boot, image 0: mean squared error 0.")
+    assert all(name in app.classes.value for name in data.CLASS_NAMES)
+    assert app.pictures["decoded"].value == app.pictures["reconstruction"].value
+    assert "↔" in app.sliders[0].description
+
+
+def test_sliders_move_the_decoded_image_and_its_classes_alone(app):
+    before, classes = shown(app), app.classes.value
+    app.sliders[0].value = app.sliders[0].max
+    after = shown(app)
+    assert after.pop("decoded") != before.pop("decoded")
+    assert after == before
+    assert app.classes.value != classes
+    app.reset.click()
+    assert app.pictures["decoded"].value == app.pictures["reconstruction"].value
+
+
+def test_a_thumbnail_is_the_image_that_it_shows(app, sample):
+    app.label.value = 1
+    app.more.click()
+    place = app.thumbnails[3]
+    place.click()
+    number = np.flatnonzero(sample.y_val == 1)[explorer.THUMBNAILS + 3]
+    assert place.tooltip == f"Trouser, image {number}"
+    assert app.message.value.startswith(f"Trouser, image {number}:")
+
+
+def test_interpolation_ends_at_the_pinned_image(app):
+    app.pin.click()
+    pinned = app.pictures["reconstruction"].value
+    app.thumbnails[1].click()
+    assert app.pictures["decoded"].value != pinned
+    app.mix.value = 1
+    assert app.pictures["decoded"].value == pinned
+
+
+def test_an_uploaded_picture_is_shown_each_time_it_is_uploaded(app):
+    content = png(255 - np.pad(np.eye(50, dtype="uint8") * 255, 20))
+    for _ in range(2):
+        upload(app, content)
+        assert app.message.value.startswith("Your own picture")
+        assert app.upload.value == ()
+        app.thumbnails[1].click()
+        assert app.message.value.startswith("Ankle boot")
+
+
+def test_what_is_no_picture_is_said_and_changes_nothing(app):
+    before = shown(app)
+    upload(app, b"<html>")
+    assert "not a picture of a known format" in app.problem.value
+    assert shown(app) == before
+    app.thumbnails[1].click()
+    assert app.problem.value == ""
+
+
+def test_another_run_has_its_own_pictures_sliders_and_message(trained, tiny, sample):
+    """A run with fewer codes, whatever the sliders stood at: all of it is of the chosen run."""
+    first = runs.run_dir("test", "model_1", 0)
+    small = shutil.copytree(first, first.parent / "small")
+    models.autoencoder(models.encoder(3, 0), models.decoder(3, 0, "kernel_size")).save(small / "model.keras")
+    found = runs.read(first)
+    app = explorer.Explorer({"64": found, "3": found | {"folder": small}}, {})
+    alone = explorer.Explorer({"3": found | {"folder": small}}, {})
+    for slider in app.sliders:
+        slider.value = slider.max
+    app.choice.value = "3"
+    assert (shown(app), app.message.value) == (shown(alone), alone.message.value)
+    assert [s.description for s in app.sliders[:3]] == [s.description for s in alone.sliders[:3]]
+    assert [row.layout.display for row in app.rows[: explorer.SLIDERS]] == [""] * 3 + ["none"] * 3
+    app.choice.value = "64"
+    assert {row.layout.display for row in app.rows[: explorer.SLIDERS]} == {""}
+
+
+def test_a_model_that_cannot_be_loaded_is_named_and_the_others_are_shown(trained):
+    first = runs.run_dir("test", "model_1", 0)
+    broken = shutil.copytree(first, first.parent / "broken")
+    (broken / "model.keras").write_bytes(b"no model")
+    found, classifier = runs.read(first), runs.read(runs.run_dir("test", "model_8", 0))
+    app = explorer.Explorer({"broken": found | {"folder": broken}, "good": found}, {"a": classifier})
+    assert f"{broken / 'model.keras'} cannot be loaded" in app.problem.value
+    assert app.choice.value == "good"
+    before = shown(app)
+    app.choice.value = "broken"
+    assert "cannot be loaded" in app.problem.value
+    assert (app.choice.value, shown(app)) == ("good", before)
+    app = explorer.Explorer({"good": found}, {"bad": classifier | {"folder": broken}, "a": classifier})
+    assert "cannot be loaded" in app.classes.value
+    app.classifier.value = "a"
+    assert "Trouser" in app.classes.value
+
+
+def test_without_a_trained_model_the_explorer_says_what_to_run(reports):
+    assert "make report" in explorer.app().value
+
+
+def test_a_static_page_gets_a_picture_of_the_explorer(monkeypatch):
+    monkeypatch.setenv(explorer.STATIC, "1")
+    assert explorer.app().data.startswith(b"\x89PNG")
+    assert len(explorer.app().alt) > 20
