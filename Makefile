@@ -28,8 +28,9 @@ ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seed
 KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
 
 # As on Windows: without what only POSIX has, no encoding left to the locale, in a path with a space and accents.
-UNIT = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 $(PY) -m pytest -p no:nbval --basetemp "$$folder/año más"
+UNIT = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 \
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 && \
+	$(PY) -m pytest -n 2 --dist loadfile -p no:nbval --basetemp "$$folder/año más"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup report paper holdout data lab notebooks readme bench backends slurm export check test test-slurm lint format clean

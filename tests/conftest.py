@@ -6,8 +6,9 @@ import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
-if os.environ.get("HIDE_POSIX"):  # as on Windows, where filelock has another way; set by `make check`
+if os.environ.get("HIDE_POSIX"):  # as on Windows, where these two have another way; set by `make check`
     import filelock  # noqa: F401
+    import psutil  # noqa: F401
 
     sys.modules.update(dict.fromkeys(("fcntl", "resource", "pwd", "grp", "termios")))
 

@@ -23,6 +23,8 @@ def page(notebook, path, title, home=None):
 
     content = nbformat.read(notebook, 4)
     content.cells = results_first(content.cells)
+    if home is None:
+        _gather_code(content.cells)
     prose = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
     exporter = HTMLExporter(
         template_name="template",
@@ -53,3 +55,15 @@ def results_first(cells):
     head.source, rest.source = title, text
     rest.id = f"{head.id}-text"
     return [head, *results, rest, *(cell for cell in cells[1:] if cell not in results)]
+
+
+def _gather_code(cells):
+    """Move the code of each section of a front page to its end: to the last cell before the next heading."""
+    code = []
+    for cell, after in zip(cells, [*cells[1:], None]):
+        if cell.cell_type == "code":
+            code.append(cell.source)
+            cell.metadata.hidden = True
+        if code and (after is None or after.source.startswith("## ")):
+            cell.metadata.section_code = "\n\n".join(code)
+            code = []

@@ -17,7 +17,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "axe_playwright_python": "axe-playwright-python",
 }
-OURS = {"fmnist_keras", "conftest", *(path.stem for path in (ROOT / "benchmarks").glob("*.py"))}
+OURS = {"fmnist_keras", "conftest", "perturbed", *(path.stem for path in (ROOT / "benchmarks").glob("*.py"))}
 
 
 def listed(*names):

@@ -55,6 +55,22 @@ def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, m
         assert runs.read(folder)["seconds"]["total"] == seconds
 
 
+def test_a_run_does_not_follow_a_person_s_keras_json(tiny, reports):
+    """With another `floatx`, `epsilon` or data format there, the same seed would give other numbers."""
+    usual = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
+    try:
+        keras.config.set_floatx("float64")
+        keras.config.set_epsilon(1e-3)
+        keras.config.set_image_data_format("channels_first")
+        runs.start(tiny("model_1"))
+        found = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
+    finally:
+        keras.config.set_floatx(usual[0])
+        keras.config.set_epsilon(usual[1])
+        keras.config.set_image_data_format(usual[2])
+    assert found == ("float32", 1e-7, "channels_last")
+
+
 def test_cells_run_again_in_the_same_kernel_make_a_new_attempt(tiny, reports, sample):
     """A figure cell after the last one still shows; `fit` and what follows it, run again, replace the run."""
     run = runs.start(tiny("model_1"))
