@@ -101,7 +101,7 @@ lab: $(VENV)/installed  ## JupyterLab on explore.ipynb and the other notebooks
 	@$(KERNEL_ENV) $(PY) -m jupyterlab --notebook-dir notebooks notebooks/explore.ipynb
 
 notebooks: $(VENV)/installed  ## run the committed notebooks again with their defaults, in place
-	@$(KERNEL_ENV) $(PY) -m jupyter nbconvert --to notebook --inplace --execute \
+	@FMNIST_STATIC_WIDGETS=1 $(KERNEL_ENV) $(PY) -m jupyter nbconvert --to notebook --inplace --execute \
 		--ExecutePreprocessor.kernel_manager_class=fmnist_keras.workflow.kernel.InterpreterKernel \
 		--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 

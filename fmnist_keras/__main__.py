@@ -4,12 +4,14 @@ data                          find or fetch Fashion-MNIST and verify it
 run MODEL --suite S --seed K  one model: its notebook, its page, its folder
 study NAME --suite S           the page of a study, and its table
 report SUITE                  the report notebook of a suite, and its page
+predict MODEL PICTURE ...     what a trained classifier takes photographs for
 export MODEL --format F       export a trained model, with a model card
 claims SUITE                  test the paper's claims again, and write claims.json
 readme                        write cuadro III into README.md, from the runs in reports/paper
 """
 
 import argparse
+import os
 import sys
 
 from . import data, params, runs
@@ -19,6 +21,7 @@ from .workflow import execute, signals
 def main(arguments=None):
     """Parse the command line and do what it says; errors are one sentence and exit status 1."""
     options = _parser().parse_args(arguments)
+    os.environ.update(execute.kernel_environment())  # before TensorFlow is imported, which talks
     try:
         options.command(options)
     except (data.DataError, params.ParamsError, runs.RunError, execute.JobFailed) as error:
@@ -50,6 +53,9 @@ def _parser():
     report.add_argument("suite")
     for job in (run, study, report):
         job.add_argument("--parent", type=int, help="a process to end with, when it is the parent")
+    predict = add(_predict, "what a trained classifier takes photographs for")
+    predict.add_argument("model", help="its name, the folder of its run, or an exported .keras file")
+    predict.add_argument("pictures", nargs="+", metavar="picture", help="PNG, JPEG, WebP, GIF, BMP or TIFF")
     export = add(_export, "export a trained model to another format, with a model card")
     export.add_argument("model")
     export.add_argument("--format", choices=("keras", "saved_model", "onnx"), default="keras")
@@ -82,6 +88,28 @@ def _study(options):
 def _report(options):
     signals.end_cleanly(options.parent)
     execute.make_report(options.suite)
+
+
+def _predict(options):
+    params.check_backend()
+    import numpy as np
+    from rich.console import Console
+
+    from .tools import photos, predict
+
+    model, images, console = predict.locate(options.model), {}, Console(highlight=False, markup=False)
+    for picture in options.pictures:
+        try:
+            images[picture] = photos.to_image(picture)
+        except (ValueError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+    if images:
+        answers = predict.predict(np.stack([*images.values()]), model)
+        for picture, image, label, probabilities in zip(images, images.values(), *answers):
+            console.print(f"{picture}: {data.CLASS_NAMES[label]}", soft_wrap=True)
+            predict.show(image / 255, probabilities, console)
+    if wrong := len(set(options.pictures)) - len(images):
+        sys.exit(f"error: {wrong} of {len(options.pictures)} pictures could not be read")
 
 
 def _export(options):

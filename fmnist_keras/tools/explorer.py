@@ -1,39 +1,62 @@
-"""The widgets of `explore.ipynb`: an image, what an autoencoder makes of it, what classifiers call it."""
+"""The widgets of `explore.ipynb`: an image, what an autoencoder makes of it, what a classifier calls it."""
 
+import base64
 import functools
 import io
+import os
+from contextlib import contextmanager
 from html import escape
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
+from matplotlib import colormaps
 from PIL import Image
+from sklearn.decomposition import PCA
 
-from .. import data, evaluation, training
+from .. import data, evaluation, runs, training
 from . import photos, predict
 
 KINDS = ("autoencoder", "classifier")
-SLIDERS = 8  # of a code's numbers, those that vary most among the images
-SCALE = 7  # an image of 28 pixels is shown seven times as large
+SLIDERS = 6  # directions in which the codes of the sample's images vary most
+REACH = 3  # standard deviations to either end of a slider
+THUMBNAILS = 10  # of a class at a time
+SCALE, SMALL = 6, 2  # an image of 28 pixels is shown six times as large, a thumbnail twice
+ACCEPTED = ".png,.jpg,.jpeg,.webp,.gif,.bmp,.tif,.tiff"
+ERROR_TOP = 0.5  # the difference of a pixel, of 1, that is shown brightest: the same for all images and runs
 NOTHING = (
     "<p><b>Nothing has been trained on this machine yet</b> (weights are not in git). Run "
     "<code>make report</code> in a terminal, a few minutes, or run <code>autoencoder.ipynb</code> and "
     "<code>classifier.ipynb</code> as they stand; then run this notebook again.</p>"
 )
+STATIC = "FMNIST_STATIC_WIDGETS"  # set where a notebook is run to be committed: widgets would show nothing
+STATIC_ALT = "The explorer once it runs: a garment, its reconstruction, sliders, the bars of its classes"
 
 
 def app(suite=None):
-    """Everything in one box: the image, its reconstruction, the sliders of its code, and the classes.
+    """Everything in one box: the image, its reconstruction, sliders for its code, and the classes.
 
     Args:
         suite: only runs of this suite, or None for all.
 
     Returns:
-        An `ipywidgets.Widget`; a sentence where no autoencoder has weights.
+        An `ipywidgets.Widget`; a sentence where no autoencoder has weights that can be loaded; a picture of
+        the widgets where `STATIC` is set.
     """
+    if os.environ.get(STATIC):
+        source = base64.b64encode((runs.ROOT / "notebooks" / "explorer.png").read_bytes()).decode()
+        return HTML(
+            f'<img alt="{STATIC_ALT}" src="data:image/png;base64,{source}">'
+        )  # Lab drops an Image's alt
     trained = predict.trained_runs(suite)
     kinds = {kind: {n: r for n, r in trained.items() if r["kind"] == kind} for kind in KINDS}
-    return Explorer(*kinds.values()).box if kinds["autoencoder"] else widgets.HTML(NOTHING)
+    if not kinds["autoencoder"]:
+        return widgets.HTML(NOTHING)
+    try:
+        return Explorer(*kinds.values()).box
+    except runs.RunError as error:
+        return widgets.HTML(f"<b>{escape(str(error))}</b>")
 
 
 class Explorer:
@@ -45,97 +68,253 @@ class Explorer:
 
     Attributes:
         box: the `ipywidgets.Widget` with everything in it.
+
+    Raises:
+        runs.RunError: no autoencoder can be loaded.
     """
 
     def __init__(self, autoencoders, classifiers):
         self.autoencoders, self.classifiers = autoencoders, classifiers
         dataset = data.load("sample")
-        self.images, self.labels = dataset.x_val, dataset.y_val
-        self.own_image = None  # an uploaded picture, shown in place of the data set's
-        self.load_model = functools.cache(predict.load_model)
-        self.choice = widgets.Dropdown(options=list(autoencoders), description="run")
-        self.index = widgets.BoundedIntText(value=0, min=0, max=len(self.images) - 1, description="image")
-        self.upload = widgets.FileUpload(accept=".png,.jpg,.jpeg", multiple=False, description="your own")
-        names = ("original", "reconstruction", "error", "decoded")
-        self.pictures = {name: widgets.Image(format="png") for name in names}
-        self.sliders = [widgets.FloatSlider(min=0, max=1, step=0.01) for _ in range(SLIDERS)]
-        self.message, self.classes = widgets.HTML(), widgets.HTML()
-        self.choice.observe(self.load_run, "value")
-        self.index.observe(self.choose_image, "value")
-        self.upload.observe(self.read_upload, "value")
-        for slider in self.sliders:
-            slider.observe(self.decode, "value")
-        self.load_run()
-        shown = [widgets.VBox([widgets.HTML(f"<b>{n}</b>"), picture]) for n, picture in self.pictures.items()]
-        rows = [widgets.HBox([self.choice, self.index, self.upload]), widgets.HBox(shown), self.message]
-        self.box = widgets.VBox([*rows, widgets.VBox(self.sliders), self.classes])
-
-    def load_run(self, change=None):
-        """Load the chosen autoencoder; its sliders are for the numbers that vary most among the images."""
-        self.encoder, self.decoder = self.load_model(self.autoencoders[self.choice.value]["folder"]).layers
-        codes = training.predict(self.encoder, data.to_float(self.images))
-        self.numbers = np.argsort(-codes.var(axis=0))[:SLIDERS]
-        self.still = True  # a new maximum can move a slider, before there is a code
-        for slider, number in zip(self.sliders, self.numbers):
-            slider.max, slider.description = float(codes[:, number].max()) + 0.01, f"code {number}"
-        self.show_image()
-
-    def choose_image(self, change):
-        """Show the data set's image again after an uploaded one."""
-        self.own_image = None
-        self.show_image()
-
-    def read_upload(self, change):
-        """Show the uploaded picture, or a sentence where it is not one."""
-        try:
-            self.own_image = photos.to_image(bytes(self.upload.value[0]["content"]))
-        except ValueError as error:
-            self.message.value = f"<b>{escape(str(error))}</b>"
+        self.images, self.labels = predict.as_images(dataset.x_val), dataset.y_val
+        self.load, self.load_classifier = functools.cache(self._load), functools.cache(predict.load_model)
+        self.still, self.page, self.pinned = False, 0, None
+        self._build()
+        self._observe()
+        self.box = self._layout()
+        self.show_thumbnails()
+        broken = []
+        for name in autoencoders:
+            try:
+                self.show(run=name, number=0)
+                break
+            except runs.RunError as error:
+                broken.append(str(error))
         else:
-            self.show_image()
+            raise runs.RunError("; ".join(broken))
+        self.problem.value = f"<b>{escape('; '.join(broken))}</b>" if broken else ""
 
-    def show_image(self):
-        """Show the image, its reconstruction, its error, its code and its classes."""
-        own, number = self.own_image is not None, self.index.value
-        image = data.to_float((self.own_image if own else self.images[number])[np.newaxis])
-        self.code = training.predict(self.encoder, image)
-        decoded = training.predict(self.decoder, self.code)
-        error = (image - decoded) ** 2
-        for name, pixels in (("original", image), ("reconstruction", decoded), ("error", error)):
-            self.pictures[name].value = png(pixels[0, ..., 0])
-        name = "Your own picture" if own else data.CLASS_NAMES[self.labels[number]]
-        self.message.value = f"{name}: mean squared error {error.mean():.4f}"
-        self.classes.value = self.class_table(image)
-        self.still = True  # all of them move, and are decoded once
-        for slider, position in zip(self.sliders, self.numbers):
-            slider.value = float(self.code[0, position])
-        self.still = False
-        self.decode()
+    def _build(self):
+        self.choice = widgets.Dropdown(options=list(self.autoencoders), description="run")
+        self.classifier = widgets.Dropdown(options=list(self.classifiers), description="classifier")
+        self.upload = widgets.FileUpload(accept=ACCEPTED, multiple=False, description="your own picture")
+        self.label = widgets.Dropdown(options=[(n, k) for k, n in enumerate(data.CLASS_NAMES)], value=9)
+        self.label.description = "class"
+        self.thumbnails, self.thumbnail_style = [widgets.Button() for _ in range(THUMBNAILS)], widgets.HTML()
+        for place, button in enumerate(self.thumbnails):
+            button.add_class(f"thumbnail-{id(self)}").add_class(f"place-{place}")
+        self.more, self.reset = widgets.Button(description="more"), widgets.Button(description="reset")
+        self.pin = widgets.Button(description="pin this image")
+        self.pictures = {n: widgets.Image() for n in ("original", "reconstruction", "error", "decoded")}
+        self.sliders = [widgets.FloatSlider(min=-REACH, max=REACH, step=0.1) for _ in range(SLIDERS)]
+        self.ends = [(widgets.Image(), widgets.Image()) for _ in range(SLIDERS)]
+        self.mix = widgets.FloatSlider(min=0, max=1, step=0.02, description="towards pinned", disabled=True)
+        self.pinned_picture = widgets.Image(value=png(np.zeros((28, 28)), SMALL))
+        self.message, self.problem, self.classes = widgets.HTML(), widgets.HTML(), widgets.HTML()
 
-    def decode(self, change=None):
-        """Show what the decoder makes of the code as the sliders have it."""
+    def _observe(self):
+        def on(widget, action):
+            widget.observe(lambda change: self._guarded(action, change.new), "value")
+
+        on(self.choice, lambda name: self.show(run=name))
+        on(self.classifier, lambda name: self.decode())
+        on(self.label, lambda label: self.show_thumbnails(page=0))
+        on(self.upload, self.read_upload)
+        for slider in (*self.sliders, self.mix):
+            on(slider, lambda value: self.decode())
+        for place, button in enumerate(self.thumbnails):
+            button.on_click(lambda _, place=place: self._guarded(self.show, None, self.shown[place]))
+        self.more.on_click(lambda _: self._guarded(self.show_thumbnails, self.page + 1))
+        self.reset.on_click(lambda _: self._guarded(self.show))
+        self.pin.on_click(lambda _: self._guarded(self.pin_image))
+
+    def _layout(self):
+        for slider in (*self.sliders, self.mix):
+            slider.layout.width, slider.style.description_width = "25em", "11em"
+        for button in (self.upload, self.more, self.reset, self.pin):
+            button.layout.width = "auto"
+        strip = widgets.Image(value=png(np.linspace(0, 1, 28)[np.newaxis].repeat(2, 0), SCALE, "magma"))
+        start = widgets.Layout(align_items="flex-start")  # or pictures are stretched
+        notes = {"error": [strip, widgets.Label(f"0 to {ERROR_TOP:g} of white")]}
+        shown = [
+            widgets.VBox([widgets.HTML(f"<b>{name}</b>"), picture, *notes.get(name, [])], layout=start)
+            for name, picture in self.pictures.items()
+        ]
+        rows = [[left, slider, right] for slider, (left, right) in zip(self.sliders, self.ends)]
+        rows += [[self.pin, self.mix, self.pinned_picture], [self.reset]]
+        self.rows = [_row(row, align_items="center") for row in rows]
+        return widgets.VBox(
+            [
+                _row([self.choice, self.classifier, self.upload]),
+                _row([self.label, *self.thumbnails, self.more, self.thumbnail_style]),
+                self.problem,
+                self.message,
+                _row(shown),
+                _row([widgets.VBox(self.rows), self.classes]),
+            ]
+        )
+
+    def _guarded(self, action, *arguments):
+        """Do what a widget asks for. Where that fails, say so; the widgets show what they showed."""
         if self.still:
             return
-        code = self.code.copy()
-        for slider, number in zip(self.sliders, self.numbers):
-            code[0, number] = slider.value
-        self.pictures["decoded"].value = png(training.predict(self.decoder, code)[0, ..., 0])
+        self.problem.value = ""
+        try:
+            action(*arguments)
+        except Exception as error:  # in Jupyter, one that leaves an observer is seen in a log alone
+            self.problem.value = f"<b>{escape(str(error) or repr(error))}</b>"
+            with self._held():
+                self.choice.value = self.run
 
-    def class_table(self, image):
-        """The three likeliest classes of an image by each classifier, as an HTML table."""
-        rows = {}
-        for name, run in self.classifiers.items():
-            probabilities = evaluation.softmax(training.predict(self.load_model(run["folder"]), image))[0]
-            best = np.argsort(-probabilities)[:3]
-            rows[name] = [f"{data.CLASS_NAMES[label]} {probabilities[label]:.0%}" for label in best]
-        if not rows:
+    @contextmanager
+    def _held(self):
+        """Set widgets without their observers acting on each."""
+        self.still = True
+        try:
+            yield
+        finally:
+            self.still = False
+
+    def _load(self, name):
+        """An autoencoder's encoder and decoder, and `Directions` of the sample's codes."""
+        encoder, decoder = predict.load_model(self.autoencoders[name]["folder"]).layers
+        return encoder, decoder, Directions(training.predict(encoder, self.images), self.labels, decoder)
+
+    def show(self, run=None, number=None, own=None):
+        """Show another run or image, or the same with its sliders put back.
+
+        All that can fail is computed before anything that is shown changes.
+
+        Args:
+            run: an autoencoder's name, or None.
+            number: that of an image of the sample, or None.
+            own: a picture of one's own, `(28, 28)` uint8, or None.
+        """
+        run = run or self.run
+        encoder, decoder, directions = self.load(run)
+        if number is not None:
+            image = self.images[number]
+            title = f"{data.CLASS_NAMES[self.labels[number]]}, image {number}"
+        elif own is not None:
+            image, title = predict.as_images(own[np.newaxis])[0], "Your own picture"
+        else:
+            image, title = self.image, self.title
+        codes = training.predict(encoder, np.stack([image, image if self.pinned is None else self.pinned]))
+        decoded = training.predict(decoder, codes[:1])[0]
+        self.run, self.image, self.title = run, image, title
+        self.decoder, self.directions, self.codes = decoder, directions, codes
+        self.message.value = f"{title}: mean squared error {((image - decoded) ** 2).mean():.4f}"
+        self.pictures["original"].value = png(image[..., 0])
+        self.pictures["reconstruction"].value = png(decoded[..., 0])
+        self.pictures["error"].value = png(abs(image - decoded)[..., 0] / ERROR_TOP, SCALE, "magma")
+        with self._held():
+            self.choice.value, self.mix.value = run, 0
+            self._set_sliders()
+        self.decode()
+
+    def _set_sliders(self):
+        self.start = self.directions.positions(self.codes[:1])[0].clip(-REACH, REACH)
+        for row in self.rows[len(self.start) : SLIDERS]:
+            row.layout.display = "none"
+        for row, slider, ends, value, name, pictures in zip(
+            self.rows, self.sliders, self.ends, self.start, self.directions.names, self.directions.ends
+        ):
+            row.layout.display, slider.value, slider.description = "", float(value), name
+            for end, picture in zip(ends, pictures):
+                end.value = png(picture[..., 0], SMALL)
+
+    def decode(self):
+        """Show what the decoder makes of the code as the sliders have it, and what that is called."""
+        moves = np.array([slider.value for slider in self.sliders[: len(self.start)]]) - self.start
+        code = self.codes[:1] + self.directions.steps(moves)
+        code = (1 - self.mix.value) * code + self.mix.value * self.codes[1:]
+        decoded = training.predict(self.decoder, code.clip(0).astype("float32"))[0]
+        classes = self.class_bars(decoded)
+        self.pictures["decoded"].value, self.classes.value = png(decoded[..., 0]), classes
+
+    def class_bars(self, decoded):
+        """What the chosen classifier takes the image and the decoded one for, as bars in an HTML table."""
+        if not self.classifiers:
             return "No classifier has been trained yet."
-        return pd.DataFrame.from_dict(rows, orient="index").to_html(header=False, border=0)
+        try:
+            model = self.load_classifier(self.classifiers[self.classifier.value]["folder"])
+        except runs.RunError as error:
+            return f"<b>{escape(str(error))}</b>"
+        probabilities = evaluation.softmax(training.predict(model, np.stack([self.image, decoded])))
+        table = pd.DataFrame(probabilities.T, data.CLASS_NAMES, ["original", "decoded"])
+        bars = table.style.format("{:.0%}").bar(vmin=0, vmax=1, color="#7fb3d5")
+        return bars.set_properties(width="9em", **{"text-align": "right"}).to_html()
+
+    def show_thumbnails(self, page=0):
+        """Show images of the chosen class to choose from; after the last of them come the first."""
+        of_class = np.flatnonzero(self.labels == self.label.value)
+        self.page, self.shown = page, np.resize(np.roll(of_class, -page * THUMBNAILS), THUMBNAILS)
+        url = (
+            "data:image/png;base64,"
+            + base64.b64encode(png(np.hstack(self.images[self.shown, ..., 0]), SMALL)).decode()
+        )
+        width, name = 28 * SMALL, f"thumbnail-{id(self)}"
+        rules = [f".{name} {{background-image: url({url}) !important; width: {width}px; height: {width}px}}"]
+        for place, (button, number) in enumerate(zip(self.thumbnails, self.shown)):
+            button.tooltip = f"{data.CLASS_NAMES[self.label.value]}, image {number}"
+            rules.append(f".{name}.place-{place} {{background-position: -{place * width}px 0 !important}}")
+        self.thumbnail_style.value = f"<style>{' '.join(rules)}</style>"
+
+    def read_upload(self, files):
+        """Show the uploaded picture; the upload is emptied, so that the same file may come again."""
+        if files:
+            with self._held():
+                self.upload.value = ()
+            self.show(own=photos.to_image(bytes(files[0]["content"])))
+
+    def pin_image(self):
+        """Keep the image as the other end of an interpolation."""
+        self.pinned, self.mix.disabled = self.image, False
+        self.pinned_picture.value = png(self.image[..., 0], SMALL)
+        self.show()
 
 
-def png(pixels):
-    """Pixels `(28, 28)` in [0, 1] as the bytes of a PNG, `SCALE` times as large."""
-    grey = np.round(np.clip(pixels, 0, 1) * 255).astype("uint8").repeat(SCALE, 0).repeat(SCALE, 1)
+class Directions:
+    """The directions in which codes vary most: their principal components.
+
+    Args:
+        codes: `(n, latent_dim)` float32.
+        labels: `(n,)`, the classes of their images.
+        decoder: the `keras.Sequential` that they are for.
+
+    Attributes:
+        names: for each direction, the classes that lie farthest to its two ends.
+        ends: `(directions, 2, 28, 28, 1)`, what lies two standard deviations to either side of the mean code.
+    """
+
+    def __init__(self, codes, labels, decoder):
+        self.pca = PCA(min(SLIDERS, *codes.shape)).fit(codes)
+        self.deviation = np.sqrt(self.pca.explained_variance_).clip(1e-6)
+        means = pd.DataFrame(self.positions(codes)).groupby(labels).mean()
+        self.names = [
+            f"{data.CLASS_NAMES[low]} ↔ {data.CLASS_NAMES[high]}"
+            for low, high in zip(means.idxmin(), means.idxmax())
+        ]
+        both = np.stack([-2 * np.eye(len(means.columns)), 2 * np.eye(len(means.columns))], axis=1)
+        far = self.pca.mean_ + self.steps(both.reshape(-1, len(means.columns)))
+        self.ends = training.predict(decoder, far.clip(0).astype("float32")).reshape(-1, 2, 28, 28, 1)
+
+    def positions(self, codes):
+        """Where codes lie along each direction, in standard deviations: `(n, directions)`."""
+        return self.pca.transform(codes) / self.deviation
+
+    def steps(self, positions):
+        """The change of a code that such positions stand for: `(..., latent_dim)`."""
+        return positions * self.deviation @ self.pca.components_
+
+
+def _row(children, **layout):
+    return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap", **layout))
+
+
+def png(pixels, scale=SCALE, colours="gray"):
+    """Pixels `(rows, columns)` in [0, 1] as the bytes of a PNG, `scale` times as large."""
+    coloured = colormaps[colours](np.clip(pixels, 0, 1), bytes=True)[..., :3]
     buffer = io.BytesIO()
-    Image.fromarray(grey).save(buffer, "PNG")
+    Image.fromarray(coloured.repeat(scale, 0).repeat(scale, 1)).save(buffer, "PNG")
     return buffer.getvalue()

@@ -23,7 +23,7 @@ def export(run, format, folder):
     Args:
         run: the run's folder.
         format: "keras", "saved_model" or "onnx".
-        folder: where `<model>.keras`, `<model>/` or `<model>.onnx`, and `<model>.md`, are written.
+        folder: where `<model>.keras`, `<model>/` or `<model>.onnx` is written, and its card, `.md` added.
 
     Returns:
         The export's `Path`, and the largest difference of any output on 256 images of the sample.
@@ -74,7 +74,7 @@ def export(run, format, folder):
         if place.is_dir():
             shutil.rmtree(place)
         made.replace(place)
-    (folder / f"{metrics['model']}.md").write_text(model_card(metrics, name, difference), encoding="utf-8")
+    (folder / f"{name}.md").write_text(model_card(metrics, name, difference), encoding="utf-8")
     return place, difference
 
 

@@ -12,7 +12,7 @@ def test_an_export_agrees_with_its_original(trained, tmp_path, model, format):
     path, difference = export.export(runs.run_dir("test", model, 0), format, tmp_path / "out")
     assert path.exists()
     assert difference <= 1e-4
-    card = (tmp_path / "out" / f"{model}.md").read_text(encoding="utf-8")
+    card = (tmp_path / "out" / f"{path.name}.md").read_text(encoding="utf-8")
     assert "Fashion-MNIST" in card
     assert "| Shirt | 1.000 | 1.000 | 1.000 |" in card or model == "model_1"
     assert "demonstration" in card

@@ -246,7 +246,7 @@ def test_a_keras_file_with_code_in_it_is_refused(finished, tiny, tmp_path):
     touched.unlink(missing_ok=True)
     with pytest.raises(runs.RunError, match=r"encoder\.keras cannot be loaded: .*safe"):
         runs.load_encoder(tiny("model_7"))
-    with pytest.raises(ValueError, match="safe"):
+    with pytest.raises(runs.RunError, match=r"model\.keras cannot be loaded: .*safe"):
         predict.load_model(finished)
     assert not touched.exists()
 

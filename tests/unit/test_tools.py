@@ -1,14 +1,18 @@
+import base64
 import io
+import shutil
 from datetime import datetime
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from fmnist_keras import evaluation, predict, runs, training
-from fmnist_keras.tools import explorer, export, photos
-from fmnist_keras.tools.predict import as_images, load_model
+from fmnist_keras import data, evaluation, models, predict, runs, training
+from fmnist_keras.__main__ import main
+from fmnist_keras.tools import explorer, export
+from fmnist_keras.tools.predict import as_images, load_model, show
 
 
 def as_bytes(images):
@@ -46,6 +50,8 @@ def test_images_of_many_batches_keep_their_order(trained, sample):
     ("images", "words"),
     [
         (np.zeros((28, 28)), r"shape \(28, 28\); allowed: \(n, 28, 28\)"),
+        (np.full((2, 28, 28), 255, np.uint8), "image 0 is dark on light; allowed: light on black"),
+        ([b"", b""], "not a picture of a known format; allowed: PNG, JPEG, WEBP, GIF, BMP, TIFF"),
         (np.zeros((2, 28, 28, 3), np.uint8), r"shape \(2, 28, 28, 3\)"),
         (np.zeros((2, 28, 28), np.int64), "int64; allowed: uint8"),
         (np.zeros((2, 28, 28), bool), "bool; allowed: uint8"),
@@ -62,7 +68,7 @@ def test_predict_rejects_the_rest_with_a_sentence(images, words):
         predict(images, "model_6")
 
 
-def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images):
+def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images, tmp_path, monkeypatch):
     with pytest.raises(runs.RunError, match=r"model_6 has no trained weights .*make report MODELS=model_6"):
         predict(images[:1], "model_6")
     with pytest.raises(runs.RunError, match=r"unknown model 'model_66'; did you mean model_6"):
@@ -71,6 +77,73 @@ def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images):
         predict(images[:1], runs.run_dir("test", "model_1", 0))
     with pytest.raises(runs.RunError, match="is not the run of a classifier"):
         predict(images[:1], ".")
+    with pytest.raises(runs.RunError, match="is not a classifier: it gives"):
+        predict(images[:1], runs.run_dir("test", "model_1", 0) / "model.keras")
+    with pytest.raises(runs.RunError, match=r"away.keras does not exist; allowed: a model's name"):
+        predict(images[:1], "away.keras")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(runs.RunError, match=r"unknown model 'mine'.*the folder of that name is ./mine"):
+        predict(images[:1], "mine")
+
+
+def test_a_model_s_name_means_its_run_in_any_suite_and_a_path_the_file(
+    trained, images, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model_8").mkdir()  # a folder of the name where one happens to stand: not what is meant
+    expected = predict(images, runs.run_dir("test", "model_8", 0))[1]
+    np.testing.assert_array_equal(predict(images, "model_8")[1], expected)
+    path, _ = export.export(runs.run_dir("test", "model_8", 0), "keras", tmp_path)
+    for form in (path, str(path), path.name):
+        np.testing.assert_allclose(predict(images, form)[1], expected, atol=1e-6)
+
+
+def test_photographs_are_taken_as_paths_bytes_and_pillow_s(trained, sample, tmp_path):
+    run = runs.run_dir("test", "model_8", 0)
+    expected = predict(sample.x_val[:2], run)[1]
+    pictures = [Image.fromarray(255 - image) for image in as_bytes(sample.x_val[:2])]
+    pictures[0].save(tmp_path / "0.png")
+    np.testing.assert_allclose(predict([tmp_path / "0.png", pictures[1]], run)[1], expected, atol=1e-6)
+    np.testing.assert_allclose(predict(str(tmp_path / "0.png"), run)[1], expected[:1], atol=1e-6)
+    np.testing.assert_allclose(predict((tmp_path / "0.png").read_bytes(), run)[1], expected[:1], atol=1e-6)
+
+
+def test_the_command_shows_class_probabilities_and_what_the_network_saw(trained, sample, tmp_path, capsys):
+    pictures = [tmp_path / "a boot.png", tmp_path / "text.png", tmp_path / "away.png"]
+    Image.fromarray(as_bytes(sample.x_val)[0]).save(pictures[0])
+    pictures[1].write_text("no picture")
+    with pytest.raises(SystemExit, match="2 of 3 pictures could not be read"):
+        main(["predict", "model_8", *map(str, pictures)])
+    out, err = capsys.readouterr()
+    (label,), (probabilities,) = predict(sample.x_val[:1], "model_8")
+    assert f"a boot.png: {data.CLASS_NAMES[label]}\n" in out
+    assert all(f"{name} " in out for name in data.CLASS_NAMES)
+    assert f"{probabilities.max():.1%}" in out
+    assert len([line for line in out.splitlines() if "*" in line]) > 3  # the boot, in characters
+    assert "text.png: this is not a picture" in err
+    assert "away.png" in err
+
+
+@pytest.mark.parametrize(
+    ("colour", "encoding", "character"), [(True, "utf-8", "▀"), (True, "latin-1", "@"), (False, "utf-8", "@")]
+)
+def test_a_picture_is_drawn_with_what_a_terminal_has(sample, colour, encoding, character):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(
+        file=stream, force_terminal=colour, color_system="truecolor" if colour else None, width=80
+    )
+    show(sample.x_val[1, ..., 0], np.full(10, 0.1), console)
+    stream.seek(0)
+    assert character in stream.read()
+
+
+def test_a_loaded_model_can_be_evaluated(trained, images, sample):
+    loss, accuracy = load_model(runs.run_dir("test", "model_8", 0)).evaluate(
+        images, sample.y_val[:256], verbose=0
+    )
+    assert loss > 0
+    assert accuracy == np.mean(predict(images, "model_8")[0] == sample.y_val[:256])
 
 
 def test_an_export_that_differs_is_refused(trained, tmp_path, monkeypatch):
@@ -120,106 +193,130 @@ def test_code_in_a_model_file_is_refused(trained, reports):
     folder = runs.run_dir("test", "model_8", 0)
     evil = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Lambda(lambda x: x)])
     evil.save(folder / "model.keras")
-    with pytest.raises(ValueError, match=r"[Ll]ambda"):
+    with pytest.raises(runs.RunError, match=r"[Ll]ambda"):
         load_model(folder)
 
 
-def test_the_explorer_follows_its_widgets(trained):
+@pytest.fixture
+def app(trained):
+    """An explorer of one autoencoder under two names, and of one classifier."""
     autoencoder, classifier = (runs.read(runs.run_dir("test", name, 0)) for name in ("model_1", "model_8"))
-    app = explorer.Explorer({"one": autoencoder, "two": autoencoder}, {"its classifier": classifier})
-    assert app.message.value.startswith("Ankle boot: mean squared error 0.")
-    assert app.classes.value.count("<td>") == 3
-    decoded, original = app.pictures["decoded"].value, app.pictures["original"].value
-    assert decoded == app.pictures["reconstruction"].value
-    app.sliders[0].value = app.sliders[0].max
-    assert app.pictures["decoded"].value != decoded
-    assert app.pictures["original"].value == original
-    app.index.value = 1
-    assert app.message.value.startswith("Pullover")
+    return explorer.Explorer({"one": autoencoder, "two": autoencoder}, {"its classifier": classifier})
+
+
+def upload(app, content):
     file = {"name": "own.png", "type": "image/png", "size": 1, "last_modified": datetime.now()}
-    app.upload.value = [file | {"content": picture(np.eye(50, dtype="uint8") * 255)}]
-    assert app.message.value.startswith("Your own picture")
-    app.upload.value = [file | {"content": b"<html>"}]
-    assert "not a PNG or JPEG" in app.message.value
-    app.choice.value = "two"
-    assert app.message.value.startswith("Your own picture")
-    app.index.value = 2
-    assert app.message.value.startswith("Trouser")
+    app.upload.value = [file | {"content": content}]
+
+
+def png(pixels):
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
+def shown(app):
+    return {name: picture.value for name, picture in app.pictures.items()}
+
+
+def test_the_explorer_shows_an_image_and_its_classes(app):
+    assert app.message.value.startswith("Ankle boot, image 0: mean squared error 0.")
+    assert all(name in app.classes.value for name in data.CLASS_NAMES)
+    assert app.pictures["decoded"].value == app.pictures["reconstruction"].value
+    assert "↔" in app.sliders[0].description
+
+
+def test_sliders_move_the_decoded_image_and_its_classes_alone(app):
+    before, classes = shown(app), app.classes.value
+    app.sliders[0].value = app.sliders[0].max
+    after = shown(app)
+    assert after.pop("decoded") != before.pop("decoded")
+    assert after == before
+    assert app.classes.value != classes
+    app.reset.click()
+    assert app.pictures["decoded"].value == app.pictures["reconstruction"].value
+
+
+def test_a_thumbnail_is_the_image_that_it_shows(app, sample):
+    app.label.value = 1
+    app.more.click()
+    place = app.thumbnails[3]
+    place.click()
+    number = np.flatnonzero(sample.y_val == 1)[explorer.THUMBNAILS + 3]
+    assert place.tooltip == f"Trouser, image {number}"
+    assert app.message.value.startswith(f"Trouser, image {number}:")
+
+
+def test_interpolation_ends_at_the_pinned_image(app):
+    app.pin.click()
+    pinned = app.pictures["reconstruction"].value
+    app.thumbnails[1].click()
+    assert app.pictures["decoded"].value != pinned
+    app.mix.value = 1
+    assert app.pictures["decoded"].value == pinned
+
+
+def test_an_uploaded_picture_is_shown_each_time_it_is_uploaded(app):
+    content = png(255 - np.pad(np.eye(50, dtype="uint8") * 255, 20))
+    for _ in range(2):
+        upload(app, content)
+        assert app.message.value.startswith("Your own picture")
+        assert app.upload.value == ()
+        app.thumbnails[1].click()
+        assert app.message.value.startswith("Ankle boot")
+
+
+def test_what_is_no_picture_is_said_and_changes_nothing(app):
+    before = shown(app)
+    upload(app, b"<html>")
+    assert "not a picture of a known format" in app.problem.value
+    assert shown(app) == before
+    app.thumbnails[1].click()
+    assert app.problem.value == ""
+
+
+def test_another_run_has_its_own_pictures_sliders_and_message(trained, tiny, sample):
+    """A run with fewer codes, whatever the sliders stood at: all of it is of the chosen run."""
+    first = runs.run_dir("test", "model_1", 0)
+    small = shutil.copytree(first, first.parent / "small")
+    models.autoencoder(models.encoder(3, 0), models.decoder(3, 0, "kernel_size")).save(small / "model.keras")
+    found = runs.read(first)
+    app = explorer.Explorer({"64": found, "3": found | {"folder": small}}, {})
+    alone = explorer.Explorer({"3": found | {"folder": small}}, {})
+    for slider in app.sliders:
+        slider.value = slider.max
+    app.choice.value = "3"
+    assert (shown(app), app.message.value) == (shown(alone), alone.message.value)
+    assert [s.description for s in app.sliders[:3]] == [s.description for s in alone.sliders[:3]]
+    assert [row.layout.display for row in app.rows[: explorer.SLIDERS]] == [""] * 3 + ["none"] * 3
+    app.choice.value = "64"
+    assert {row.layout.display for row in app.rows[: explorer.SLIDERS]} == {""}
+
+
+def test_a_model_that_cannot_be_loaded_is_named_and_the_others_are_shown(trained):
+    first = runs.run_dir("test", "model_1", 0)
+    broken = shutil.copytree(first, first.parent / "broken")
+    (broken / "model.keras").write_bytes(b"no model")
+    found, classifier = runs.read(first), runs.read(runs.run_dir("test", "model_8", 0))
+    app = explorer.Explorer({"broken": found | {"folder": broken}, "good": found}, {"a": classifier})
+    assert f"{broken / 'model.keras'} cannot be loaded" in app.problem.value
+    assert app.choice.value == "good"
+    before = shown(app)
+    app.choice.value = "broken"
+    assert "cannot be loaded" in app.problem.value
+    assert (app.choice.value, shown(app)) == ("good", before)
+    app = explorer.Explorer({"good": found}, {"bad": classifier | {"folder": broken}, "a": classifier})
+    assert "cannot be loaded" in app.classes.value
+    app.classifier.value = "a"
+    assert "Trouser" in app.classes.value
 
 
 def test_without_a_trained_model_the_explorer_says_what_to_run(reports):
     assert "make report" in explorer.app().value
 
 
-def picture(pixels, format="PNG", mode="L"):
-    content = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(content, format)
-    return content.getvalue()
-
-
-@pytest.mark.parametrize(("format", "mode"), [("PNG", "L"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "RGB")])
-@pytest.mark.parametrize("light", [True, False], ids=["light background", "dark background"])
-def test_a_picture_of_any_size_becomes_what_the_data_set_would_have_made_of_it(sample, format, mode, light):
-    original = np.round(sample.x_val[1, ..., 0] * 255).astype(
-        "uint8"
-    )  # a pullover, 28 pixels tall and somewhat narrower
-    large = np.full((500, 700), 0, np.uint8)
-    large[90:426, 150:486] = original.repeat(12, 0).repeat(12, 1)
-    made = photos.to_image(picture(255 - large if light else large, format, mode))
-    assert (made.shape, made.dtype) == ((28, 28), np.uint8)
-    assert np.corrcoef(made.ravel(), original.ravel())[0, 1] > 0.95
-    rows, columns = (np.flatnonzero((made > 25).any(axis)) for axis in (1, 0))
-    assert (rows[0], rows[-1]) == (0, 27)  # its longer side fills the frame
-    assert abs(columns[0] - (27 - columns[-1])) <= 1  # and it stands in the middle
-
-
-def test_a_picture_is_read_as_a_viewer_would_show_it(sample):
-    """Upright as the camera says, with all 16 bits, without the ink of a printer, and the wall behind it."""
-    original = as_bytes(sample.x_val[1])
-    large = np.pad(original.repeat(12, 0).repeat(12, 1), 90)
-    upright, exif = Image.fromarray(255 - large), Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    wall = Image.fromarray((200 - large * 0.7).astype("uint8"))
-    for image, options in (
-        (upright.rotate(90), {"format": "JPEG", "exif": exif}),
-        (upright.convert("CMYK"), {"format": "JPEG"}),
-        (Image.fromarray(large.astype("uint16") * 257), {"format": "PNG"}),
-        (Image.fromarray(65535 - large.astype("uint16") * 257), {"format": "PNG"}),
-        (wall, {"format": "PNG"}),
-        (upright.resize((6000, 6000)), {"format": "JPEG"}),
-    ):
-        content = io.BytesIO()
-        image.save(content, **options)
-        made = photos.to_image(content.getvalue())
-        assert np.corrcoef(made.ravel(), original.ravel())[0, 1] > 0.95, options
-        assert made[:, 0].max() < 30  # black around it
-
-
-def test_a_thread_is_a_pixel_wide():
-    pixels = np.full((900, 30), 255, np.uint8)
-    pixels[100:800, 12:18] = 0
-    made = photos.to_image(picture(pixels))
-    assert (made > 25).any(axis=0).sum() == 1
-    assert (made > 25).any(axis=1).all()
-
-
-CUT_OFF = picture(np.arange(10_000, dtype="uint8").reshape(100, 100), "JPEG")[:2000]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "this is not a PNG or JPEG$"),
-        (b"<html>", "this is not a PNG or JPEG$"),
-        (picture(np.zeros((40, 40), np.uint8), "GIF"), "this is not a PNG or JPEG$"),
-        (picture(np.zeros((40, 40), np.uint8))[:50], "PNG or JPEG cannot be read: "),
-        (CUT_OFF, "PNG or JPEG cannot be read: image file is truncated"),
-        (picture(np.full((40, 40), 255, np.uint8)), "shows nothing"),
-        (picture(np.full((1, 1), 100, np.uint8)), "shows nothing"),
-        (picture(np.zeros((9000, 10_000), np.uint8)), "too large; allowed: 89 million pixels"),
-        (picture(np.zeros((20_000, 10_000), np.uint8)), "too large; allowed: 89 million pixels"),
-    ],
-)
-def test_a_file_that_shows_nothing_is_refused_with_a_sentence(content, words):
-    with pytest.raises(ValueError, match=words):
-        photos.to_image(content)
+def test_a_static_page_gets_a_picture_of_the_explorer(monkeypatch):
+    monkeypatch.setenv(explorer.STATIC, "1")
+    page = explorer.app().data
+    assert explorer.STATIC_ALT in page
+    assert base64.b64decode(page.split("base64,")[1].split('"')[0]).startswith(b"\x89PNG")
