@@ -259,10 +259,8 @@ def files(folder):
     found = [path for path in seen if re.search(r"\.ya?ml(\.txt)?$", path.name, re.IGNORECASE)]
     for path in found:
         if path.suffix != ".yaml" or not re.fullmatch(NAME, path.stem):
-            allowed = "allowed: a name of letters, digits, _ and -, then .yaml"
-            raise ParamsError(
-                f"{where_is(path)}: the file's name is not allowed; {allowed}; or delete the file"
-            )
+            allowed = "allowed: letters, digits, _ and -, then .yaml: rename or delete it"
+            raise ParamsError(f"{where_is(path)}: a file of this name is not read; {allowed}")
     return sorted(found, key=lambda path: natural(path.stem))
 
 

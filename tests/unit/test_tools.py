@@ -19,7 +19,7 @@ def as_bytes(images):
 @pytest.fixture
 def trained(tiny, reports, sample, images):
     """Runs of a classifier and of an autoencoder, saved as their notebooks do, untrained."""
-    made = [tiny("model_8", encoder_from=None), tiny("model_1", upsampling="kernel_size")]
+    made = [tiny("model_8", encoder_from=None), tiny("model_1")]
     columns = ("loss", "val_loss", "accuracy", "val_accuracy")
     history = fitted(1, **{name: [1.0] for name in columns})
     for values in made:
