@@ -28,7 +28,9 @@ ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seed
 KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
 
 # As on Windows: without what only POSIX has, no encoding left to the locale, in a path with a space and accents.
-UNIT = env HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 $(PY) -m pytest --basetemp "$$(mktemp -d)/año más"
+UNIT = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 \
+	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 && \
+	$(PY) -m pytest -n 2 --dist loadfile -p no:nbval --basetemp "$$folder/año más"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup report paper holdout data lab notebooks readme bench backends slurm export check test test-slurm lint format clean
@@ -97,7 +99,7 @@ check: lint  ## lint and the unit tests, in under a minute
 
 test: lint $(VENV)/export.installed  ## everything: also the engine on small models, browsers, and nbval on the notebooks
 	@$(UNIT)
-	@$(PY) -m pytest --nbval-lax --nbval-current-env tests/integration tests/browser notebooks
+	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests/integration tests/browser notebooks
 
 test-slurm: $(VENV)/test.installed $(VENV)/slurm.installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
 	@tests/slurm/install.sh

@@ -1,8 +1,9 @@
 """The floor under a training step: the arithmetic that its layers need, over what this machine can do.
 
-`python floor.py` multiplies matrices and prints the best rate of NumPy and TensorFlow, in GFLOP/s.
+`python floor.py` multiplies matrices and prints the best rates of NumPy and TensorFlow, in GFLOP/s.
 """
 
+import json
 import math
 import time
 
@@ -77,5 +78,4 @@ def rates(size=SIZE, seconds=1.0):
 
 
 if __name__ == "__main__":
-    for name, rate in rates().items():
-        print(f"{name} {rate:.2f}")
+    print(json.dumps({name: round(rate, 2) for name, rate in rates().items()}))

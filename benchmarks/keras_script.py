@@ -1,18 +1,16 @@
 """Train models with Keras, for the benchmark: as this project does it, or as a plain script would.
 
-`--how project` goes through fmnist_keras.training as the notebooks do. `--how plain` is what Keras' own
-examples do: Keras' own layers, compiled with a loss and an optimizer, `fit` on arrays. The data, the epochs
-and the evaluation are the same. One line an epoch goes to stdout; bench.py takes the time of each line.
+`--how project` compiles and fits as the notebooks do. `--how plain` is what Keras' own examples do: Keras'
+own layers, compiled with a loss and an optimizer, `fit` on arrays. The data, the epochs and the evaluation
+are the same. One line an epoch goes to stdout; watch.py takes the time of each line.
 """
 
-import argparse
-import functools
 import os
 import sys
 import time
-from pathlib import Path
 
 import floor
+import script
 
 from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 
@@ -21,9 +19,7 @@ if "project" in sys.argv:  # TensorFlow settles at its import how it computes: f
 import keras
 
 import fmnist_keras as fk
-from fmnist_keras.workflow import experiments
-
-BATCHES = fk.training.batches  # before `self_tuned` takes its place
+from fmnist_keras.internals import batches as of_arrays
 
 
 class Line(keras.callbacks.Callback):
@@ -34,15 +30,23 @@ class Line(keras.callbacks.Callback):
         print(f"epoch {epoch + 1}/{self.params['epochs']}  val_loss {logs['val_loss']:.4f}", flush=True)
 
 
-def build(params, encoders):
+class Sent(of_arrays._Batches):
+    """Batches that are made in NumPy and sent to the GPU one by one, also under JAX."""
+
+    def __init__(self, images, targets, batch_size, shuffle):
+        super().__init__(images, targets, batch_size, shuffle)
+        self.parts, self.pick = of_arrays._parts(images, targets), of_arrays._pick
+
+
+def build(params, encoders=None):
     """The model of a run, from the project's own builders; a classifier's encoder from its file."""
-    encoder = fk.models.encoder(params["latent_dim"], params["dropout"])
-    if "upsampling" in params:
-        decoder = fk.models.decoder(params["latent_dim"], params["dropout"], params["upsampling"])
+    encoder = fk.models.encoder(params.latent_dim, params.dropout)
+    if params.kind == "autoencoder":
+        decoder = fk.models.decoder(params.latent_dim, params.dropout, params.upsampling)
         return fk.models.autoencoder(encoder, decoder)
     if encoders:
-        encoder.load_weights(encoders / f"{params['encoder_from']}.weights.h5")
-    return fk.models.classifier(encoder, params["final_activation"], params["train_encoder"])
+        encoder.load_weights(encoders / f"{params.encoder_from}.weights.h5")
+    return fk.models.classifier(encoder, params.final_activation, params.train_encoder)
 
 
 def of_keras_own_layers(model):
@@ -61,116 +65,72 @@ def of_keras_own_layers(model):
     return own
 
 
-def loss_and_metrics(params):
-    """What an autoencoder, or a classifier, is compiled with, as arguments of `compile`."""
-    if "upsampling" in params:
-        return {"loss": "mean_squared_error"}
-    return {"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "metrics": ["accuracy"]}
+def compile_model(model, params, optimizer, **options):
+    """`compile` with a run's loss and metrics."""
+    loss, metrics = "mean_squared_error", None
+    if params.kind == "classifier":
+        loss, metrics = keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"]
+    model.compile(optimizer, loss, metrics=metrics, **options)
 
 
-def compile_plain(model, params, jit):
-    """`compile` with Keras' defaults; `jit` is its `jit_compile`."""
-    if params["optimizer"] == "adam":
-        optimizer = keras.optimizers.Adam(params["learning_rate"], epsilon=params["epsilon"])
-    else:
-        optimizer = keras.optimizers.SGD(params["learning_rate"])
-    model.compile(optimizer=optimizer, jit_compile=jit, **loss_and_metrics(params))
+def fit_as_notebook(model, train, val, params, given=None):
+    """Compile and train as the project's notebooks do, but for the settings that are taken back."""
+    optimizer = fk.training.optimizer(params.optimizer, params.learning_rate, params.epsilon)
+    steps = (given and given.steps) or fk.training.steps_per_execution()
+    compile_model(model, params, optimizer, steps_per_execution=steps)
+    make = Sent if given and given.sent else fk.training.batches
+    batches = make(*train, params.batch_size, shuffle=True)
+    if given and given.autotune:  # as pipelines of tf.data are by themselves
+        import tensorflow as tf
+
+        options = tf.data.Options()
+        options.autotune.enabled = True
+        batches = batches.with_options(options)
+    callbacks = fk.training.callbacks(params.patience, params.min_delta)
+    how = {"epochs": params.epochs, "callbacks": callbacks, "shuffle": False, "verbose": 0}
+    model.fit(batches, validation_data=fk.training.batches(*val), **how)
 
 
-def fit_plain(model, x_train, targets, validation_data, params, *callbacks):
-    """`fit` with Keras' defaults on arrays, early stopping as in the project; seconds of `fit`."""
-    stop = keras.callbacks.EarlyStopping(
-        patience=params["patience"], min_delta=params["min_delta"], restore_best_weights=True
-    )
-    start = time.perf_counter()
-    model.fit(
-        x_train,
-        targets,
-        batch_size=params["batch_size"],
-        epochs=params["epochs"],
-        validation_data=validation_data,
-        callbacks=[stop, *callbacks],
-        verbose=0,
-    )
-    return time.perf_counter() - start
+def fit_plain(model, train, val, params, jit="auto"):
+    """Compile and train with Keras' defaults on arrays; early stopping as in the project."""
+    rate, adam = params.learning_rate, params.optimizer == "adam"
+    optimizer = keras.optimizers.Adam(rate, epsilon=params.epsilon) if adam else keras.optimizers.SGD(rate)
+    compile_model(model, params, optimizer, jit_compile=jit)
+    patience = {"patience": params.patience, "min_delta": params.min_delta}
+    callbacks = [keras.callbacks.EarlyStopping(restore_best_weights=True, **patience), Line()]
+    how = {"epochs": params.epochs, "batch_size": params.batch_size, "callbacks": callbacks, "verbose": 0}
+    model.fit(*train, validation_data=val, **how)
 
 
-def compile_as_notebook(model, params):
-    """`compile` as the project's notebooks have it."""
-    options = loss_and_metrics(params) | fk.training.compile_options()
-    model.compile(optimizer=fk.training.optimizer(params), **options)
+def main(given):
+    """The models named on the command line, from their parameters to their losses."""
+    for name in given.models:
+        params, train, val = script.run(name, given)
+        fk.training.seed_everything(0)
+        model = build(params, given.encoders)
+        if given.how == "plain" or given.keras_layers:
+            model = of_keras_own_layers(model)
+        print(f"{name} parameters {model.count_params()}", flush=True)
+        start = time.perf_counter()
+        if given.how == "project":
+            fit_as_notebook(model, train, val, params, given)
+        else:
+            fit_plain(model, train, val, params, jit=True if given.xla else "auto")
+        print(f"{name} fit {time.perf_counter() - start:.3f} s", flush=True)
+        if given.encoders:  # a whole run, not a measurement of `fit` alone
+            for part in (train, val):
+                print(model.evaluate(*part, verbose=0))
+            model.predict(val[0], verbose=0)
+            if params.kind == "autoencoder":
+                model.layers[0].save_weights(given.encoders / f"{name}.weights.h5")
 
 
-def self_tuned(*args, **kwargs):
-    """The project's batches, but with the self-tuning that TensorFlow's pipelines have by default."""
-    import tensorflow as tf
-
-    options = tf.data.Options()
-    options.autotune.enabled = True
-    return BATCHES(*args, **kwargs).with_options(options)
-
-
-def train(name, given):
-    """One model, from its parameters to its losses."""
-    kind, params = experiments.for_run(name, given.suite, seed=0)
-    params |= {"epochs": given.epochs or params["epochs"]}
-    limit = given.limit or params.get("limit")
-    val_limit = given.val_limit or params.get("limit")
-    fk.training.seed_everything(0)
-    dataset = load(params["data"], params["protocol"])
-    x_train, x_val = dataset.x_train[:limit], fk.data.to_float(dataset.x_val[:val_limit])
-    if given.how == "plain":
-        x_train = fk.data.to_float(x_train)
-    y_train, y_val = dataset.y_train[:limit], dataset.y_val[:val_limit]
-    if kind == "autoencoder":
-        y_train, y_val = x_train, x_val
-    model = build(params, given.encoders)
-    if given.how == "plain" or given.keras_layers:
-        model = of_keras_own_layers(model)
-    print(f"{name} parameters {model.count_params()}", flush=True)
-    if given.how == "project":
-        if given.autotune:
-            fk.training.batches = self_tuned
-        compile_as_notebook(model, params)
-        if given.steps:
-            model.steps_per_execution = given.steps
-        seconds = fk.training.fit(model, x_train, y_train, (x_val, y_val), params).seconds
-    else:
-        compile_plain(model, params, jit=True if given.xla else "auto")
-        seconds = fit_plain(model, x_train, y_train, (x_val, y_val), params, Line())
-    print(f"{name} fit {seconds:.3f} s", flush=True)
-    if given.encoders:  # a whole run, not a measurement of `fit` alone
-        for images, targets in ((x_train, y_train), (x_val, y_val)):
-            print(model.evaluate(images, targets, verbose=0))
-        model.predict(x_val, verbose=0)
-        if kind == "autoencoder":
-            model.layers[0].save_weights(given.encoders / f"{name}.weights.h5")
-
-
-@functools.cache
-def load(data, protocol):
-    """The data set, read once for all models of a call."""
-    return fk.data.load(data, protocol)
-
-
-def main():
-    """Train the models named on the command line, one after another."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("models", nargs="+")
-    parser.add_argument("--suite", default="sample", help="a file of params/suites (default: sample)")
-    parser.add_argument("--epochs", type=int, help="instead of the suite's")
-    parser.add_argument("--limit", type=int, help="train on so many images")
-    parser.add_argument("--val-limit", type=int, help="validate on so many")
-    parser.add_argument("--encoders", type=Path, help="folder where autoencoders leave their encoder")
+if __name__ == "__main__":
+    parser = script.arguments(__doc__)
     parser.add_argument("--how", choices=("project", "plain"), default="plain")
     parser.add_argument("--steps", type=int, help="steps_per_execution, instead of the project's")
     parser.add_argument("--keras-layers", action="store_true", help="Keras' own, also with --how project")
     parser.add_argument("--autotune", action="store_true", help="batches as tf.data likes them")
+    parser.add_argument("--sent", action="store_true", help="batches made in NumPy, also under JAX")
     parser.add_argument("--xla", action="store_true", help="which is not Keras' default on a CPU")
-    given = parser.parse_args()
-    for name in given.models:
-        train(name, given)
-
-
-if __name__ == "__main__":
-    main()
+    main(parser.parse_args())

@@ -1,8 +1,8 @@
 """What a training step is made of: the time of each of its operations, as TensorFlow's profiler notes them.
 
 `python profile_step.py model_1 model_5` trains each on the embedded sample for three epochs, on one thread as
-the engine does: one to warm up, one timed, and one profiled. It prints a table a model; `--ops 30` adds the
-longest operations, `--keras` profiles the same models of Keras' own layers, and `--json` is for bench.py.
+the engine does: one to warm up, one timed, and one profiled. It prints a table; `--ops 30` adds the longest
+operations, `--keras` profiles the same models of Keras' own layers, and `--json` is for bench.py.
 """
 
 import argparse
@@ -15,12 +15,14 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 import fmnist_keras as fk
 from fmnist_keras.workflow import experiments
 from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 
-ONE_THREAD = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
-ONE_THREAD["OPENBLAS_NUM_THREADS"] = "1"  # for the matrix product of NumPy
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 BETWEEN, PIPELINE = "between ops", "input pipeline"
 DROPOUT = "dropout, with ReLU and pooling where they are one loop"
 
@@ -49,55 +51,43 @@ def group(op):
     return next((name for name, pattern in GROUPS.items() if re.search(pattern, op, re.IGNORECASE)), op)
 
 
-def is_op(name):
-    """Is this event of the profiler's the run of an operation, as `scope/Relu:Relu`?"""
-    return re.search(r"(?<!:):\w+$", name) is not None
-
-
 def attribute(events, begin, end):
     """Give each moment between two to what ran then, so that all parts add up to the whole.
 
     Operations come first (of two that overlap the one that began first), then the threads that make the
-    batches, and what is left was between operations. What a thread that makes batches did on the same core
-    while an operation ran is in that operation's time.
+    batches, and what is left was between operations.
 
     Args:
-        events: list of (thread's name, event's name, begin, end).
+        events: list of (thread's name, event's name, begin, end); an operation is called `scope/Relu:Relu`.
         begin: of the whole, in any unit.
         end: of the whole.
 
     Returns:
         Counter of operation, `PIPELINE` and `BETWEEN` to time.
     """
-    ops = [(b, e, name) for thread, name, b, e in events if is_op(name) and not thread.startswith("tf_data")]
-    batches = [(b, e, PIPELINE) for thread, _, b, e in events if thread.startswith("tf_data")]
-    found, until, gaps = Counter(), begin, []
-    for b, e, name in [*sorted(ops), (end, end, BETWEEN)]:
+    pipeline = [(b, e) for thread, _, b, e in events if thread.startswith("tf_data")]
+    ops = [e for e in events if not e[0].startswith("tf_data") and re.search(r"(?<!:):\w+$", e[1])]
+    busy, found, until = _busy(pipeline), Counter(), begin
+    for _, name, b, e in [*sorted(ops, key=lambda op: op[2:]), ("", BETWEEN, end, end)]:
         b, e = max(b, until), min(e, end)
         if b > until:
-            gaps.append((until, b))
+            made = busy(b) - busy(until)
+            found += {PIPELINE: made, BETWEEN: b - until - made}
         if e > b:
             found[name] += e - b
         until = max(until, e)
-    found[BETWEEN] = sum(e - b for b, e in gaps)
-    batches = _merged(batches)
-    for gap_begin, gap_end in gaps:
-        for b, e in batches:
-            shared = max(0, min(e, gap_end) - max(b, gap_begin))
-            found[PIPELINE] += shared
-            found[BETWEEN] -= shared
     return found
 
 
-def _merged(intervals):
-    """Intervals that do not overlap, which cover what these do."""
-    merged = []
-    for b, e, _ in sorted(intervals):
-        if merged and b <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(e, merged[-1][1]))
-        else:
-            merged.append((b, e))
-    return merged
+def _busy(intervals):
+    """A function of t: how long before t any of the intervals lasted."""
+    begin, end = np.array(sorted(intervals) or [(0, 0)], dtype="float64").T
+    end = np.maximum.accumulate(end)
+    begin = np.maximum(begin, np.concatenate([[-np.inf], end[:-1]]))  # what overlaps counts once
+    knots = np.stack([begin, np.maximum(begin, end)], 1).ravel()
+    lasted = np.repeat(np.cumsum(knots[1::2] - knots[::2]), 2)
+    lasted[::2] -= knots[1::2] - knots[::2]
+    return lambda t: np.interp(t, knots, lasted)
 
 
 def trace(work):
@@ -128,10 +118,8 @@ def _name(plane, event):
     if name != "ExecutorState::ProcessAsync::Start":
         return name
     said = {plane.stat_metadata[s.metadata_id].name: s for s in event.stats}
-    name, kind = (
-        s.str_value or plane.stat_metadata[s.ref_value].name for s in (said["name"], said["kernel_type"])
-    )
-    return f"{name}:{kind}"
+    parts = (said["name"], said["kernel_type"])
+    return ":".join(s.str_value or plane.stat_metadata[s.ref_value].name for s in parts)
 
 
 def profile(name, images, own_layers):
@@ -139,21 +127,23 @@ def profile(name, images, own_layers):
 
     Returns:
         dict: "images" and their "seconds" in `fit`'s steps, from the first one's start to the last one's
-        end; "ops", seconds by operation; "timed", seconds of an epoch without the profiler.
+        end; "ops" and "groups", seconds by operation and by group; "timed", seconds of an epoch without the
+        profiler; "operations", those of an image by group, see floor.py.
     """
     import keras_script
     from floor import operations
 
-    kind, params = experiments.for_run(name, "paper", seed=0)
+    params = experiments.for_run(name, "paper", seed=0)
     fk.training.seed_everything(0)
-    dataset = fk.data.load("sample")
-    x_train, labels = dataset.x_train[:images], dataset.y_train[:images]
+    dataset = fk.data.load("sample", limit=images)
     model = keras_script.build(params, None)
     if own_layers:
         model = keras_script.of_keras_own_layers(model)
-    keras_script.compile_as_notebook(model, params)
-    targets = x_train if kind == "autoencoder" else labels
-    batches = fk.training.batches(x_train, targets, params["batch_size"], shuffle=True)
+    optimizer = fk.training.optimizer(params.optimizer, params.learning_rate, params.epsilon)
+    steps = fk.training.steps_per_execution()
+    keras_script.compile_model(model, params, optimizer, steps_per_execution=steps)
+    targets = dataset.x_train if params.kind == "autoencoder" else dataset.y_train
+    batches = fk.training.batches(dataset.x_train, targets, params.batch_size, shuffle=True)
 
     def epoch():
         start = time.perf_counter()
@@ -161,40 +151,21 @@ def profile(name, images, own_layers):
         return time.perf_counter() - start
 
     epoch()
-    timed = epoch()
-    events = trace(epoch)
+    timed, events = epoch(), trace(epoch)
     steps = [(b, e) for _, event, b, e in events if re.search("Execute: .*step_on_iterator", event)]
     begin, end = min(b for b, _ in steps), max(e for _, e in steps)
-    return {
+    ops = {op: t / 1e12 for op, t in attribute(events, begin, end).items()}
+    groups = pd.Series(ops).groupby(group).sum().to_dict()
+    work, by = operations(model), {}
+    for part, kinds in WORK.items():
+        by[part] = sum(work[kind] for kind in kinds)
+    found = {
         "images": images,
-        "batch_size": params["batch_size"],
+        "batch_size": params.batch_size,
         "timed": timed,
         "seconds": (end - begin) / 1e12,
-        "ops": {op: t / 1e12 for op, t in attribute(events, begin, end).items()},
-        "operations": {name: sum(operations(model)[kind] for kind in kinds) for name, kinds in WORK.items()},
     }
-
-
-def by_group(ops):
-    """Counter of group to seconds, from seconds by operation."""
-    found = Counter()
-    for op, seconds in ops.items():
-        found[group(op)] += seconds
-    return found
-
-
-def table(name, found, product):
-    """A model's groups as text: µs an image, share, and GFLOP/s where there is arithmetic."""
-    images, groups = found["images"], by_group(found["ops"])
-    lines = [f"{name}: µs an image, share of the step, GFLOP/s (a matrix product: {product:.0f})"]
-    for part in (*GROUPS, BETWEEN):
-        seconds = groups[part]
-        flops = found["operations"].get(part)
-        rate = f"{flops * images / seconds / 1e9:8.1f}" if flops and seconds else ""
-        lines.append(f"  {part:34} {1e6 * seconds / images:8.1f} {seconds / found['seconds']:7.1%} {rate}")
-    whole, timed = (1e6 * found[key] / images for key in ("seconds", "timed"))
-    lines.append(f"  {'a step':34} {whole:8.1f}  100.0%  (an epoch without the profiler: {timed:.1f})")
-    return "\n".join(lines)
+    return found | {"ops": ops, "groups": groups, "operations": by}
 
 
 def main():
@@ -206,23 +177,22 @@ def main():
     parser.add_argument("--ops", type=int, default=0, help="show so many of the longest operations")
     parser.add_argument("--json", action="store_true", help="one line of JSON in place of the tables")
     given = parser.parse_args()
-    environment = ONE_THREAD | KERNEL_ENVIRONMENT
+    environment = dict.fromkeys(THREADS, "1") | KERNEL_ENVIRONMENT
     if not environment.keys() <= os.environ.keys():  # glibc reads its part when a process starts
         os.execve(sys.executable, [sys.executable, *sys.argv], environment | os.environ)
     sys.argv[1:] = ["--how", "project"]  # for keras_script: not TensorFlow's own defaults
     found = {name: profile(name, given.images, given.keras) for name in given.models}
     import floor
 
-    product = max(floor.rates().values())
     if given.json:
-        for one in found.values():
-            one["groups"] = by_group(one.pop("ops"))
-        print(json.dumps({"product": product, "models": found}))
+        models = {name: {key: v for key, v in one.items() if key != "ops"} for name, one in found.items()}
+        print(json.dumps({"product": max(floor.rates().values()), "models": models}))
         return
-    for name, one in found.items():
-        print(table(name, one, product))
-        for op in sorted(one["ops"], key=one["ops"].get, reverse=True)[: given.ops]:
-            print(f"    {1e6 * one['ops'][op] / one['images']:8.1f}  {op}")
+    for key, most in (("groups", None), ("ops", given.ops)):
+        times = pd.DataFrame({name: pd.Series(one[key]) / one["images"] * 1e6 for name, one in found.items()})
+        print(
+            times.sort_values(times.columns[0], ascending=False)[:most].rename_axis("µs an image").to_string()
+        )
 
 
 if __name__ == "__main__":

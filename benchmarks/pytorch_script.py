@@ -8,17 +8,11 @@ model is measured on training and validation images: the work that a run of the 
 epoch goes to stdout; bench.py takes the time of each line.
 """
 
-import argparse
-import functools
-import time
 from copy import deepcopy
-from pathlib import Path
 
+import script
 import torch
 from torch import nn
-
-from fmnist_keras import data
-from fmnist_keras.workflow import experiments
 
 PARAMETERS = {  # as Keras counts them in the project's own models
     **{"model_1": 116_417, "model_2": 423_809, "model_3": 116_417, "model_4": 223_601},
@@ -63,15 +57,15 @@ def decoder(latent_dim, dropout, upsampling):
 
 def build(name, params, encoders):
     """The model of a run; a classifier's encoder comes from its autoencoder's file."""
-    first = encoder(params["latent_dim"], params["dropout"])
-    if "upsampling" in params:
-        model = nn.Sequential(first, decoder(params["latent_dim"], params["dropout"], params["upsampling"]))
+    first = encoder(params.latent_dim, params.dropout)
+    if params.kind == "autoencoder":
+        model = nn.Sequential(first, decoder(params.latent_dim, params.dropout, params.upsampling))
     else:
         if encoders:
-            first.load_state_dict(torch.load(encoders / f"{params['encoder_from']}.pt"))
-        first.requires_grad_(params["train_encoder"])
-        last = [nn.ReLU()] if params["final_activation"] == "relu" else []
-        model = nn.Sequential(first, nn.Linear(params["latent_dim"], 10), *last)
+            first.load_state_dict(torch.load(encoders / f"{params.encoder_from}.pt"))
+        first.requires_grad_(params.train_encoder)
+        last = [nn.ReLU()] if params.final_activation == "relu" else []
+        model = nn.Sequential(first, nn.Linear(params.latent_dim, 10), *last)
     count = sum(weight.numel() for weight in model.parameters())
     assert count == PARAMETERS.get(name, count), f"{name} has {count} parameters, not {PARAMETERS[name]}"
     print(f"{name} parameters {count}", flush=True)
@@ -91,24 +85,18 @@ def measure(model, images, targets, loss_function):
 
 
 def fit(model, train, val, params, loss_function):
-    """Train with early stopping; the best epoch's weights are in `model` afterwards.
-
-    Returns:
-        The wall time of each epoch in s, and its validation loss.
-    """
+    """Train with early stopping; the best epoch's weights are in `model` afterwards."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     fused = train[0].is_cuda or None  # one kernel a step; on a CPU, PyTorch's own choice
-    if params["optimizer"] == "adam":
-        optimizer = torch.optim.Adam(weights, lr=params["learning_rate"], eps=params["epsilon"], fused=fused)
-    else:
-        optimizer = torch.optim.SGD(weights, lr=params["learning_rate"])
+    optimizer = torch.optim.SGD(weights, lr=params.learning_rate)
+    if params.optimizer == "adam":
+        optimizer = torch.optim.Adam(weights, lr=params.learning_rate, eps=params.epsilon, fused=fused)
     images, targets = train
     best, best_weights, waited = float("inf"), None, 0
-    epochs, start = [], time.perf_counter()
-    for epoch in range(1, params["epochs"] + 1):
+    for epoch in range(1, params.epochs + 1):
         model.train()
         total = 0.0
-        for batch in torch.randperm(len(images), device=images.device).split(params["batch_size"]):
+        for batch in torch.randperm(len(images), device=images.device).split(params.batch_size):
             x = images[batch]
             y = x if targets is images else targets[batch]
             optimizer.zero_grad()
@@ -118,78 +106,49 @@ def fit(model, train, val, params, loss_function):
             total += loss.detach() * len(batch)
         val_loss, accuracy = measure(model, *val, loss_function)
         line = f"loss {float(total) / len(images):.4f}  val_loss {val_loss:.4f}  val_accuracy {accuracy:.4f}"
-        print(f"epoch {epoch}/{params['epochs']}  {line}", flush=True)
+        print(f"epoch {epoch}/{params.epochs}  {line}", flush=True)
         waited += 1
-        if val_loss < best - params["min_delta"]:
+        if val_loss < best - params.min_delta:
             best, best_weights, waited = val_loss, deepcopy(model.state_dict()), 0
-        epochs.append((time.perf_counter() - start, val_loss))
-        start = time.perf_counter()
-        if waited >= params["patience"]:
+        if waited >= params.patience:
             break
     model.load_state_dict(best_weights)
-    return epochs
 
 
-def tensors(images, targets, kind, layout, device="cpu"):
+def tensors(images, targets, layout, device):
     """Images and targets as tensors on the device: an autoencoder's targets are the images themselves."""
-    floats = data.to_float(images) if images.dtype == "uint8" else images
-    x = torch.from_numpy(floats).permute(0, 3, 1, 2).to(device).contiguous(memory_format=layout)
-    return x, x if kind == "autoencoder" else torch.from_numpy(targets.astype("int64")).to(device)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).to(device).contiguous(memory_format=layout)
+    return x, x if targets is images else torch.from_numpy(targets.astype("int64")).to(device)
 
 
-def loss_function(kind):
-    """The loss of an "autoencoder" or a "classifier"."""
-    return nn.functional.mse_loss if kind == "autoencoder" else nn.functional.cross_entropy
-
-
-def train(name, given):
-    """One model, from its parameters to its losses."""
-    kind, params = experiments.for_run(name, given.suite, seed=0)
-    params |= {"epochs": given.epochs or params["epochs"]}
-    limit = given.limit or params.get("limit")
-    val_limit = given.val_limit or params.get("limit")
-    torch.manual_seed(0)
-    layout = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-    layout = layout[given.memory_format]
-    dataset = load(params["data"], params["protocol"])
-
-    x_y_train = tensors(dataset.x_train[:limit], dataset.y_train[:limit], kind, layout)
-    x_y_val = tensors(dataset.x_val[:val_limit], dataset.y_val[:val_limit], kind, layout)
-    model = build(name, params, given.encoders).to(memory_format=layout)
-    loss_of = loss_function(kind)
-    fit(model, x_y_train, x_y_val, params, loss_of)
-    if given.encoders:  # a whole run, not a measurement of `fit` alone
-        for part, (images, targets) in (("train", x_y_train), ("val", x_y_val)):
-            loss, accuracy = measure(model, images, targets, loss_of)
-            print(f"{name} {part}  loss {loss:.4f}  accuracy {accuracy:.4f}")
-        torch.save(model.state_dict(), given.encoders / f"{name}.model.pt")
-        if kind == "autoencoder":
-            torch.save(model[0].state_dict(), given.encoders / f"{name}.pt")
-
-
-@functools.cache
-def load(data_set, protocol):
-    """The data set, read once for all models of a call."""
-    return data.load(data_set, protocol)
-
-
-def main():
-    """Train the models named on the command line, one after another."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("models", nargs="+")
-    parser.add_argument("--suite", default="sample", help="a file of params/suites (default: sample)")
-    parser.add_argument("--epochs", type=int, help="instead of the suite's")
-    parser.add_argument("--limit", type=int, help="train on so many images")
-    parser.add_argument("--val-limit", type=int, help="validate on so many")
-    parser.add_argument("--encoders", type=Path, help="folder where autoencoders leave their encoder")
-    parser.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
-    parser.add_argument("--threads", type=int, help="default: one a core")
-    given = parser.parse_args()
-    if given.threads:
-        torch.set_num_threads(given.threads)
+def main(given):
+    """The models named on the command line, from their parameters to their losses."""
+    layout = torch.channels_last if given.memory_format == "channels_last" else torch.contiguous_format
     for name in given.models:
-        train(name, given)
+        params, *parts = script.run(name, given)
+        torch.manual_seed(0)
+        train, val = (tensors(*part, layout, given.device) for part in parts)
+        model = build(name, params, given.encoders).to(given.device, memory_format=layout)
+        if given.compile:
+            torch._dynamo.config.recompile_limit = 64  # all models here are one class: each is compiled anew
+            model = torch.compile(model, mode=given.compile, dynamic=False)
+        autoencoder = params.kind == "autoencoder"
+        loss = nn.functional.mse_loss if autoencoder else nn.functional.cross_entropy
+        fit(model, train, val, params, loss)
+        if given.encoders:  # a whole run, not a measurement of `fit` alone
+            for part in (train, val):
+                print(measure(model, *part, loss))
+            torch.save(model.state_dict(), given.encoders / f"{name}.model.pt")
+            if autoencoder:
+                torch.save(model[0].state_dict(), given.encoders / f"{name}.pt")
 
 
 if __name__ == "__main__":
-    main()
+    parser = script.arguments(__doc__)
+    parser.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", help="a mode of torch.compile's")
+    given = parser.parse_args()
+    if given.device == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, as in JAX by default
+    main(given)

@@ -1,7 +1,7 @@
 """Run commands and take their times from outside: of the lines they print, and of the engine's jobs.
 
-Nothing in the project is instrumented. An epoch's time is that of its printed line; a job's parts come from
-what papermill writes into the executed notebook and from the job's process.
+Nothing in the project is instrumented. An epoch's time is that of its printed line; a job's parts are the
+durations that papermill notes in the executed notebook, and what its process took beside them.
 """
 
 import contextlib
@@ -9,27 +9,17 @@ import json
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
-from select import select
 
 import psutil
 
 POLL = 0.5  # seconds between two looks for new jobs and at their memory
-
-# What a notebook's cell is counted as: the first pattern that its source holds.
-PARTS = {
-    "fit": r"training\.fit\(",
-    "imports": r"import fmnist_keras",
-    "saving": r"runs\.finish\(",
-    "data": r"fk\.data\.load",
-    "figures": r"save_figure|fk\.plots\.",
-    "evaluation": r"training\.(evaluate|predict)\(|fk\.evaluation\.",
-    "model": r"fk\.models\.|load_encoder",
-}
 
 
 class BenchError(RuntimeError):
@@ -59,12 +49,7 @@ class Job:
 
     began: float
     ended: float = 0.0
-    peaks: dict = field(default_factory=dict)  # of it and each of its children: VmHWM in MB
-
-    @property
-    def memory(self):
-        """Peak resident memory in MB, the job and its kernel added: no less than what both ever held."""
-        return sum(self.peaks.values())
+    peaks: dict = field(default_factory=dict)  # of it and each of its children: peak resident memory in MB
 
 
 def together(commands, env, cwd, jobs=False):
@@ -83,10 +68,7 @@ def together(commands, env, cwd, jobs=False):
         BenchError: a command exited with an error; the message ends with what it printed last.
     """
     done = [Done() for _ in commands]
-    threads = [
-        threading.Thread(target=_run, args=(command, env, cwd, jobs, into))
-        for command, into in zip(commands, done)
-    ]
+    threads = [threading.Thread(target=_run, args=(c, env, cwd, jobs, d)) for c, d in zip(commands, done)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -98,14 +80,9 @@ def together(commands, env, cwd, jobs=False):
     return done
 
 
-def alone(command, env, cwd, jobs=False):
-    """Run one command; see `together`."""
-    return together([command], env, cwd, jobs)[0]
-
-
 def _run(command, env, cwd, jobs, into):
     start = time.perf_counter()
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "bufsize": 1}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "bufsize": 1}
     with subprocess.Popen(command, env=env, cwd=cwd, **pipes) as process:
         if jobs:
             threading.Thread(target=_follow, args=(process, into.jobs), daemon=True).start()
@@ -119,61 +96,38 @@ def _run(command, env, cwd, jobs, into):
 
 def _follow(engine, jobs):
     """Find the engine's jobs while it runs, wait for the end of each, and look at their memory."""
-    seen, alive = set(), {}
+    seen = {}
     while engine.poll() is None:
-        for process in _children(engine.pid):
-            with_arguments = _arguments(process)
-            if process.pid in seen or with_arguments[1:4] != ["-m", "fmnist_keras", "run"]:
-                continue
-            seen.add(process.pid)
-            model, options = with_arguments[4], with_arguments[5:]
-            seed = options[options.index("--seed") + 1]
-            jobs[f"{model}/seed_{seed}"] = alive[process.pid] = Job(_started(process.pid))
-            threading.Thread(target=_wait, args=(process.pid, alive[process.pid]), daemon=True).start()
-        for pid, job in alive.items():
-            if not job.ended:
-                children = _children(pid)  # without one its kernel has gone, and with it most of the memory
-                for process in (psutil.Process(pid), *children) if children else ():
-                    job.peaks[process.pid] = max(job.peaks.get(process.pid, 0), _peak(process.pid))
+        with contextlib.suppress(psutil.Error):  # one that has just ended
+            for process in psutil.Process(engine.pid).children(recursive=True):
+                words = process.cmdline()
+                if process.pid not in seen and words[1:4] == ["-m", "fmnist_keras", "run"]:
+                    job = seen[process.pid] = Job(_started(process.pid))
+                    jobs[f"{words[4]}/seed_{words[words.index('--seed') + 1]}"] = job
+                    threading.Thread(target=_wait, args=(process, job), daemon=True).start()
+                for parent in {process.pid, process.ppid()} & seen.keys():
+                    seen[parent].peaks[process.pid] = _peak(process.pid)
         time.sleep(POLL)
 
 
-def _children(pid):
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _arguments(process):
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+def _wait(process, job):
+    process.wait()
+    job.ended = time.time()
 
 
 def _started(pid):
     """When a process began; psutil's own is off by up to a second, as the kernel's boot time is."""
-    ticks = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    ticks = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19])
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     return time.time() - age
 
 
-def _wait(pid, job):
-    """Note when a process that is no child of ours ends, at once."""
-    with contextlib.suppress(ProcessLookupError):  # it has ended already
-        handle = os.pidfd_open(pid)
-        select([handle], [], [])
-        os.close(handle)
-    job.ended = time.time()
-
-
 def _peak(pid):
-    try:
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    except OSError:
-        found = None
-    return int(found[1]) / 1024 if found else 0.0
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def epochs(lines):
@@ -195,6 +149,18 @@ def epoch_seconds(lines):
     return {model: (t[-1] - t[0]) / (len(t) - 1) for model, t in epochs(lines).items() if len(t) > 1}
 
 
+def rates(done, images):
+    """Images a second of each model, added up over processes that ran at once."""
+    each = [epoch_seconds(one.lines) for one in done]
+    return {model: sum(images / seconds[model] for seconds in each) for model in each[0]}
+
+
+def first_epoch(lines, model):
+    """Seconds of a script's first epoch of a model: from the line that names it."""
+    named = next(seconds for seconds, text in lines if text.startswith(f"{model} parameters "))
+    return epochs(lines)[model][0] - named
+
+
 def parts(folder, job):
     """Where the wall time of a job went, in seconds by part; the parts add up to the whole.
 
@@ -202,26 +168,38 @@ def parts(folder, job):
         folder: the run's folder, with `notebook.ipynb`, `notebook.html` and `metrics.json`.
         job: the `Job`.
     """
-    notebook = json.loads((folder / "notebook.ipynb").read_text())
-    metrics = json.loads((folder / "metrics.json").read_text())
-    whole = notebook["metadata"]["papermill"]
-    cells = [c for c in notebook["cells"] if c["metadata"].get("papermill", {}).get("start_time")]
-    began, ended = _time(whole["start_time"]), _time(whole["end_time"])
-    first = min(_time(cell["metadata"]["papermill"]["start_time"]) for cell in cells)
-    page = (folder / "notebook.html").stat().st_mtime
-    found = {"command and its imports": began - job.began, "kernel start": first - began}
-    for cell in cells:
-        source = "".join(cell["source"])
-        part = next((part for part, pattern in PARTS.items() if re.search(pattern, source)), "other cells")
-        found[part] = found.get(part, 0.0) + cell["metadata"]["papermill"]["duration"]
-    found["compile"] = found["fit"] - metrics["seconds"]["fit"]
-    found["fit"] = metrics["seconds"]["fit"]
-    in_cells = sum(cell["metadata"]["papermill"]["duration"] for cell in cells)
-    found["papermill, between cells"] = ended - first - in_cells
-    found["HTML page"] = page - ended
-    found["last steps and exit"] = job.ended - page
-    return {part: round(seconds, 3) for part, seconds in found.items()}
+    notebook = json.loads((folder / "notebook.ipynb").read_text(encoding="utf-8"))
+    fit = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["seconds"]["fit"]
+    began, ended = (_time(notebook["metadata"]["papermill"][f"{edge}_time"]) for edge in ("start", "end"))
+    page, section, first, cells = (folder / "notebook.html").stat().st_mtime, "", None, {}
+    for cell in notebook["cells"]:  # each counts for the section that it stands in
+        heading, times = "".join(cell["source"]).partition("\n")[0], cell["metadata"].get("papermill", {})
+        if cell["cell_type"] == "markdown" and heading.startswith("## "):
+            section = f"notebook: {heading[3:]}"
+        elif times.get("start_time"):
+            first = first or _time(times["start_time"])
+            cells[section] = cells.get(section, 0.0) + times["duration"]
+    between = ended - first - sum(cells.values())
+    cells["notebook: Training"] -= fit
+    found = {"command and its imports": began - job.began, "kernel start": first - began, **cells, "fit": fit}
+    found |= {"papermill, between cells": between, "HTML page": page - ended}
+    return {part: round(s, 3) for part, s in found.items()} | {
+        "last steps and exit": round(job.ended - page, 3)
+    }
 
 
 def _time(text):
     return datetime.fromisoformat(text).timestamp()
+
+
+def machine(load, *packages):
+    """Where and with what something was measured; `load` is the machine's before that began."""
+    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return {
+        "cpu": next(line.split(":", 1)[1].strip() for line in cpu if line.startswith("model name")),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "load_before": round(load, 2),
+        "python": sys.version.split()[0],
+        **{name: version(name) for name in packages},
+    }

@@ -84,10 +84,10 @@ def _export(options):
 
 
 def _claims(options):
-    from .report import suite
+    from .report import suite, tables
 
     for row in suite.judge(options.suite):
-        print(f"{row['claim']:4} {row['verdict']:21} {row['statement']}: {row['number']}")
+        print(f"{row['claim']:4} {row['verdict']:16} {row['statement']}; {tables.decision(row)}")
 
 
 def _readme(options):

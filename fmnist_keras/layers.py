@@ -2,7 +2,7 @@
 
 import keras
 
-from .speed import loops
+from .internals import loops
 
 
 class Dropout(keras.layers.Dropout):

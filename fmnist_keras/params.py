@@ -4,7 +4,6 @@
 """
 
 import ast
-import difflib
 import functools
 import math
 import os
@@ -16,19 +15,12 @@ from pathlib import Path
 import fastjsonschema
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
+from .internals.files import ROOT, ParamsError, did_you_mean, files, natural, read_yaml, short, where_is
+
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
 BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
-MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
-LINES = "lines of the form `field: value`"
-ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
-NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # of a model or a suite, as schema.yaml has it
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
-
-
-class ParamsError(ValueError):
-    """A parameter is wrong. The one-line message names file, field, value and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,64 +146,6 @@ def _not_allowed(where, name, value, known):
     return message
 
 
-def short(value):
-    """A value as an error shows it: at most 80 characters."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes out no number of more than 4,300 digits
-        text = f"a number of {value.bit_length()} bits"
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def did_you_mean(name, allowed):
-    """The end of an error: the allowed name that comes near, or all that are allowed."""
-    near = difflib.get_close_matches(str(name), allowed, n=1)
-    return f"did you mean {near[0]}?" if near else f"allowed: {', '.join(allowed)}"
-
-
-def read_yaml(path):
-    """Read one flat YAML mapping.
-
-    Raises:
-        ParamsError: the file cannot be read, is not YAML or not a mapping, has a duplicate field, or a number
-            that YAML takes for another than it seems.
-    """
-    where = where_is(path)
-    try:
-        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
-            raise ParamsError(f"{where}: is not a regular file; allowed: a file with {LINES}")
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise ParamsError(f"{where}: is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
-        text = Path(path).read_text(encoding="utf-8")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # a few make gigabytes
-            raise ParamsError(f"{where}: holds an alias (*); allowed: every value written out")
-        node, values = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except ParamsError:
-        raise
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: 2001-13-45
-        reason = " ".join(str(error).split())
-        raise ParamsError(f"{where}: cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
-    if not isinstance(values, dict):
-        raise ParamsError(f"{where}: holds {short(values)}; allowed: {LINES}")
-    names = [key.value for key, _ in node.value]
-    for name, (_, given) in zip(names, node.value):
-        if name == "<<":  # a merge: it can hide a field's second value
-            raise ParamsError(f"{where}: '<<': is not a field; allowed: every value written out")
-        if names.count(name) > 1:
-            raise ParamsError(f"{where}: {short(name)}: duplicate field; allowed: once")
-        if given.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(given.value):
-            read = f"YAML reads it as {short(values[name])}"
-            raise ParamsError(
-                f"{where}: {short(name)}: {given.value} is not allowed ({read}); allowed: plain digits"
-            )
-    return values
-
-
-def where_is(path):
-    """A path as an error shows it: from the repository's root where it lies below."""
-    return os.path.relpath(path, ROOT) if Path(os.path.realpath(path)).is_relative_to(ROOT) else str(path)
-
-
 def load(path):
     """Read and check one model's file; its name must be its `model`.
 
@@ -249,21 +183,6 @@ def load_all(folder=None):
     return found
 
 
-def files(folder):
-    """The YAML files of a folder in natural order: a list of `Path`. What editors and systems hide is none.
-
-    Raises:
-        ParamsError: a file seems to be meant and would not be read, or its name is not that of a model.
-    """
-    seen = [path for path in Path(folder).glob("*") if not path.name.startswith(".")]
-    found = [path for path in seen if re.search(r"\.ya?ml(\.txt)?$", path.name, re.IGNORECASE)]
-    for path in found:
-        if path.suffix != ".yaml" or not re.fullmatch(NAME, path.stem):
-            allowed = "allowed: letters, digits, _ and -, then .yaml: rename or delete it"
-            raise ParamsError(f"{where_is(path)}: a file of this name is not read; {allowed}")
-    return sorted(found, key=lambda path: natural(path.stem))
-
-
 def check_encoder(params, found, where):
     """Raise a `ParamsError` unless `encoder_from` is None or an autoencoder of `found` that fits."""
     source = params.encoder_from
@@ -277,11 +196,6 @@ def check_encoder(params, found, where):
     if length != params.latent_dim:
         allowed = f"allowed: {length}, the latent_dim of encoder_from: {source}"
         raise ParamsError(f"{where}: latent_dim: {params.latent_dim} is not allowed; {allowed}")
-
-
-def natural(name):
-    """A sort key that puts model_2 before model_10."""
-    return [(part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name)]
 
 
 def names():

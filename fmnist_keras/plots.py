@@ -98,34 +98,6 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
 
 
 @in_house_style
-def compare_curves(histories, name, ylabel, title):
-    """One curve a run, in its model's colour.
-
-    Args:
-        histories: dict of model name to a list of histories, one per seed, with a column `name`.
-        name: the column.
-        ylabel: what it is, with its unit.
-        title: above the figure.
-    """
-    ends = ", ".join(
-        f"{model} {np.mean([np.asarray(h[name])[-1] for h in seeds]):.4f}"
-        for model, seeds in histories.items()
-    )
-    figure, axes = new_figure(f"{title} by epoch; in the last epoch of each: {ends}.", size=(7.6, 4.4))
-    for model, seeds in histories.items():
-        for i, history in enumerate(seeds):
-            values = np.asarray(history[name])
-            label = model if i == 0 else None
-            axes.plot(np.arange(1, len(values) + 1), values, color=colour(model), label=label)
-            axes.plot(len(values), values[-1], ".", color=colour(model))
-    axes.set(xlabel="epoch", ylabel=ylabel, title=title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False)
-    sns.despine(figure)
-    return figure
-
-
-@in_house_style
 def error_map(errors, stripe):
     """Mean squared error of each pixel, the stripe of rows and columns 25 to 27 outlined.
 

@@ -5,9 +5,9 @@ import time
 import keras
 import numpy as np
 
+from .internals.adam import Adam
+from .internals.batches import EVALUATION_BATCH, batches
 from .params import PAPER_EPSILON
-from .speed.adam import Adam
-from .speed.batches import EVALUATION_BATCH, batches
 
 STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: section 7 of bench.md
 

@@ -6,8 +6,9 @@ import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
-if os.environ.get("HIDE_POSIX"):  # as on Windows, where filelock has another way; set by `make check`
+if os.environ.get("HIDE_POSIX"):  # as on Windows, where these two have another way; set by `make check`
     import filelock  # noqa: F401
+    import psutil  # noqa: F401
 
     sys.modules.update(dict.fromkeys(("fcntl", "resource", "pwd", "grp", "termios")))
 
@@ -109,7 +110,7 @@ def reports(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny():
     """A model's `Params`, cut down to an epoch on a few images: `tiny("model_1", dropout=0)`."""
     found = params.load_all()

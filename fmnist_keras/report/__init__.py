@@ -4,9 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import claims, display, pages, paper, statistics, suite, tables, text
+    from . import claims, display, figures, pages, paper, statistics, suite, tables, text
 
-__all__ = ("claims", "display", "pages", "paper", "statistics", "suite", "tables", "text")
+__all__ = ("claims", "display", "figures", "pages", "paper", "statistics", "suite", "tables", "text")
 
 
 def __getattr__(name):

@@ -1,5 +1,6 @@
 """What the report notebook shows: tables, figures, and text that comes from files."""
 
+import zlib
 from html import escape
 
 from ..runs.figures import show
@@ -17,19 +18,27 @@ def figure(drawn):
     return show(drawn)[0]
 
 
-def table(frame, index=True):
+def table(frame, index=True, kind="wide"):
     """A table as HTML, or a sentence where it has no row.
 
-    Its cells are shown as text, unless the function that made it says in `attrs` that they are HTML.
+    Its cells are shown as text, but for `markupsafe.Markup`; numbers as `frame.attrs["format"]` says.
+
+    Args:
+        frame: a `pandas.DataFrame`.
+        index: whether the index is shown, its name in the corner.
+        kind: the table's classes; the page lets a reader sort and filter one that is "sortable".
     """
     from IPython.display import HTML
+    from pandas.io.formats.style import Styler
 
     if frame.empty:
         return HTML("<p>None in this suite.</p>")
-    escape = not frame.attrs.get("html")
-    frame = frame.rename_axis(index=None, columns=frame.index.name)  # in the corner, not in a row of its own
-    body = frame.to_html(escape=escape, border=0, index=index, classes="wide")
-    return HTML(body.replace(" ± ", "&nbsp;±&nbsp;"))
+    frame = frame.rename_axis(index=None, columns=frame.index.name or ("model" if index else None))
+    name = f"{zlib.crc32(frame.to_csv().encode()):x}"  # the same table, the same bytes
+    style = Styler(frame, uuid=name, cell_ids=False).set_table_attributes(f'class="dataframe {kind}"')
+    style = style.format(frame.attrs.get("format"), na_rep="–", escape="html")
+    style = style.format_index(escape="html").format_index(escape="html", axis="columns")
+    return HTML((style if index else style.hide()).to_html())
 
 
 def saved_figure(run, name):

@@ -1,5 +1,6 @@
 """Convert an executed notebook to one self-contained page of HTML."""
 
+import copy
 import re
 from pathlib import Path
 
@@ -21,6 +22,9 @@ def page(notebook, path, title, home=None):
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
     content = nbformat.read(notebook, 4)
+    content.cells = results_first(content.cells)
+    if home is None:
+        _gather_code(content.cells)
     prose = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
     exporter = HTMLExporter(
         template_name="template",
@@ -38,3 +42,28 @@ def page(notebook, path, title, home=None):
     # Not HTMLExporter's own method: it parses the whole page again, for images that have no alt text.
     body, _ = TemplateExporter.from_notebook_node(exporter, content, resources)
     path.write_text(body, encoding="utf-8")
+
+
+def results_first(cells):
+    """A notebook's cells with those tagged `verdict`, then those tagged `first`, right below its title."""
+    tagged = {tag: [c for c in cells if tag in c.metadata.get("tags", ())] for tag in ("verdict", "first")}
+    results = tagged["verdict"] + tagged["first"]
+    if not results:
+        return cells
+    title, _, text = cells[0].source.partition("\n\n")
+    head, rest = copy.copy(cells[0]), copy.copy(cells[0])
+    head.source, rest.source = title, text
+    rest.id = f"{head.id}-text"
+    return [head, *results, rest, *(cell for cell in cells[1:] if cell not in results)]
+
+
+def _gather_code(cells):
+    """Move the code of each section of a front page to its end: to the last cell before the next heading."""
+    code = []
+    for cell, after in zip(cells, [*cells[1:], None]):
+        if cell.cell_type == "code":
+            code.append(cell.source)
+            cell.metadata.hidden = True
+        if code and (after is None or after.source.startswith("## ")):
+            cell.metadata.section_code = "\n\n".join(code)
+            code = []

@@ -38,7 +38,7 @@ RESULTS = {
 # Section III: epochs run and the best epoch. Of the autoencoders section II says only "the last".
 EPOCHS = {"model_5": (38, 15), "model_6": (40, 40), "model_7": (38, 19), "model_8": (40, 40)}
 
-# How far one of our numbers may lie from cuadro III before the report marks it.
+# The margin of cuadro III: how wide the interval of our runs may be for a number in it to agree.
 TOLERANCE = {"loss": 0.03, "accuracy": 0.01}
 
 # Not the paper's: test accuracies that the data set's own README lists, as its readers sent them in, for

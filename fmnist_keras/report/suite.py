@@ -15,11 +15,13 @@ from .display import as_text
 
 def by_model(suite, kind):
     """The complete runs of the models in `params`, no ablations: dict of name to metrics, one per seed."""
-    grouped, models = {}, params.load_all()
-    for metrics in runs.read_suite(suite):
-        if metrics["kind"] == kind and metrics["model"] in models:
-            grouped.setdefault(metrics["model"], []).append(metrics)
-    return grouped
+    return of_kind(with_ablations(suite), kind)
+
+
+def of_kind(grouped, kind):
+    """Those of `with_ablations` that are models in `params`, of one kind."""
+    models = params.load_all()
+    return {name: seeds for name, seeds in grouped.items() if name in models and seeds[0]["kind"] == kind}
 
 
 def ranked(grouped):
@@ -59,9 +61,14 @@ def ablation_bases():
     return found
 
 
-def judge(suite):
-    """The fourteen verdicts of a suite, written to `claims.json` in its folder too; see `claims.judge`."""
-    rows = claims.judge(with_ablations(suite))
+def judge(suite, grouped=None):
+    """The verdicts on the paper's claims, written to the suite's `claims.json` too; see `claims.judge`.
+
+    Args:
+        suite: its name.
+        grouped: what `with_ablations` gave; None reads it.
+    """
+    rows = claims.judge(with_ablations(suite) if grouped is None else grouped)
     path = runs.suite_dir(suite) / "claims.json"
     if path.parent.is_dir():
         _write(path, rows)

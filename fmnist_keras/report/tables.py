@@ -1,23 +1,25 @@
 """The report's tables: from runs grouped by model to `pandas.DataFrame`, the paper's numbers beside ours.
 
 `grouped` is everywhere a dict of model name to the list of its runs, one per seed: see `suite.by_model`.
-Where a model has several seeds, a number is their mean, with the standard deviation behind it.
+Where a model has several seeds, a number is their mean, with the standard deviation behind it. Cells hold
+numbers and text; `attrs["format"]` says how a column's numbers are shown.
 """
-
-import re
-from html import escape
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from .. import evaluation
 from ..data import CLASS_NAMES
 from ..params import ROOT
 from . import claims as judged
-from . import paper
+from . import paper, statistics
 
 MISSING = "–"
 README_MARKS = ("<!-- cuadro III: make readme -->", "<!-- end -->")
+STOPPED = ("model_5_epoch_15", "model_7_epoch_19")  # the ablations that stop where the paper stopped
+AGREES = {True: "yes", False: "no", None: judged.MISSING}
+COLOURS = {judged.HOLDS: "yes", judged.FAILS: "no", judged.OPEN: "open", judged.MISSING: "open"}
 
 
 def spread(values, digits=4, percent=False):
@@ -27,9 +29,17 @@ def spread(values, digits=4, percent=False):
     return text if len(values) < 2 else f"{text} ± {values.std(ddof=1):.{digits}f}"
 
 
-def per_seed(values):
-    """Text of whole numbers, one per seed: "40", or "38, 40, 21"."""
-    return ", ".join(str(value) for value in values)
+def span(values):
+    """Text of whole numbers, one per seed: "40", or "21 to 40, median 38"."""
+    values = list(values)
+    if len(set(values)) == 1:
+        return str(values[0])
+    return f"{min(values)} to {max(values)}, median {np.median(values):g}"
+
+
+def shown(value, quantity):
+    """Text of a loss, or of an accuracy in per cent."""
+    return f"{100 * value:.1f} %" if quantity.endswith("accuracy") else f"{value:.3f}"
 
 
 def hyperparameters(grouped):
@@ -47,7 +57,7 @@ def hyperparameters(grouped):
             columns[model]["upsampling"] = ours["upsampling"]
         else:
             columns[model]["encoder trained"] = "yes" if ours["train_encoder"] else "no"
-    return pd.DataFrame(columns).fillna(MISSING)
+    return pd.DataFrame(columns).fillna(MISSING).rename_axis("parameter")
 
 
 def _text(value):
@@ -60,62 +70,65 @@ def autoencoders(grouped):
     for model, seeds in grouped.items():
         stripes = [m["stripes"] for m in seeds]
         rows[model] = {
-            "seeds": str(len(seeds)),
+            "seeds": len(seeds),
             "validation MSE": spread([m["val"]["loss"] for m in seeds]),
             "training MSE": spread([m["train"]["loss"] for m in seeds]),
             "MSE in rows, columns 25–27": spread([s["mse_inside"] for s in stripes]),
             "MSE elsewhere": spread([s["mse_outside"] for s in stripes]),
-            "constant pixels": per_seed(sorted({s["constant_pixels"] for s in stripes})),
+            "constant pixels": span([s["constant_pixels"] for s in stripes]),
             "floor they set": spread([s["floor"] for s in stripes]),
         }
     return pd.DataFrame(rows).T
 
 
 def cuadro_3(grouped):
-    """Cuadro III: in each cell the paper's number, ours and the difference; HTML inside.
+    """Cuadro III in numbers, a cell a row: model, number, paper, seeds, ours, mean, low, high, agrees.
 
-    A difference beyond `paper.TOLERANCE` is marked.
+    `ours` is the list of our runs' numbers, and low to high the prediction interval for one more: the paper's
+    agrees (True) where it lies in it; None with fewer than two seeds. Those of `STOPPED` are judged too.
     """
-    columns = {}
-    for model, seeds in grouped.items():
-        columns[model] = {}
-        for row in next(iter(paper.RESULTS.values())):
-            part, quantity = row.split()
-            percent = quantity == "accuracy"
-            values = [m[part][quantity] for m in seeds]
-            theirs = paper.RESULTS.get(model, {}).get(row)
-            ours = spread(values, 1 if percent else 3, percent)
-            columns[model][row] = _cell(theirs, ours, np.mean(values), quantity)
-    return _as_html(pd.DataFrame(columns))
+    rows = []
+    for name, seeds in grouped.items():
+        for number, theirs in paper.RESULTS.get(name.split("_epoch_")[0], {}).items():
+            part, quantity = number.split()
+            ours = [run[part][quantity] for run in seeds]
+            low, high = statistics.prediction_interval(ours) if len(ours) > 1 else (np.nan, np.nan)
+            agrees = bool(low <= theirs <= high) if len(ours) > 1 else None
+            rows.append((name, number, theirs, len(ours), ours, np.mean(ours), low, high, agrees))
+    columns = ["model", "number", "paper", "seeds", "ours", "mean", "low", "high", "agrees"]
+    return pd.DataFrame(rows, columns=columns).astype({"agrees": object})
 
 
-def _as_html(table):
-    """Say of a table that its cells are HTML, in which text from files is escaped; see `display.table`."""
-    table.attrs["html"] = True
-    return table
+def cuadro_3_in_words(cells):
+    """`cuadro_3` for a reader."""
+    return pd.DataFrame(
+        {
+            "model": cell.model,
+            "number": cell.number,
+            "paper": shown(cell.paper, cell.number),
+            "ours, mean": shown(cell.mean, cell.number),
+            "one more run of ours": _interval(cell) or MISSING,
+            "the paper's agrees": AGREES[cell.agrees],
+            "seeds": cell.seeds,
+        }
+        for cell in cells.itertuples()
+    )
 
 
-def _cell(theirs, ours, mean, quantity):
-    if theirs is None:
-        return f"<b>{ours}</b>"
-    percent = quantity == "accuracy"
-    difference = mean - theirs
-    shown = f"{100 * difference:+.1f} pp" if percent else f"{difference:+.3f}"
-    far = abs(difference) > paper.TOLERANCE[quantity]
-    shown = f"<mark>{shown}</mark>" if far else shown
-    return f"paper {spread([theirs], 1 if percent else 3, percent)}<br>ours <b>{ours}</b><br>{shown}"
+def _interval(cell):
+    return "" if cell.seeds < 2 else " to ".join(shown(end, cell.number) for end in (cell.low, cell.high))
 
 
 def readme_table(grouped):
-    """Cuadro III as a Markdown table, each cell "the paper's / ours (difference)"."""
-    theirs = {model: seeds for model, seeds in grouped.items() if model in paper.RESULTS}
-    table = cuadro_3(theirs).map(
-        lambda cell: re.sub(r"paper (.+)<br>ours (.+)<br>(.+)", r"\1 / \2 (\3)", cell)
-    )
-    table = table.map(lambda cell: re.sub(r"</?(b|mark)>", lambda tag: "**" if "b" in tag[0] else "", cell))
-    lines = [["paper / ours (difference)", *table], ["---"] * (1 + len(table.columns))]
-    lines += [[row, *cells] for row, cells in zip(table.index, table.to_numpy())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    """Cuadro III as a Markdown table: the paper's number, our mean, and the interval for one more run."""
+    cells = cuadro_3({name: seeds for name, seeds in grouped.items() if name in paper.RESULTS})
+    cells["cell"] = [
+        f"{shown(cell.paper, cell.number)} / **{shown(cell.mean, cell.number)}**"
+        + (f" ({_interval(cell)}: {AGREES[cell.agrees]})" if cell.seeds > 1 else "")
+        for cell in cells.itertuples()
+    ]
+    table = cells.pivot(index="number", columns="model", values="cell")
+    return table.loc[list(paper.RESULTS["model_5"])].rename_axis("paper / ours").to_markdown()
 
 
 def write_readme(grouped):
@@ -127,25 +140,101 @@ def write_readme(grouped):
     path.write_text(f"{before}{README_MARKS[0]}\n{table}\n{README_MARKS[1]}{after}", encoding="utf-8")
 
 
+def claims(rows):
+    """The verdicts, see `claims.judge`, each with what decides it and a link to its section."""
+    return pd.DataFrame(
+        {
+            "claim": Markup('<a href="#{}">{}</a>').format(row["section"].replace(" ", "-"), row["claim"]),
+            "the paper says": row["statement"],
+            "verdict": Markup('<b class="verdict {}">{}</b>').format(COLOURS[row["verdict"]], row["verdict"]),
+            "decided by": decision(row),
+            "seeds": row["seeds"],
+        }
+        for row in rows
+    )
+
+
+def decision(row):
+    """What a verdict rests on, in words, see `claims.deciding`."""
+    every = [one for part in row["estimands"] for one in part["comparisons"]]
+    decisive = judged.deciding(every)
+    part = next(part for part in row["estimands"] if decisive in part["comparisons"])
+    return f"{part['what']}: {in_words(decisive, part['unit'])}"
+
+
+def in_words(one, unit):
+    """A comparison's estimate and interval, in its unit."""
+    if "estimate" not in one:
+        return "no run of all that it needs"
+    text = f"{one['estimate']:.3g} {unit}"
+    return f"{text} ({one['low']:.3g} to {one['high']:.3g})" if "low" in one else f"{text} in one run"
+
+
+def region(part):
+    """Where an estimand holds, in words: "above 1.1 times"."""
+    names = zip(("above", "below"), part["region"])
+    return (
+        " and ".join(f"{name} {bound:g}" for name, bound in names if bound is not None) + f" {part['unit']}"
+    )
+
+
+def estimates(rows):
+    """Every comparison of every claim in numbers, with the region in which it holds."""
+    table = pd.DataFrame(
+        {
+            "claim": row["claim"],
+            "what": part["what"],
+            "comparison": one["comparison"],
+            "estimate": one.get("estimate"),
+            "low": one.get("low"),
+            "high": one.get("high"),
+            "holds": region(part),
+            "seeds": one["seeds"],
+        }
+        for row in rows
+        for part in row["estimands"]
+        for one in part["comparisons"]
+    )
+    table.attrs["format"] = dict.fromkeys(("estimate", "low", "high"), "{:.3g}")
+    return table.astype(dict.fromkeys(("estimate", "low", "high"), float))
+
+
+def margins(rows):
+    """What each claim breaks down into: the paper's own sentence, the parts, where each holds and why."""
+    return pd.DataFrame(
+        {
+            "claim": row["claim"],
+            "the paper's sentence": row["sentence"] if part is row["estimands"][0] else "",
+            "part": part["what"],
+            "holds": region(part),
+            "why that margin": part["reason"],
+            "this part": part["verdict"],
+        }
+        for row in rows
+        for part in row["estimands"]
+    )
+
+
 def epochs(grouped):
-    """When each run stopped and which epoch was best, beside the paper's."""
+    """When the runs stopped and which epoch was best, beside the paper's."""
     rows = {}
     for model, seeds in grouped.items():
         ran, best = paper.EPOCHS.get(model, (MISSING, MISSING))
         if seeds[0]["kind"] == "autoencoder" and model in paper.HYPERPARAMETERS:
             best = "the last"
         rows[model] = {
-            "epochs run": per_seed(m["epochs_run"] for m in seeds),
+            "seeds": len(seeds),
+            "epochs run": span(m["epochs_run"] for m in seeds),
             "epochs run, paper": ran,
-            "best epoch": per_seed(m["best_epoch"] for m in seeds),
+            "best epoch": span(m["best_epoch"] for m in seeds),
             "best epoch, paper": best,
-            "stopped early": per_seed("yes" if m["stopped_early"] else "no" for m in seeds),
+            "stopped early": sum(m["stopped_early"] for m in seeds),
         }
     return pd.DataFrame(rows).T
 
 
 def recalls(grouped):
-    """Recall of each class by each classifier, in per cent, hardest class first."""
+    """Recall of each class by each classifier, in per cent, a mean over seeds, hardest class first."""
     table = pd.DataFrame(
         {
             model: np.mean([evaluation.class_scores(m["confusion"])["recall"] for m in seeds], axis=0)
@@ -154,77 +243,59 @@ def recalls(grouped):
         index=pd.Index(CLASS_NAMES, name="class"),
     )
     table["mean"] = table.mean(axis=1)
-    return (100 * table).round(1).sort_values("mean")
+    table.attrs["format"] = "{:.1f}"
+    return (100 * table).sort_values("mean")
 
 
-def every_run(grouped, suite):
-    """One row a run, with a link to its page where there is one; HTML inside."""
-    rows = []
-    for model, seeds in grouped.items():
-        for m in seeds:
-            rows.append(
-                {
-                    "run": _linked(m, f"{model}, seed {m['seed']}"),
-                    "validation loss": f"{m['val']['loss']:.4f}",
-                    "validation accuracy": f"{100 * m['val']['accuracy']:.1f} %"
-                    if "accuracy" in m["val"]
-                    else MISSING,
-                    "parameters": f"{m['parameters']['total']:,}",
-                    "trainable": f"{m['parameters']['trainable']:,}",
-                    "images": f"{m['images']['train']:,} + {m['images']['val']:,}",
-                    "fit": f"{m['seconds']['fit']:,.0f} s",
-                    "in all": f"{m['seconds']['total']:,.0f} s",
-                }
-            )
-    return _as_html(pd.DataFrame(rows))
+def every_run(grouped):
+    """One row a run, with a link to its page where there is one."""
+    table = pd.DataFrame(
+        {
+            "run": _linked(m, f"{model}, seed {m['seed']}"),
+            "validation loss": m["val"]["loss"],
+            "accuracy, %": 100 * m["val"].get("accuracy", np.nan),
+            "epochs": m["epochs_run"],
+            "best": m["best_epoch"],
+            "parameters": m["parameters"]["total"],
+            "trainable": m["parameters"]["trainable"],
+            "fit, s": m["seconds"]["fit"],
+            "in all, s": m["seconds"]["total"],
+        }
+        for model, seeds in grouped.items()
+        for m in seeds
+    )
+    whole = dict.fromkeys(("parameters", "trainable", "fit, s", "in all, s"), "{:,.0f}")
+    table.attrs["format"] = whole | {"validation loss": "{:.4f}", "accuracy, %": "{:.1f}"}
+    return table
 
 
 def environments(grouped):
-    """Where the runs ran: versions, backend and device, and which runs."""
-    rows = {}
-    for seeds in grouped.values():
-        for m in seeds:
-            key = (m["device"], m["backend"], *(f"{k} {v}" for k, v in m["versions"].items()))
-            rows.setdefault(key, []).append(f"{m['model']} seed {m['seed']}")
-    return pd.DataFrame(
-        [
-            {"runs": ", ".join(names), "device": key[0], "backend": key[1], "versions": ", ".join(key[2:])}
-            for key, names in rows.items()
-        ]
-    )
-
-
-def claims(rows):
-    """The fourteen verdicts, see `claims.judge`; HTML inside."""
-    css = {judged.HOLDS: "yes", judged.FAILS: "no", judged.OPEN: "open", judged.MISSING: "open"}
-    table = pd.DataFrame(
+    """Where the runs ran: device, backend and versions, and how many runs of how many models."""
+    every = pd.DataFrame(
         {
-            "": f'<a href="#{_anchor(judged.CLAIMS[row["claim"]][2])}">{row["claim"]}</a>',
-            "the paper says": escape(row["statement"]),
-            "verdict": f'<b class="verdict {css[row["verdict"]]}">{row["verdict"]}</b>',
-            "measured": escape(row["number"]),
-            "spread": escape(row["spread"]),
-            "seeds": row["seeds"],
+            "device": m["device"],
+            "backend": m["backend"],
+            "versions": ", ".join(f"{k} {v}" for k, v in m["versions"].items()),
+            "model": m["model"],
         }
-        for row in rows
+        for seeds in grouped.values()
+        for m in seeds
     )
-    return _as_html(table)
-
-
-def _anchor(heading):
-    return escape(heading.replace(" ", "-"))
+    if every.empty:
+        return every
+    counts = every.groupby(["device", "backend", "versions"], sort=False)["model"].agg(["size", "nunique"])
+    return counts.reset_index().rename(columns={"size": "runs", "nunique": "models"})
 
 
 def _linked(run, text):
     """The text, as a link to the run's page where there is one: of most runs, git holds the numbers alone."""
-    text = escape(str(text))
     if not (run["folder"] / "notebook.html").is_file():
         return text
-    return f'<a href="{escape(run["model"])}/seed_{run["seed"]}/notebook.html">{text}</a>'
+    return Markup('<a href="{}/seed_{}/notebook.html">{}</a>').format(run["model"], run["seed"], text)
 
 
 def ablations(grouped, bases):
-    """What each ablation changes and what comes of it; its seeds link to their pages, if there are any.
+    """What each ablation changes and what comes of it.
 
     Args:
         grouped: the ablations' runs.
@@ -233,18 +304,17 @@ def ablations(grouped, bases):
     rows = {}
     for name, seeds in grouped.items():
         base, field = bases[name]
+        accuracies = [run["val"]["accuracy"] for run in seeds if "accuracy" in run["val"]]
         rows[name] = {
-            "starts from": escape(base),
-            "changes": escape(f"{field}: {_text(seeds[0]['params'].get(field))}"),
-            "seeds": ", ".join(_linked(run, run["seed"]) for run in seeds),
+            "starts from": base,
+            "changes": f"{field}: {_text(seeds[0]['params'].get(field))}",
+            "seeds": len(seeds),
             "validation loss": spread([run["val"]["loss"] for run in seeds]),
-            "validation accuracy": spread([run["val"]["accuracy"] for run in seeds], 1, True)
-            if "accuracy" in seeds[0]["val"]
-            else MISSING,
-            "best epoch": per_seed(run["best_epoch"] for run in seeds),
-            "epochs run": per_seed(run["epochs_run"] for run in seeds),
+            "validation accuracy": spread(accuracies, 1, True) if accuracies else MISSING,
+            "best epoch": span(run["best_epoch"] for run in seeds),
+            "epochs run": span(run["epochs_run"] for run in seeds),
         }
-    return _as_html(pd.DataFrame(rows).T)
+    return pd.DataFrame(rows).T
 
 
 def holdout(honest, flattered):
@@ -290,4 +360,6 @@ def baselines(errors, grouped):
 
 def benchmark():
     """Published accuracies of networks with two convolutions, see `paper.BENCHMARK`."""
-    return pd.DataFrame(paper.BENCHMARK, columns=["network", "test accuracy", "by"]).set_index("network")
+    table = pd.DataFrame(paper.BENCHMARK, columns=["network", "test accuracy", "by"])
+    table.attrs["format"] = {"test accuracy": "{:.3f}"}
+    return table.set_index("network")

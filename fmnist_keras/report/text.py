@@ -1,15 +1,15 @@
 """Sentences, made from the numbers of a run or of a suite, for the notebooks to show. Markdown."""
 
-import itertools
+import inspect
 import os
+from collections import Counter
 
 import numpy as np
 
 from .. import evaluation, runs
 from ..data import CLASS_NAMES
-from . import paper, tables
+from . import claims, paper, tables
 from .display import as_text
-from .statistics import deviations
 from .suite import by_model, failed
 
 DEAD = (
@@ -17,6 +17,9 @@ DEAD = (
     "recover."
 )
 SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
+OUTCOMES = {claims.HOLDS: "hold", claims.FAILS: "do not hold", claims.OPEN: "are undecided"} | {
+    claims.MISSING: "lack runs"
+}
 UNITS = {"autoencoder": "mean squared error", "classifier": "cross entropy"}
 
 
@@ -30,6 +33,11 @@ def banner(suite, data, protocol, limit=None):
     if data == "sample" or limit is not None:
         text += " These numbers show that the software works; they say nothing about the paper."
     return text
+
+
+def source(function):
+    """The code of a function, for a notebook to show. Markdown."""
+    return f"```python\n{inspect.getsource(function)}```"
 
 
 def heading(params):
@@ -117,19 +125,41 @@ def classes(confusion):
     return text
 
 
+def headline(suite, verdicts, cells):
+    """What came out, in one sentence. Markdown.
+
+    Args:
+        suite: its name; on any but `paper` the verdicts are an exercise.
+        verdicts: see `claims.judge`.
+        cells: see `tables.cuadro_3`.
+    """
+    counts = Counter(row["verdict"] for row in verdicts)
+    told = ", ".join(f"{counts[name]} {word}" for name, word in OUTCOMES.items() if counts[name])
+    theirs = cells[~cells["model"].isin(tables.STOPPED)]
+    agrees = theirs["agrees"].dropna().astype(bool)
+    text = f"of the paper's {len(verdicts)} claims, {told}; "
+    text += (
+        f"{agrees.sum()} of cuadro III's {len(agrees)} numbers are what one more run of ours could give."
+        if len(agrees)
+        else "cuadro III's numbers have no second run to be judged by."
+    )
+    if suite != "paper":
+        text = f"as an exercise, since these are not the paper's runs: {text}"
+    return f"**What came out:** {text}"
+
+
 def introduction(suite, grouped):
     """The banner where one is needed, what the suite has, and what failed or is missing. Markdown."""
-    count = sum(len(seeds) for seeds in grouped.values())
     lines = []
     first = next((seeds[0] for seeds in grouped.values()), None)
     if first is None:
         lines.append(f"> **Suite `{suite}` has no runs yet.** `make report` or `make paper` makes them.")
     else:
-        values = first["params"]
-        lines.append(banner(suite, values["data"], values["protocol"]))
+        count, seeds = sum(map(len, grouped.values())), max(map(len, grouped.values()))
+        lines.append(banner(suite, first["params"]["data"], first["params"]["protocol"]))
         lines.append(
-            f"{count} runs of {len(grouped)} models, on {first['images']['train']:,} training and "
-            f"{first['images']['val']:,} validation images."
+            f"{count} runs of {len(grouped)} models, seeds: {seeds}; {first['images']['train']:,} "
+            f"training and {first['images']['val']:,} validation images."
         )
     lines += [
         f"> **Failed:** {name}; [its notebook]({path}) holds the error." for name, path in failed(suite)
@@ -148,11 +178,14 @@ def _still_to_run(suite, grouped):
     absent = [model for model in paper.HYPERPARAMETERS if model not in grouped]
     texts = [f"{', '.join(absent)}, without a run in this suite"] if absent else []
     if suite == "paper":
-        for seed in SEEDS:
-            has = {model for model, seeds in grouped.items() if seed in [run["seed"] for run in seeds]}
-            lacking = [model for model in paper.HYPERPARAMETERS if model not in has and model not in absent]
-            if lacking:
-                texts.append(f"seed {seed} of {', '.join(lacking)}")
+        counts = {seed: 0 for seed in SEEDS}
+        for seeds in grouped.values():
+            counts |= {seed: counts[seed] + 1 for seed in counts if seed in [run["seed"] for run in seeds]}
+        texts += [
+            f"seed {seed} of {len(grouped) - count} models"
+            for seed, count in counts.items()
+            if count < len(grouped)
+        ]
         lacking = sorted(paper.RESULTS.keys() - by_model("holdout", "classifier").keys())
         if lacking:
             texts.append(f"the suite `holdout` of {', '.join(lacking)}")
@@ -160,60 +193,44 @@ def _still_to_run(suite, grouped):
 
 
 def dead_classes(grouped):
-    """A warning for each class that a classifier never recognises. Markdown."""
-    dead = [
-        f"**{model}**, seed {m['seed']}: {CLASS_NAMES[label]}"
+    """A warning for each class that a classifier never recognises in some of its runs. Markdown."""
+    counts = Counter(
+        (model, CLASS_NAMES[label])
         for model, seeds in grouped.items()
         for m in seeds
         for label in np.flatnonzero(evaluation.class_scores(m["confusion"])["recall"] == 0)
-    ]
-    if not dead:
+    )
+    if not counts:
         return "Every classifier recognises images of every class."
+    dead = [
+        f"**{model}**: {name}, in {n} of {len(grouped[model])} runs" for (model, name), n in counts.items()
+    ]
     return f"> **Never recognised:** {'; '.join(dead)}. {DEAD}"
 
 
-def explain_deviations(grouped, ablations):
-    """Where ours are far from cuadro III, and what the runs say about the reason. Markdown.
+def stopped(cells):
+    """What becomes of cuadro III where our runs stop at the paper's best epochs. Markdown.
 
     Args:
-        grouped: the classifiers' runs.
-        ablations: those of the ablations; `<model>_epoch_<n>` is the model stopped at the paper's best epoch.
+        cells: see `tables.cuadro_3`, the ablations of `tables.STOPPED` among them.
     """
-    if any(seeds[0]["suite"] != "paper" for seeds in grouped.values()):
-        return "These are not the paper's runs: what lies far from the paper here has no further meaning."
-    lines = []
-    for model, far in itertools.groupby(deviations(grouped), key=lambda row: row[0]):
-        cells = [f"{row} {ours - theirs:+.3f}" for _, row, theirs, ours in far]
-        lines.append(f"**{model}** ({', '.join(cells)}): " + _reason(model, grouped[model], ablations))
-    if not lines:
-        return "No number lies further from the paper's than that."
-    return "\n\n".join(["What lies further from the paper's than that, and why:", *lines])
+    agrees = cells.loc[cells["model"].isin(tables.STOPPED), "agrees"].dropna().astype(bool)
+    if agrees.empty:
+        return "Models 5 and 7 that stop where the paper stopped, at epochs 15 and 19, need two seeds each."
+    return (
+        f"Stopped where the paper stopped, models 5 and 7 agree in {agrees.sum()} of {len(agrees)} numbers."
+    )
 
 
-def _reason(model, seeds, ablations):
-    theirs, chosen = paper.RESULTS[model], paper.EPOCHS[model][1]
-    best = [run["best_epoch"] for run in seeds]
-    if min(best) <= chosen:
-        spread = ", ".join(f"{run['val']['accuracy']:.1%}" for run in seeds)
-        return (
-            f"the paper's best epoch is {chosen} and ours {tables.per_seed(best)}: the number of epochs is "
-            f"not the reason. Our validation accuracy by seed is {spread}, the paper's one run has "
-            f"{theirs['val accuracy']:.1%}. It says neither its seed nor how long the autoencoder had "
-            "trained from which the encoder comes."
-        )
-    then = [runs.read_history(run["folder"]).loc[chosen] for run in seeds if run["epochs_run"] >= chosen]
-    text = f"our best epoch is {tables.per_seed(best)}, the paper chose {chosen}."
-    if then:
-        loss, accuracy = (np.mean([row[name] for row in then]) for name in ("val_loss", "val_accuracy"))
-        text += (
-            f" In epoch {chosen} our validation loss was {loss:.3f} and the accuracy {accuracy:.1%}, "
-            f"the paper's {theirs['val loss']:.3f} and {theirs['val accuracy']:.1%}."
-        )
-    stopped = ablations.get(f"{model}_epoch_{chosen}")
-    if stopped:
-        loss, accuracy = (np.mean([run["train"][name] for run in stopped]) for name in ("loss", "accuracy"))
-        text += (
-            f" Stopped there, it has a training loss of {loss:.3f} and an accuracy of {accuracy:.1%}, the"
-            f" paper's {theirs['train loss']:.3f} and {theirs['train accuracy']:.1%}."
-        )
-    return text + " Our early stopping lets it train on, and its validation loss falls further."
+def verdict_style(suite):
+    """The classes of a table of verdicts: on all suites but `paper` an exercise, and not in colour."""
+    return "stack" if suite == "paper" else "stack exercise"
+
+
+def evidence(suite):
+    """Where it stands how often intervals and verdicts are right, linked where it is there. Markdown."""
+    beside = (runs.suite_dir(suite).parent / "coverage.md").is_file()
+    where = "[coverage.md](../coverage.md)" if beside else "`reports/coverage.md`"
+    return (
+        f"How often these intervals hold the truth, and how often a verdict is wrong, was simulated: {where}."
+    )

@@ -149,7 +149,7 @@ def _as_json(name, value):
 
 
 def start(params):
-    """Begin a run: seed everything, choose the dtype policy, and look where its folder will go.
+    """Begin a run: seed everything, set what of Keras a number depends on, and look where its folder will go.
 
     Args:
         params: `params.Params`.
@@ -165,6 +165,9 @@ def start(params):
     from .. import training
 
     training.seed_everything(params.seed, params.deterministic)
+    keras.config.set_floatx("float32")  # a person's keras.json may say otherwise, and gives other numbers
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(params.dtype_policy or "float32")
     return Run(params)
 

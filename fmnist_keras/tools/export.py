@@ -7,6 +7,7 @@ import tempfile
 import warnings
 import zipfile
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -34,9 +35,9 @@ def export(run, format, folder):
         The export's `Path`, and the largest difference of any output on 256 images of the sample.
 
     Raises:
-        runs.RunError: the backend is not the format's, the outputs differ by more than `PARITY`, the folder
-            cannot be written to, or a file of something else is in the export's place; nothing is written
-            then.
+        runs.RunError: the backend is not the format's, a library for it is missing, the outputs differ
+            by more than `PARITY`, the folder cannot be written to, or a file of something else is in the
+            export's place; nothing is written then.
     """
     import keras
 
@@ -46,6 +47,8 @@ def export(run, format, folder):
             f"{format} is written by TensorFlow and not by {backend}: give the same command with "
             "KERAS_BACKEND=tensorflow, which reads the models of all backends"
         )
+    if format == "onnx" and not (find_spec("tf2onnx") and find_spec("onnxruntime")):
+        raise runs.RunError("onnx needs more than is installed: `pip install -r requirements/export.txt`")
     metrics = runs.read(Path(run))
     folder = Path(os.path.expanduser(folder))
     name = metrics["model"] + {"keras": ".keras", "saved_model": "", "onnx": ".onnx"}[format]
@@ -89,7 +92,7 @@ def plain(model):
 
 
 def plain_config(config):
-    """A layer's config in float32, without what a trained model does not need and an older Keras may not know.
+    """A layer's config in float32, without what a trained model can do without and older Keras may not know.
 
     Initializers go, of which a newer Keras writes more than an older one reads, and so does what is None. In
     place of output_padding, which tf2onnx writes as no runtime takes it, a kernel is larger by as much.

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import logging
 import os
 import re
 import shlex
@@ -88,7 +87,6 @@ def execute_notebook(notebook, output, values, label, failed):
     from .kernel import InterpreterKernel
 
     _save_once()
-    _log_epochs(label)
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
@@ -103,7 +101,7 @@ def execute_notebook(notebook, output, values, label, failed):
                     kernel_name="python3",  # a notebook may name none, and this one starts the same for all
                     language="python",
                     kernel_manager_class=InterpreterKernel,
-                    log_output=True,
+                    stdout_file=EpochLines(label),
                     progress_bar=False,
                     shutdown_kernel="immediate",  # it may be in the middle of a fit and deaf to a request
                     extra_arguments=KERNEL_ARGUMENTS,
@@ -170,30 +168,28 @@ def _save_once():
     papermill_engines.register(None, Engine)
 
 
-def _log_epochs(label):
-    """Let papermill's log of the cells' output print its epoch lines, and nothing else."""
+class EpochLines:
+    """What papermill writes a kernel's stdout to: prints the epoch lines after a label, and the time left."""
 
-    class EpochLines(logging.Handler):
-        began = None
+    def __init__(self, label):
+        self.label, self.began = label, None
 
-        def emit(self, record):
-            for line in record.getMessage().splitlines():
-                if match := re.match(r"epoch (\d+)/(\d+) ", line):
-                    done, epochs = map(int, match.groups())
-                    self.began = self.began or (time.monotonic(), done)
-                    print(f"{label}  {line}{self.left(done, epochs)}", flush=True)
+    def write(self, text):
+        """Print those of the lines that are an epoch's."""
+        for line in text.splitlines():
+            if match := re.match(r"epoch (\d+)/(\d+) ", line):
+                print(f"{self.label}  {line}{self._left(*map(int, match.groups()))}", flush=True)
 
-        def left(self, done, epochs):
-            since, first = self.began
-            if done in (first, epochs):
-                return ""
-            seconds = (time.monotonic() - since) / (done - first) * (epochs - done)
-            return f"  {seconds // 60:.0f}:{seconds % 60:02.0f} left at most"
+    def flush(self):
+        """Nothing waits: `write` has printed."""
 
-    logger = logging.getLogger("papermill")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.handlers = [EpochLines()]
+    def _left(self, done, epochs):
+        self.began = self.began or (time.monotonic(), done)
+        since, first = self.began
+        if done in (first, epochs):
+            return ""
+        seconds = (time.monotonic() - since) / (done - first) * (epochs - done)
+        return f"  {seconds // 60:.0f}:{seconds % 60:02.0f} left at most"
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from fmnist_keras import runs
 
 def test_the_readme_s_script_runs_from_any_folder(reports, sample, tiny, tmp_path_factory):
     run = runs.start(replace(tiny("model_6", encoder_from=None), suite="sample"))
+    run.load_encoder()
     columns = ("loss", "val_loss", "accuracy", "val_accuracy")
     results = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")} | OF_KIND["classifier"]
     history = fitted(1, **{name: [1.0] for name in columns})

@@ -4,10 +4,10 @@ import sys
 
 import keras
 import numpy as np
-from conftest import compile_model, fit_small_classifier
+from conftest import build, compile_model, fit_small_classifier
 from scipy import stats
 
-from fmnist_keras import models
+from fmnist_keras import models, params
 
 LOAD = """
 import sys, keras, numpy as np
@@ -23,9 +23,9 @@ model.fit(x[:10], np.zeros(10), epochs=1, verbose=0)
 
 
 def test_a_saved_model_needs_nothing_of_ours(tmp_path, images):
-    params = {"optimizer": "adam", "learning_rate": 0.001, "epsilon": 1e-8}
-    model = models.classifier(models.encoder(64, 0.2), "relu")
-    compile_model(model, params)
+    values = params.load_all()["model_5"]
+    model = build(values)
+    compile_model(model, values)
     model.fit(images[:20], np.zeros(20), verbose=0)
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fmnist_keras import data
+from fmnist_keras.internals import sources
 
 
 def test_sample_is_the_start_of_the_real_files(sample):
@@ -17,7 +18,7 @@ def test_sample_is_the_start_of_the_real_files(sample):
 
 
 def test_the_sample_readme_prints_the_class_counts(sample):
-    readme = (data.SAMPLE_DIR / "README.md").read_text()
+    readme = (sources.SAMPLE_DIR / "README.md").read_text()
     for label, name in enumerate(data.CLASS_NAMES):
         train, test = np.sum(sample.y_train == label), np.sum(sample.y_val == label)
         assert f"| {label} | {name} | {train} | {test} |" in readme
@@ -65,28 +66,28 @@ def test_limit_keeps_the_first_images_of_each_part(sample):
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the sample's files, to damage."""
-    for name in data.FILES:
-        shutil.copy(data.SAMPLE_DIR / f"{name}.gz", tmp_path)
+    for name in sources.FILES:
+        shutil.copy(sources.SAMPLE_DIR / f"{name}.gz", tmp_path)
     return tmp_path
 
 
 def expect(folder, name, *words):
     with pytest.raises(data.DataError) as error:
-        data.read_folder(folder, data.SHA256["sample"])
+        sources.read_folder(folder, data.SHA256["sample"])
     for word in (str(folder), name, *words):
         assert word in str(error.value)
 
 
 def test_uncompressed_files_do_as_well(folder, sample):
-    path = folder / f"{data.FILES[0]}.gz"
+    path = folder / f"{sources.FILES[0]}.gz"
     path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
     path.unlink()
-    arrays = data.read_folder(folder, data.SHA256["sample"])
-    np.testing.assert_array_equal(data.to_float(arrays[data.FILES[0]]), sample.x_train)
+    arrays = sources.read_folder(folder, data.SHA256["sample"])
+    np.testing.assert_array_equal(data.to_float(arrays[sources.FILES[0]]), sample.x_train)
 
 
 def test_a_flipped_bit_is_named_with_the_hash_it_should_have(folder):
-    name = data.FILES[1]
+    name = sources.FILES[1]
     content = bytearray(gzip.decompress((folder / f"{name}.gz").read_bytes()))
     content[100] ^= 1
     (folder / f"{name}.gz").write_bytes(gzip.compress(bytes(content)))
@@ -94,7 +95,7 @@ def test_a_flipped_bit_is_named_with_the_hash_it_should_have(folder):
 
 
 def test_a_flipped_bit_in_the_compressed_bytes_is_named_too(folder):
-    name = data.FILES[0]
+    name = sources.FILES[0]
     content = bytearray((folder / f"{name}.gz").read_bytes())
     content[len(content) // 2] ^= 0xFF
     (folder / f"{name}.gz").write_bytes(content)
@@ -102,7 +103,7 @@ def test_a_flipped_bit_in_the_compressed_bytes_is_named_too(folder):
 
 
 def test_fewer_labels_than_images_are_refused(folder):
-    name = data.FILES[1]
+    name = sources.FILES[1]
     content = gzip.decompress((folder / f"{name}.gz").read_bytes())
     fewer = content[:4] + (5999).to_bytes(4, "big") + content[8:-1]  # a whole IDX file, but one label short
     (folder / f"{name}.gz").write_bytes(gzip.compress(fewer))
@@ -113,23 +114,23 @@ def test_fewer_labels_than_images_are_refused(folder):
     "damage", [lambda b: b[: len(b) // 2], lambda b: b"<html>Not found</html>", lambda b: b""]
 )
 def test_a_truncated_a_foreign_and_an_empty_file_are_named(folder, damage):
-    name = data.FILES[2]
+    name = sources.FILES[2]
     path = folder / f"{name}.gz"
     path.write_bytes(damage(path.read_bytes()))
     expect(folder, name, data.SHA256["sample"][name])
 
 
 def test_swapped_files_are_refused(folder):
-    images, test_images = folder / f"{data.FILES[0]}.gz", folder / f"{data.FILES[2]}.gz"
+    images, test_images = folder / f"{sources.FILES[0]}.gz", folder / f"{sources.FILES[2]}.gz"
     images.rename(folder / "aside")
     test_images.rename(images)
     (folder / "aside").rename(test_images)
-    expect(folder, data.FILES[0])
+    expect(folder, sources.FILES[0])
 
 
 def test_a_missing_file_is_named(folder):
-    (folder / f"{data.FILES[3]}.gz").unlink()
-    expect(folder, data.FILES[3], "missing")
+    (folder / f"{sources.FILES[3]}.gz").unlink()
+    expect(folder, sources.FILES[3], "missing")
 
 
 def test_a_chosen_folder_is_used_or_refused_never_replaced(folder, monkeypatch):
@@ -149,9 +150,9 @@ def nowhere(tmp_path, monkeypatch):
 
     monkeypatch.delenv("FMNIST_DATA_DIR", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(data, "DISTRIBUTION_DIR", tmp_path / "nothing")
-    monkeypatch.setattr(data, "_download_with_keras", refuse)
-    monkeypatch.setattr(data, "_download_with_apt", refuse)
+    monkeypatch.setattr(sources, "DISTRIBUTION_DIR", tmp_path / "nothing")
+    monkeypatch.setattr(sources, "_download_with_keras", refuse)
+    monkeypatch.setattr(sources, "_download_with_apt", refuse)
     return tmp_path
 
 
@@ -159,7 +160,7 @@ def test_when_all_sources_fail_one_error_names_them_and_the_mend(nowhere):
     with pytest.raises(data.DataError) as error:
         data.load("full")
     message = str(error.value)
-    places = ["FMNIST_DATA_DIR", str(nowhere / "nothing"), str(data.cache_dir()), "Keras' download"]
+    places = ["FMNIST_DATA_DIR", str(nowhere / "nothing"), str(sources.cache_dir()), "Keras' download"]
     for place in (*places, "apt-get download", "apt-get install dataset-fashion-mnist", "no network"):
         assert place in message
     assert data.load("sample").x_train.shape == (6000, 28, 28, 1)
@@ -167,20 +168,20 @@ def test_when_all_sources_fail_one_error_names_them_and_the_mend(nowhere):
 
 def test_a_bad_file_in_the_cache_is_fetched_again_once(nowhere, monkeypatch):
     # The sample stands in for the full data set, so that no network and no package is needed.
-    monkeypatch.setitem(data.SHA256, "full", data.SHA256["sample"])
-    cache = data.cache_dir()
+    monkeypatch.setitem(sources.SHA256, "full", data.SHA256["sample"])
+    cache = sources.cache_dir()
     cache.mkdir(parents=True)
-    for name in data.FILES:
+    for name in sources.FILES:
         (cache / f"{name}.gz").write_bytes(b"<html>captive portal</html>")
     fetched = []
 
     def download():
         fetched.append(1)
-        return data._into_cache(data.SAMPLE_DIR)
+        return sources._into_cache(sources.SAMPLE_DIR)
 
-    monkeypatch.setattr(data, "_download_with_keras", download)
+    monkeypatch.setattr(sources, "_download_with_keras", download)
     source, arrays = data.find("full")
     assert "Keras' download" in source
-    assert arrays[data.FILES[0]].shape == (6000, 28, 28)
+    assert arrays[sources.FILES[0]].shape == (6000, 28, 28)
     assert data.find("full")[0].startswith("the Keras cache")
     assert len(fetched) == 1

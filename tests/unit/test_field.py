@@ -1,11 +1,9 @@
 """What people report of such software, tried on this one: what needs neither a kernel nor the engine."""
 
 import gzip
-import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 
 import nbformat
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 
 from fmnist_keras import data, params, runs
+from fmnist_keras.internals import sources
 from fmnist_keras.runs import integrity
 from fmnist_keras.tools.predict import as_images
 from fmnist_keras.workflow import execute, plan
@@ -144,11 +143,11 @@ def test_a_pixel_that_is_too_large_is_shown_as_what_it_is():
 
 
 def test_a_file_that_a_browser_unpacked_under_its_name_is_taken(tmp_path):
-    for name in data.FILES:
-        content = gzip.decompress((data.SAMPLE_DIR / f"{name}.gz").read_bytes())
+    for name in sources.FILES:
+        content = gzip.decompress((sources.SAMPLE_DIR / f"{name}.gz").read_bytes())
         (tmp_path / f"{name}.gz").write_bytes(content)
-    arrays = data.read_folder(tmp_path, data.SHA256["sample"])
-    assert arrays[data.FILES[0]].shape == (6000, 28, 28)
+    arrays = sources.read_folder(tmp_path, data.SHA256["sample"])
+    assert arrays[sources.FILES[0]].shape == (6000, 28, 28)
 
 
 def published(folder, text):
@@ -184,12 +183,3 @@ def test_a_suite_on_another_disk_takes_runs(tmp_path, monkeypatch, tiny):
     (tmp_path / "reports" / "paper").symlink_to(tmp_path / "disk")
     run = runs.Run(replace(tiny("model_1"), run_dir="paper/model_1/.seed_0.job-x/seed_0"))
     assert run.folder == tmp_path / "reports" / "paper" / "model_1" / ".seed_0.job-x" / "seed_0"
-
-
-def test_without_docstrings_the_commands_run():
-    command = [sys.executable, "-OO", "-m", "fmnist_keras", "claims", "paper"]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=runs.ROOT)
-    assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == len(
-        json.loads((runs.ROOT / "reports/paper/claims.json").read_text())
-    )

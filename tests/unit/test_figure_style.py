@@ -1,9 +1,5 @@
 """What a person's own matplotlibrc, theme or backend says holds for their plots and not for the project's."""
 
-import os
-import subprocess
-import sys
-
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -75,19 +71,3 @@ def test_a_figure_at_the_end_of_a_cell_shows_itself_with_its_alt_text():
     figure = plots.curves(HISTORY, "loss")
     assert f'<img alt="{figure.get_label()}"' in figure._repr_html_()
     assert plt.get_fignums() == []  # and matplotlib's inline backend does not show it again
-
-
-@pytest.mark.parametrize("backend", ["foo", "TkAgg"])
-def test_figures_need_no_backend(backend):
-    code = (
-        "import fmnist_keras as fk, os, types\n"
-        "from fmnist_keras.report.display import figure\n"
-        "h = types.SimpleNamespace(history={'loss': [1, .5], 'val_loss': [1, .4]}, best_epoch=2)\n"
-        "print(len(figure(fk.plots.curves(h)).data), os.environ['MPLBACKEND'])"
-    )
-    environment = os.environ | {"MPLBACKEND": backend}
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    size, kept = result.stdout.split()
-    assert (int(size) > 1000, kept) == (True, backend)
-    assert ("is ignored" in result.stderr) == (backend == "foo")

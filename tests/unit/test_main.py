@@ -6,6 +6,7 @@ import pytest
 
 from fmnist_keras import __main__ as main
 from fmnist_keras import data
+from fmnist_keras.internals import sources
 from fmnist_keras.workflow import execute, signals
 
 
@@ -55,6 +56,19 @@ def test_a_cell_that_fails_is_not_tried_again_and_spares_what_was_there(engine, 
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_epoch_lines_have_their_run_s_name_and_the_time_left(monkeypatch, capsys):
+    times = iter([0.0, 30.0, 60.0])
+    monkeypatch.setattr(execute.time, "monotonic", lambda: next(times))
+    lines = execute.EpochLines("sample model_1 seed 0")
+    for text in ("train (64, 28, 28, 1)\nepoch 1/4  loss 0.3\n", "epoch 2/4  loss 0.2\n"):
+        lines.write(text)
+    output = capsys.readouterr().out.splitlines()
+    assert output == [
+        "sample model_1 seed 0  epoch 1/4  loss 0.3",
+        "sample model_1 seed 0  epoch 2/4  loss 0.2  1:00 left at most",
+    ]
+
+
 def test_errors_are_one_sentence_and_exit_status_1(monkeypatch, tmp_path):
     monkeypatch.setattr(signals, "end_cleanly", lambda parent: None)  # pytest's signals are its own
     with pytest.raises(SystemExit, match="error: model: 'model_99' is not in params; did you mean"):
@@ -77,7 +91,7 @@ def test_errors_are_one_sentence_and_exit_status_1(monkeypatch, tmp_path):
 
 
 def test_data_says_where_it_was_found_and_what_it_is(monkeypatch, capsys):
-    sample = data.read_folder(data.SAMPLE_DIR, data.SHA256["sample"])
+    sample = sources.read_folder(sources.SAMPLE_DIR, data.SHA256["sample"])
     monkeypatch.setattr(data, "find", lambda name: ("the Keras cache, /somewhere", sample))
     main.main(["data"])
     output = capsys.readouterr().out

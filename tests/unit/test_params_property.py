@@ -1,26 +1,17 @@
-"""The params validator against arbitrary files: what it accepts trains, what it rejects it names.
-
-"Trains" is the notebook's own sequence of calls (build, compile, a step on the sample's first 64 images) in
-this process and without a graph: an executed notebook an example would take minutes. What the notebook does
-around it is tested in test_notebooks.py.
-"""
+"""The params validator against arbitrary files: what it rejects it names, in one line."""
 
 import re
 
-import numpy as np
 import yaml
-from conftest import build, compile_model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fmnist_keras import data, params, training
+from fmnist_keras import params
 
 KINDS = {"autoencoder": "model_1", "classifier": "model_5"}
 BASES = {
     kind: yaml.safe_load((params.PARAMS_DIR / f"{name}.yaml").read_text()) for kind, name in KINDS.items()
 }
-SAMPLE = data.load("sample", limit=64)
-
 numbers = st.one_of(
     *(st.integers(), st.floats(), st.integers(1, 300), st.floats(0, 1)),
     st.sampled_from([0, 1, 4096, 4097, 60_000, 1e-300, 1e-8, 0.999999999, 1e6, 1e300, 10**400, -0.0, 64.0]),
@@ -36,41 +27,6 @@ names = st.one_of(
 )
 
 
-# Each field within what schema.yaml allows, up to its ends: what a person may write.
-allowed = {
-    "data": st.sampled_from(["sample", "full"]),
-    "protocol": st.sampled_from(["paper", "holdout"]),
-    "latent_dim": st.sampled_from([1, 2, 64, 4096]) | st.integers(1, 4096),
-    "dropout": st.sampled_from([0, 0.0, 1e-300, 0.999999999, 1 - 2**-53]) | st.floats(0, 1, exclude_max=True),
-    "batch_size": st.sampled_from([1, 60_000]) | st.integers(1, 100),
-    "optimizer, epsilon": st.sampled_from([("adam", None), ("adam", 1e-300), ("adam", 1), ("sgd", None)]),
-    "learning_rate": st.sampled_from([5e-324, 1e-8, 1, 1e6]) | st.floats(0, 1e6, exclude_min=True),
-    "epochs": st.sampled_from([1, 10_000]),
-    "patience": st.sampled_from([1, 10_000]),
-    "min_delta": st.sampled_from([0, 1e6]) | st.floats(0, 1e6),
-    "seed": st.sampled_from([0, 2**32 - 1]) | st.integers(0, 2**32 - 1),
-    "limit": st.sampled_from([None, 10]),
-    "deterministic": st.booleans(),
-}
-of_kind = {
-    "autoencoder": {"upsampling": st.sampled_from(["output_padding", "kernel_size"])},
-    "classifier": {
-        "train_encoder": st.booleans(),
-        "final_activation": st.sampled_from(["relu", None]),
-        "encoder_from": st.sampled_from(["model_1", None]),
-    },
-}
-
-
-@st.composite
-def good_files(draw):
-    """The fields of a file with nothing wrong in it."""
-    kind = draw(st.sampled_from(sorted(BASES)))
-    values = draw(st.fixed_dictionaries({}, optional=allowed | of_kind[kind]))
-    optimizer, epsilon = values.pop("optimizer, epsilon", ("adam", None))
-    return BASES[kind] | values | {"optimizer": optimizer, "epsilon": epsilon}
-
-
 @st.composite
 def files(draw):
     """The fields of a good file with up to four changed to anything, and perhaps one gone."""
@@ -82,23 +38,6 @@ def files(draw):
     return {name: value for name, value in (BASES[kind] | changes).items() if name not in dropped}
 
 
-def step(values):
-    """The loss of the first batch, as the notebook of this kind would compute it."""
-    training.seed_everything(values.seed)
-    model, images = build(values), SAMPLE.x_train[: values.batch_size]
-    targets = images if values.kind == "autoencoder" else SAMPLE.y_train[: values.batch_size]
-    compile_model(model, values)
-    model.run_eagerly = True
-    training.callbacks(values.patience, values.min_delta)
-    return model.train_on_batch(images, targets, return_dict=True)["loss"]
-
-
-def settled(examples):
-    """The same examples each time, as many as these: everybody sees this test fail, or pass."""
-    quiet = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=quiet)
-
-
 def write(folder, values):
     path = folder / f"{values.get('model')}.yaml"
     if not re.fullmatch(r"[\w-]{1,60}\.yaml", path.name):
@@ -107,15 +46,10 @@ def write(folder, values):
     return path
 
 
-@settled(60)
-@given(values=good_files())
-def test_what_is_within_the_limits_is_accepted_and_trains_a_step(tmp_path, values):
-    assert np.isfinite(step(params.load(write(tmp_path, values))))
-
-
-@settled(200)
+# The same examples each time: everybody sees this test fail, or pass.
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(values=files())
-def test_what_is_accepted_trains_a_step_and_what_is_rejected_is_named(tmp_path, values):
+def test_an_arbitrary_file_is_accepted_or_its_fault_is_named(tmp_path, values):
     path = write(tmp_path, values)
     try:
         checked = params.load(path)
@@ -128,4 +62,5 @@ def test_what_is_accepted_trains_a_step_and_what_is_rejected_is_named(tmp_path, 
         ours = {str(name) for name in values} | {params.short(name) for name in values}
         assert any(field == name.split(": ")[0] for name in fields | ours)
     else:
-        assert np.isfinite(step(checked))
+        given_values = {name: value for name, value in values.items() if value is not None}
+        assert given_values.items() <= checked.as_dict().items()

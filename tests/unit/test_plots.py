@@ -26,7 +26,6 @@ def every_figure(images, labels):
     calibration = evaluation.calibration(np.eye(10)[labels], labels)
     return {
         "curves": plots.curves(fitted(**HISTORY), "loss", "mean squared error"),
-        "compare": plots.compare_curves({"model_1": [HISTORY]}, "val_loss", "error", "Errors"),
         "reconstructions": plots.reconstructions(images[:10], images[1:11], labels[:10]),
         "error_map": plots.error_map(np.ones((28, 28)), evaluation.stripe_mask()),
         "error_maps": plots.error_maps({"model_1": np.eye(28), "model_4": np.ones((28, 28))}, STRIPE),
@@ -42,7 +41,7 @@ def every_figure(images, labels):
     }
 
 
-CHARTS = {"curves", "compare", "confusion", "reliability"}
+CHARTS = {"curves", "confusion", "reliability"}
 
 
 def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(images, sample):
@@ -80,7 +79,6 @@ def test_alt_texts_say_their_own_numbers(images, sample):
     made = every_figure(images, sample.y_val[:256].astype(int))
     assert "from 0.4000 to 0.2900; best epoch 2 with 0.2500" in made["curves"].get_label()
     assert "model_4 1.0000 and 1.0000" in made["error_maps"].get_label()
-    assert "model_1 0.2900" in made["compare"].get_label()
     assert "32 maps of 11x11; 32 of them are 0 everywhere" in made["feature_maps"].get_label()
     assert "expected calibration error 0.0000" in made["reliability"].get_label()
     assert "Shirt, taken for T-shirt/top" in made["confused"].get_label()
@@ -116,7 +114,6 @@ def test_a_model_keeps_its_colour():
     calibration = evaluation.calibration(np.full((20, 10), 0.1), np.arange(20) % 10)
     for figure in (
         plots.curves(fitted(**HISTORY), "loss", "mean squared error", "model_6"),
-        plots.compare_curves({"model_6": [HISTORY]}, "val_loss", "error", "Errors"),
         plots.reliability(calibration, "model_6"),
     ):
         assert plots.colour("model_6") in [line.get_color() for line in figure.axes[0].lines]

@@ -17,13 +17,17 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "axe_playwright_python": "axe-playwright-python",
 }
-OURS = {"fmnist_keras", "conftest", *(path.stem for path in (ROOT / "benchmarks").glob("*.py"))}
+OURS = {"fmnist_keras", "conftest", "perturbed", *(path.stem for path in (ROOT / "benchmarks").glob("*.py"))}
 
 
 def listed(*names):
     """The lines of requirements files: dict of lower-case name to the line."""
     lines = [line for name in names for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
-    return {re.split(r"[=#]", line)[0].strip().lower(): line for line in lines if line[:1].isalnum()}
+    return {
+        re.split(r"[=#]", line)[0].strip().lower().replace("_", "-"): line
+        for line in lines
+        if line[:1].isalnum()
+    }
 
 
 def imported(source):
@@ -36,7 +40,7 @@ def imported(source):
         else:
             continue
         for top in {module.split(".")[0] for module in modules} - OURS - sys.stdlib_module_names:
-            yield DISTRIBUTIONS.get(top, top).lower()
+            yield DISTRIBUTIONS.get(top, top).lower().replace("_", "-")
 
 
 def sources(folder):

@@ -1,8 +1,6 @@
-"""Imports run one way: speed <- the seven files <- runs <- report, tools <- workflow <- __main__."""
+"""Imports run one way: internals <- the seven files <- runs <- report, tools <- workflow <- __main__."""
 
 import ast
-import subprocess
-import sys
 import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -15,8 +13,8 @@ PACKAGE = Path(fk.__file__).parent
 SEVEN = ("data", "models", "layers", "training", "evaluation", "plots", "params")
 # What a room may import from beside itself; `__init__` is the door, which nothing inside goes through.
 BELOW = {
-    "speed": set(),
-    "the seven": {"speed"},
+    "internals": set(),
+    "the seven": {"internals"},
     "runs": {"the seven"},
     "report": {"the seven", "runs"},
     "tools": {"the seven", "runs"},
@@ -148,32 +146,3 @@ def test_public_names_are_listed_and_there():
     assert set(SEVEN) <= set(fk.__all__)
     with pytest.raises(AttributeError, match="no attribute 'modles'"):
         fk.modles  # noqa: B018
-
-
-STATE = """
-import gc, importlib, os, sys
-
-def state():
-    descriptors = [tuple(os.fstat(number))[:3] for number in (0, 1, 2)]
-    planted = [name for name, module in sys.modules.items() if module is None]
-    return gc.isenabled(), gc.get_freeze_count(), descriptors, planted
-
-before, environment = state(), dict(os.environ)
-import fmnist_keras
-assert not {"keras", "numpy", "pandas"} & sys.modules.keys()
-for name in sys.argv[1:]:
-    importlib.import_module(f"fmnist_keras.{name}")
-assert state() == before
-assert "jsonschema" not in sys.modules  # see requirements.txt
-print(*(name for name, value in os.environ.items() if environment.get(name) != value))
-"""
-# What libraries set for themselves as they are imported.
-BY_OTHERS = {"KERAS_BACKEND", "TF2_BEHAVIOR", "TPU_ML_PLATFORM", "KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK"}
-
-
-def test_an_import_changes_nothing_in_the_process():
-    """Not the environment, the garbage collector or the open files; nor does any module's first use."""
-    names = sorted(set(modules(PACKAGE)) - {"__init__", "__main__"})
-    result = subprocess.run([sys.executable, "-c", STATE, *names], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert set(result.stdout.split()) <= BY_OTHERS

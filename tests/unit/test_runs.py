@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 from dataclasses import replace
 
@@ -52,6 +53,22 @@ def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, m
     for seconds in (10, 5):
         folder, _ = write(tiny("model_1"), sample)
         assert runs.read(folder)["seconds"]["total"] == seconds
+
+
+def test_a_run_does_not_follow_a_person_s_keras_json(tiny, reports):
+    """With another `floatx`, `epsilon` or data format there, the same seed would give other numbers."""
+    usual = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
+    try:
+        keras.config.set_floatx("float64")
+        keras.config.set_epsilon(1e-3)
+        keras.config.set_image_data_format("channels_first")
+        runs.start(tiny("model_1"))
+        found = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
+    finally:
+        keras.config.set_floatx(usual[0])
+        keras.config.set_epsilon(usual[1])
+        keras.config.set_image_data_format(usual[2])
+    assert found == ("float32", 1e-7, "channels_last")
 
 
 def test_cells_run_again_in_the_same_kernel_make_a_new_attempt(tiny, reports, sample):
@@ -111,9 +128,21 @@ def test_a_truncated_or_foreign_metrics_file_is_no_result(reports, content):
     assert runs.read_suite("test") == []
 
 
+@pytest.fixture(scope="module")
+def kept(tiny, sample, tmp_path_factory):
+    """A reports folder with a run of model 4, written once."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPORTS_DIR", str(folder))
+        write(tiny("model_4"), sample)
+    return folder
+
+
 @pytest.fixture
-def finished(tiny, reports, sample):
-    return write(tiny("model_4"), sample)[0]
+def finished(kept, reports):
+    """The folder of that run, in reports of the test's own."""
+    shutil.copytree(kept, reports, dirs_exist_ok=True)
+    return runs.run_dir("test", "model_4", 0)
 
 
 def cut(path):

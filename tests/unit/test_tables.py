@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fmnist_keras import evaluation
-from fmnist_keras.report import claims, tables
+from fmnist_keras.report import claims, display, tables
 
 
 def run(name="model_5", accuracy=0.9, test=0.88, folder=Path("no folder"), **params):
@@ -29,13 +29,6 @@ def test_ablations_name_their_base_and_the_change():
     ]
 
 
-def test_an_ablation_links_to_the_pages_that_there_are(tmp_path):
-    (tmp_path / "notebook.html").touch()
-    for folder, cell in ((tmp_path, '<a href="odd/seed_3/notebook.html">3</a>'), (tmp_path / "none", "3")):
-        table = tables.ablations({"odd": [run("odd", folder=folder)]}, {"odd": ("model_5", "optimizer")})
-        assert table.loc["odd", "seeds"] == cell
-
-
 def test_holdout_shows_what_choosing_on_the_test_images_flatters():
     table = tables.holdout({"model_5": [run(accuracy=0.91, test=0.89)]}, {"model_5": [run(accuracy=0.92)]})
     assert table.loc["model_5"].tolist() == [1, "92.0 %", "91.0 %", "89.0 %", "-2.0 pp"]
@@ -53,11 +46,20 @@ def test_baselines_stand_beside_the_best_autoencoder_of_that_length():
 
 def test_claims_escape_what_they_show_and_link_to_their_section():
     rows = claims.judge({})
-    rows[0]["number"] = "<script>alert(1)</script>"
-    table = tables.claims(rows)
-    assert table["measured"][0] == "&lt;script&gt;alert(1)&lt;/script&gt;"
-    assert '<a href="#Autoencoders:-the-errors">C1</a>' in table[""][0]
-    assert len(table) == 14
+    rows[0]["statement"] = "<script>alert(1)</script>"
+    page = display.table(tables.claims(rows), index=False).data
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert '<a href="#Autoencoders:-errors">C1</a>' in page
+    assert page.count('<b class="verdict open">not enough runs</b>') == 14
+
+
+def test_a_region_and_a_comparison_in_words():
+    part = {"region": [-1, 1], "unit": "points"}
+    assert tables.region(part) == "above -1 and below 1 points"
+    assert tables.region({"region": [1.1, None], "unit": "times"}) == "above 1.1 times"
+    one = {"estimate": 1.63506, "low": 1.61338, "high": 1.65702}
+    assert tables.in_words(one, "times") == "1.64 times (1.61 to 1.66)"
+    assert tables.in_words({"estimate": 1.63506}, "times") == "1.64 times in one run"
 
 
 def test_pca_errors_agree_with_scikit_learn_and_fall_with_more_components(images):

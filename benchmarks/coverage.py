@@ -1,0 +1,182 @@
+"""How often the report's intervals hold the truth, and how often its verdicts are wrong: reports/coverage.md.
+
+    python benchmarks/coverage.py
+
+Worlds are simulated in which the truth is known. The spreads of the first two are those of models 5 and 6
+over two seeds: of their accuracies and of their recall of shirts.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from fmnist_keras.params import ROOT
+from fmnist_keras.report import claims, statistics
+
+SEEDS = (2, 3, 5, 10, 30)
+# Standard deviations of seeds, of images and of the rest, and the number of images.
+WORLDS = {
+    "accuracies, seeds 0.2 points apart": (0.002, 0.09, 0.22, 10_000),
+    "recall of shirts, seeds 8 points apart": (0.08, 0.10, 0.35, 1_000),
+    "recall of shirts, seeds 3 points apart": (0.03, 0.10, 0.35, 1_000),
+    "model 8 against model 6": (0.002, 0.28, 0.23, 10_000),
+    "accuracies, seeds without any effect": (0.0, 0.09, 0.22, 10_000),
+    "recall of shirts, seeds without any effect": (0.0, 0.10, 0.35, 1_000),
+}
+
+PAGE = """# How often the report is right
+
+Made by `python benchmarks/coverage.py`, from simulated worlds whose truth is known: {times} times each, and
+{drawn_times} times where images or runs are drawn one by one.
+
+## Nominal 95 % intervals that hold the truth, in per cent
+
+{inside}
+
+## Wrong verdicts, in per cent
+
+The truth is where a verdict is wrong most often: at the bound of a region, or where a row says. Each test is
+one-sided at 2.5 %.
+
+{wrong}
+"""
+
+
+def normal_world(spreads, seeds, times, rng):
+    """Means, standard errors and degrees of freedom of normal differences around 0, `(times,)` each.
+
+    Their mean squares are independent, and chi-square distributed, so that no image needs to be drawn.
+    """
+    of_seeds, of_images, of_rest, images = spreads
+    rest = of_rest**2
+    expected = rest + images * of_seeds**2, rest + seeds * of_images**2, rest
+    freedom = seeds - 1, images - 1, (seeds - 1) * (images - 1)
+    squares = [e * rng.chisquare(f, times) / f for e, f in zip(expected, freedom)]
+    means = rng.normal(0, np.sqrt((expected[0] + expected[1] - rest) / (seeds * images)), times)
+    return means, *statistics.mean_error(*squares, seeds, images)
+
+
+def coverage(spreads, seeds, times, rng):
+    """The share of 95 % intervals that hold the truth, and of those that lie above it."""
+    means, errors, freedom = normal_world(spreads, seeds, times, rng)
+    half = stats.t.ppf((1 + statistics.LEVEL) / 2, freedom) * errors
+    return np.mean(abs(means) <= half), np.mean(means > half)
+
+
+def right_or_wrong(seeds, rng, images=2_000):
+    """Two classifiers that are right where a normal score is above 0: their differences, and the truth."""
+    hardness = rng.normal(0, 1, (1, images))
+    scores = [
+        level + hardness + rng.normal(0, 0.05, (seeds, 1)) + rng.normal(0, 0.5, (seeds, images))
+        for level in (1.9, 1.8)
+    ]
+    spread = np.sqrt(1 + 0.05**2 + 0.5**2)
+    return np.subtract(*(s > 0 for s in scores), dtype=float), np.subtract(
+        *stats.norm.cdf([1.9, 1.8] / spread)
+    )
+
+
+def mean_errors(seeds, rng, images=2_000):
+    """Two autoencoders' errors, log-normal over images and seeds: a linearised log ratio, and the truth."""
+    hardness = rng.normal(0, 0.5, (1, images))
+    errors = [
+        np.exp(level + hardness + rng.normal(0, 0.03, (seeds, 1)) + rng.normal(0, 0.2, (seeds, images)))
+        for level in (-3.0, -3.4)
+    ]
+    return np.subtract(*map(statistics.linear_log, errors)), 0.4
+
+
+def drawn(world, seeds, times, rng):
+    """`coverage` of a world whose images are drawn one by one."""
+    found = [
+        (statistics.crossed_interval(differences), truth)
+        for differences, truth in (world(seeds, rng) for _ in range(times))
+    ]
+    inside = np.mean([low <= truth <= high for (_, low, high), truth in found])
+    return inside, np.mean([low > truth for (_, low, _), truth in found])
+
+
+def predicted(seeds, times, rng):
+    """The share of 95 % prediction intervals that hold one more run."""
+    runs = rng.normal(size=(times, seeds + 1))
+    bounds = [statistics.prediction_interval(row[1:]) for row in runs]
+    return np.mean([low <= run <= high for (low, high), run in zip(bounds, runs[:, 0])])
+
+
+def verdicts(draw, times):
+    """The share of each verdict over claims of estimates that `draw()` gives."""
+    made = []
+    for _ in range(times):
+        found = draw()
+        adjusted = statistics.holm([one.p_outside for one in found])
+        made.append(claims.verdict([{"p_inside": e.p_inside, "p_holm": p} for e, p in zip(found, adjusted)]))
+    return {name: made.count(name) / times for name in (claims.HOLDS, claims.FAILS)}
+
+
+def differences(truth, low, high, count, seeds, rng):
+    """Estimates of `count` comparisons with one truth, in a world like that of accuracies, 500 images."""
+    made = (
+        truth + rng.normal(0, 0.01, (seeds, 1)) + rng.normal(0, 0.09, 500) + rng.normal(0, 0.22, (seeds, 500))
+        for _ in range(count)
+    )
+    return [statistics.difference(one, low, high) for one in made]
+
+
+def cells(apart, seeds, rng):
+    """Sixteen cells of cuadro III: runs that spread by 0.15 margins, the paper's `apart` from such a run."""
+    ours = rng.normal(0, 0.15, (16, seeds + 1))
+    return [statistics.agreement((row[1:] - row[0] - apart)[:, None], -1, 1) for row in ours]
+
+
+def tables(times, drawn_times, seed=0):
+    """Both tables: coverage, and the error rates of verdicts; in per cent."""
+    rng = np.random.default_rng(seed)
+    rows, above = {}, {}
+    for name, spreads in WORLDS.items():
+        found = [coverage(spreads, seeds, times, rng) for seeds in SEEDS]
+        rows[name], above[f"holds, truth at the bound: {name}"] = zip(*found)
+    for name, world in (
+        ("right or wrong, image by image", right_or_wrong),
+        ("ratio of mean errors", mean_errors),
+    ):
+        found = [drawn(world, seeds, drawn_times, rng) for seeds in SEEDS]
+        rows[name], above[f"holds, truth at the bound: {name}"] = zip(*found)
+    rows["prediction interval, one more run"] = [predicted(seeds, drawn_times, rng) for seeds in SEEDS]
+    for name, verdict, draw in (
+        (
+            "holds, three comparisons at the bound",
+            claims.HOLDS,
+            lambda s: differences(0, 0, np.inf, 3, s, rng),
+        ),
+        ("alike, the truth at the margin", claims.HOLDS, lambda s: differences(0.03, -0.03, 0.03, 1, s, rng)),
+        ("does not hold, nine at the bound", claims.FAILS, lambda s: differences(0, 0, np.inf, 9, s, rng)),
+        (
+            "holds, a share of exactly one half",
+            claims.HOLDS,
+            lambda s: [statistics.share(rng.random((s, 1)) < 0.5)],
+        ),
+        ("cuadro III holds, the paper's 1 margin away", claims.HOLDS, lambda s: cells(1, s, rng)),
+        ("cuadro III does not hold, the paper's a run of ours", claims.FAILS, lambda s: cells(0, s, rng)),
+    ):
+        above[name] = [verdicts(partial(draw, seeds), drawn_times)[verdict] for seeds in SEEDS]
+    columns = [f"{seeds} seeds" for seeds in SEEDS]
+    return [100 * pd.DataFrame(found, columns).T for found in (rows, above)]
+
+
+def page(times, drawn_times):
+    """The text of reports/coverage.md."""
+    inside, wrong = (table.to_markdown(floatfmt=".1f") for table in tables(times, drawn_times))
+    return PAGE.format(times=f"{times:,}", drawn_times=f"{drawn_times:,}", inside=inside, wrong=wrong)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--times", type=int, default=20_000)
+    parser.add_argument("--drawn-times", type=int, default=2_000)
+    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "coverage.md")
+    options = parser.parse_args()
+    options.out.write_text(page(options.times, options.drawn_times), encoding="utf-8")

@@ -1,0 +1,161 @@
+"""Where the four files of Fashion-MNIST are found, and what they must hash to."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+# SHA-256 of the decompressed bytes: the .gz files of Debian and of the authors differ, these do not.
+_FULL = """\
+c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888  train-images-idx3-ubyte
+bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9  train-labels-idx1-ubyte
+5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b  t10k-images-idx3-ubyte
+0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34  t10k-labels-idx1-ubyte"""
+_SAMPLE = """\
+6dded81672539b5d148c1a85358069d1808c316dc6f6c0abfd12ba3ced5dd394  train-images-idx3-ubyte
+d7c464914ae4b919728c5c99c3cdde5a0259febf1e99ddc6927a15768731d7dc  train-labels-idx1-ubyte
+7a6d8e07ea021ec5bc73135ebd0a5770799557ec6f8242d8749c4f32a3cf4643  t10k-images-idx3-ubyte
+b40abac7ec8228f434940f579deb7cf7b6e3103b5274cb91d1545771f5ef1c8b  t10k-labels-idx1-ubyte"""
+SHA256 = {
+    data: {name: digest for digest, name in (line.split() for line in table.splitlines())}
+    for data, table in (("full", _FULL), ("sample", _SAMPLE))
+}
+FILES = tuple(SHA256["full"])
+SAMPLE_DIR = Path(__file__).parents[1] / "sample"
+DISTRIBUTION_DIR = Path("/usr/share/datasets/fashion-mnist")  # Debian's and Ubuntu's package
+GZIP = b"\x1f\x8b"  # how a gzip file begins; an IDX file begins with two zeros
+PACKAGE = "dataset-fashion-mnist"
+
+
+class DataError(RuntimeError):
+    """The data set is missing, damaged or not the one expected."""
+
+
+def find(data="full"):
+    """Find the four files of a data set in the first source that has them, verified.
+
+    Args:
+        data: "full" or "sample".
+
+    Returns:
+        A sentence saying where they were found, and a dict of file name to array.
+
+    Raises:
+        DataError: with every place tried and how to mend it.
+    """
+    if data == "sample":
+        return f"embedded sample, {SAMPLE_DIR}", read_folder(SAMPLE_DIR, SHA256["sample"])
+    chosen = os.path.expanduser(os.environ.get("FMNIST_DATA_DIR", ""))
+    if chosen:  # what a person chose is used or refused, never replaced behind their back
+        try:
+            return f"FMNIST_DATA_DIR, {chosen}", read_folder(Path(chosen), SHA256["full"])
+        except DataError as error:
+            raise DataError(f"FMNIST_DATA_DIR: {error}") from error
+    tried = []
+    sources = (
+        ("the distribution's package", lambda: DISTRIBUTION_DIR),
+        ("the Keras cache", lambda: cache_dir()),
+        ("Keras' download", _download_with_keras),
+        (f"apt-get download {PACKAGE}", _download_with_apt),
+    )
+    for name, folder in sources:
+        try:
+            path = folder()
+            return f"{name}, {path}", read_folder(path, SHA256["full"])
+        except (RuntimeError, OSError, subprocess.SubprocessError, ValueError) as error:  # also: no home
+            tried.append(f"  {name}: {str(error).strip() or type(error).__name__}")
+            if "SHA-256" in str(error):
+                print(f"warning: {error}; trying the next source", file=sys.stderr)
+    raise DataError(
+        "Fashion-MNIST was not found. Tried, in this order:\n"
+        + "  FMNIST_DATA_DIR: not set\n"
+        + "\n".join(tried)
+        + f"\nMend it with `apt-get install {PACKAGE}` (Debian, Ubuntu), or put the four files "
+        + f"{', '.join(f'{name}.gz' for name in FILES)} in a folder and set FMNIST_DATA_DIR to it. "
+        + "`make report` needs none of this: it uses the embedded sample."
+    )
+
+
+def read_folder(folder, sha256):
+    """Read and verify the four files of one folder, gzipped or not; browsers unpack one under its .gz name.
+
+    Args:
+        folder: a `pathlib.Path`.
+        sha256: dict of file name to the SHA-256 of its decompressed bytes.
+
+    Returns:
+        dict of file name to uint8 array: images `(n, 28, 28)`, labels `(n,)`.
+
+    Raises:
+        DataError: a file is missing or damaged; it names the file and what was expected.
+    """
+    arrays = {}
+    for name in FILES:
+        path = next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
+        if path is None:
+            raise DataError(f"{folder / name}.gz is missing")
+        try:
+            content = path.read_bytes()
+            content = gzip.decompress(content) if content.startswith(GZIP) else content
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            reason = f"is not a complete gzip file ({error})"
+            raise DataError(f"{path} {reason}; expected SHA-256 {sha256[name]} inside") from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256[name]:
+            raise DataError(f"{path} has SHA-256 {found} once decompressed, not {sha256[name]}")
+        # IDX: two zero bytes, the type (8: uint8), the number of dimensions, then each as 4 bytes.
+        shape = np.frombuffer(content, ">u4", count=content[3], offset=4)
+        arrays[name] = np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)
+    return arrays
+
+
+def cache_dir():
+    """The folder in which Keras' own loader keeps Fashion-MNIST."""
+    home = os.environ.get("KERAS_HOME") or "~/.keras"
+    return Path(home).expanduser() / "datasets" / "fashion-mnist"
+
+
+def _download_with_keras():
+    """Fetch the four files where `keras.datasets.fashion_mnist` does; hash them; then cache them."""
+    import keras
+
+    base = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in FILES:
+            try:
+                keras.utils.get_file(f"{name}.gz", origin=f"{base}{name}.gz", cache_dir=scratch)
+            except Exception as error:  # get_file raises a bare Exception for every network fault
+                raise DataError(f"{error}") from error
+        return _into_cache(Path(scratch) / "datasets")
+
+
+def _download_with_apt():
+    """Fetch Debian's package and unpack it here: needs no root and installs nothing."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run = {"cwd": scratch, "check": True, "capture_output": True, "timeout": 600}
+        try:
+            subprocess.run(["apt-get", "download", PACKAGE], **run)
+            (package,) = Path(scratch).glob("*.deb")
+            subprocess.run(["dpkg-deb", "-x", str(package), "unpacked"], **run)
+        except subprocess.CalledProcessError as error:
+            raise DataError(error.stderr.decode(errors="replace").strip()) from error
+        return _into_cache(Path(scratch, "unpacked", *DISTRIBUTION_DIR.parts[1:]))
+
+
+def _into_cache(folder):
+    """Move four verified files into the Keras cache, over what is there; return the cache's folder."""
+    read_folder(folder, SHA256["full"])
+    cache = cache_dir()
+    cache.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        partial = cache / f".{name}.{os.getpid()}"
+        shutil.copyfile(folder / f"{name}.gz", partial)
+        os.replace(partial, cache / f"{name}.gz")  # atomic: another run never reads half a file
+    return cache

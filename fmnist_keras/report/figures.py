@@ -1,0 +1,123 @@
+"""The report's own figures, from its tables: cuadro III, the claims, curves of many seeds; as in `plots`."""
+
+import numpy as np
+import seaborn as sns
+from matplotlib.ticker import MaxNLocator
+
+from ..plots import PALETTE, colour, in_house_style, new_figure
+from . import claims, tables
+
+GREEN, RED, GREY = PALETTE[2], PALETTE[3], "0.45"
+SHADES = {claims.HOLDS: GREEN, claims.FAILS: RED, claims.OPEN: GREY, claims.MISSING: GREY}
+
+
+@in_house_style
+def cuadro_3(cells, exercise=False):
+    """Our runs less the paper's number, a cell a row: dots are seeds, the bar is where one more would lie.
+
+    Args:
+        cells: see `tables.cuadro_3`.
+        exercise: not the paper's runs, so that agreement is not in colour.
+    """
+    told = ", ".join(
+        f"{cell.model} {cell.number} {tables.shown(cell.paper, cell.number)} and "
+        f"{tables.shown(cell.mean, cell.number)}, agrees: {tables.AGREES[cell.agrees]}"
+        for cell in cells.itertuples()
+    )
+    size = 9.2, 0.16 * len(cells) + 1.1
+    figure, axes = new_figure(
+        f"Cuadro III, the paper's number and our mean: {told}.", 1, 2, size, sharey=True
+    )
+    for axis, quantity, scale, unit in zip(axes, ("loss", "accuracy"), (1, 100), ("nats", "points")):
+        mine = cells[cells["number"].str.endswith(quantity)]
+        for y, cell in enumerate(mine.itertuples()):
+            low, high, mean, *ours = scale * (
+                np.array([cell.low, cell.high, cell.mean, *cell.ours]) - cell.paper
+            )
+            drawn = {"color": GREY if exercise else {True: GREEN, False: RED, None: GREY}[cell.agrees]}
+            axis.plot([low, high], [y, y], linewidth=6, alpha=0.35, solid_capstyle="butt", **drawn)
+            axis.plot(ours, [y] * len(ours), ".", alpha=0.6, **drawn)
+            axis.plot(mean, y, "|", markersize=13, markeredgewidth=2, **drawn)
+        axis.plot([0] * len(mine), range(len(mine)), "D-", color="black", markersize=5, linewidth=0.8)
+        axis.set(xlabel=f"our {quantity} less the paper's, {unit}")
+    axes[0].set_yticks(range(len(mine)), [f"{c.model}, {c.number.split()[0]}" for c in mine.itertuples()])
+    axes[0].invert_yaxis()
+    sns.despine(figure)
+    return figure
+
+
+@in_house_style
+def forest(rows, exercise=False):
+    """Every estimand's estimate and interval on a scale of its own, the region where it holds shaded.
+
+    Of several comparisons the one that decides is drawn, and the others' estimates as small marks.
+
+    Args:
+        rows: see `claims.judge`.
+        exercise: not the paper's runs, so that verdicts are not in colour.
+    """
+    parts = [(row["claim"], part) for row in rows for part in row["estimands"]]
+    told = "; ".join(f"{row['claim']} {row['statement']}: {row['verdict']}" for row in rows)
+    figure, axes = new_figure(f"Verdicts. {told}.", size=(7.2, 0.6 * len(parts)))
+    for y, (number, part) in enumerate(parts):
+        _estimand(axes, y, part, GREY if exercise else SHADES[part["verdict"]])
+        axes.text(0, y - 0.23, f"{number} {part['verdict']}: {part['what']}", size=8.5)
+    axes.set(xlim=(0, 1), ylim=(len(parts) - 0.4, -0.7))
+    axes.set_axis_off()
+    return figure
+
+
+def _estimand(axes, y, part, shade):
+    """Draw one estimand at a height, on a scale of its own from 0 to 1."""
+    one, region = claims.deciding(part["comparisons"]), part["region"]
+    marks = [c["estimate"] for c in part["comparisons"] if "estimate" in c]
+    interval = [one["low"], one["high"]] if "low" in one else []
+    every = [*marks, *interval, *(bound for bound in region if bound is not None)]
+    least, span = min(every), 1.2 * (max(every) - min(every) or 1)
+
+    def at(values):
+        return (np.asarray(values, float) - least) / span + 1 / 12
+
+    low, high = (edge if bound is None else at(bound) for edge, bound in zip((0, 1), region))
+    axes.fill_between([low, high], y - 0.17, y + 0.17, color=GREEN, alpha=0.15, linewidth=0)
+    axes.plot(at(marks), [y] * len(marks), "|", color="0.6")
+    axes.plot(at(interval), [y] * len(interval), color=shade, linewidth=3)
+    if "estimate" in one:
+        axes.plot(at(one["estimate"]), y, "o", color=shade, markerfacecolor=shade if interval else "white")
+    axes.plot([0, 1], [y + 0.17, y + 0.17], color="black", linewidth=0.8)
+    for tick in MaxNLocator(6).tick_values(least - span / 12, least + span * 11 / 12):
+        if 0 <= at(tick) <= 1:
+            axes.text(at(tick), y + 0.2, f"{tick:g}", size=7, ha="center", va="top")
+    axes.text(1.01, y + 0.2, part["unit"], size=7, va="top")
+
+
+@in_house_style
+def curves(histories, name, ylabel, title):
+    """One quantity by epoch: a model's median over its seeds, and between the least and the largest a band.
+
+    Args:
+        histories: dict of model name to a list of histories, one per seed, with a column `name`.
+        name: the column.
+        ylabel: what it is, with its unit.
+        title: above the figure.
+    """
+    ends = ", ".join(
+        f"{model} {np.median([np.asarray(history[name])[-1] for history in seeds]):.4f}"
+        for model, seeds in histories.items()
+    )
+    figure, axes = new_figure(f"{title} by epoch; in the last epoch of each: {ends}.", size=(7.6, 4.4))
+    for model, seeds in histories.items():
+        longest = max(map(len, seeds))
+        values = np.full((len(seeds), longest), np.nan)
+        for row, history in zip(values, seeds):
+            row[: len(history)] = history[name]
+        epochs = np.arange(1, longest + 1)
+        axes.plot(epochs, np.nanmedian(values, axis=0), color=colour(model), label=model)
+        if len(seeds) > 1:
+            bounds = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+            axes.fill_between(epochs, *bounds, color=colour(model), alpha=0.2, linewidth=0)
+    axes.set(xlabel="epoch", ylabel=ylabel, title=title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(frameon=False)
+    sns.despine(figure)
+    return figure

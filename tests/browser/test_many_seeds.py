@@ -1,0 +1,129 @@
+"""The front page of a suite of thirty seeds, in headless Chromium: short cells, and pictures first."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import perturbed
+import pytest
+
+from fmnist_keras import runs
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WORDS_BEFORE_A_PICTURE = """() => {
+  const image = document.querySelector("img"), words = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const before = node.compareDocumentPosition(image) & Node.DOCUMENT_POSITION_FOLLOWING;
+    if (before && node.parentElement.checkVisibility())
+      words.push(...node.data.split(/\\s+/).filter(Boolean));
+  }
+  return words.length;
+}"""
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def front_page(tmp_path_factory):
+    """The page's path, and the processor seconds that making it took."""
+    reports = tmp_path_factory.mktemp("thirty")
+    perturbed.write(reports, 30)
+    began = os.times()
+    environment = os.environ | {"REPORTS_DIR": str(reports), "PYTHONPATH": str(runs.ROOT)}
+    subprocess.run([sys.executable, "-m", "fmnist_keras", "report", "paper"], env=environment, check=True)
+    ended = os.times()
+    seconds = ended.children_user + ended.children_system - began.children_user - began.children_system
+    return reports / "paper" / "index.html", seconds
+
+
+@pytest.fixture(scope="module")
+def tab(front_page):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = chromium.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(front_page[0].as_uri())
+        yield page
+        chromium.close()
+
+
+def test_the_page_is_small_and_soon_made(front_page):
+    path, seconds = front_page
+    assert path.stat().st_size < 3_000_000
+    assert seconds < 20
+
+
+def test_claims_are_judged_again_in_seconds(front_page):
+    from fmnist_keras.report import claims
+
+    began = time.process_time()
+    grouped = {}
+    for folder in sorted(front_page[0].parent.glob("*/seed_*")):
+        grouped.setdefault(folder.parent.name, []).append(runs.read(folder))
+    rows = claims.judge(grouped)
+    assert time.process_time() - began < 10
+    assert {row["seeds"] for row in rows} == {30}
+
+
+def test_no_cell_is_a_list_and_a_picture_comes_first(tab):
+    cells = tab.eval_on_selector_all("td, th", "all => all.map(cell => cell.textContent.trim())")
+    assert len(cells) > 1_000
+    assert max(map(len, cells)) <= 160
+    assert tab.evaluate(WORDS_BEFORE_A_PICTURE) <= 150
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
+)
+def test_axe_finds_nothing(tab, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    tab.emulate_media(color_scheme=scheme)
+    tab.set_viewport_size({"width": width, "height": 844})
+    tab.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
+    found = Axe().run(tab).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in found] == []
+
+
+def test_on_a_phone_no_badge_is_cut_off_and_no_row_is_empty(tab):
+    tab.set_viewport_size({"width": 390, "height": 844})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    badges = tab.eval_on_selector_all(".verdict", "all => all.map(b => b.getBoundingClientRect().right)")
+    assert len(badges) == 14
+    assert max(badges) <= 390
+    tab.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
+    rows = tab.eval_on_selector_all(
+        "tbody tr",
+        """all => all.map(row => [row.getBoundingClientRect().height, [...row.cells].filter(
+            cell => cell.getBoundingClientRect().left < 390 && cell.textContent.trim()).length])""",
+    )
+    assert all(seen for _, seen in rows)
+    assert max(height for height, _ in rows) < 300
+
+
+def test_every_run_sorts_and_filters(tab):
+    table = tab.locator("table.sortable").last
+    rows = table.locator("tbody tr")
+    tab.locator("input[type=search]").last.fill("model_8, seed 2")
+    shown = [row for row in rows.all() if row.is_visible()]
+    assert len(shown) == 11  # 2 and 20 to 29
+    table.get_by_role("button", name="validation loss").click()
+    losses = [float(row.locator("td").nth(1).inner_text()) for row in rows.all() if row.is_visible()]
+    assert losses == sorted(losses)
+    assert table.locator("th[aria-sort=ascending]").count() == 1
+
+
+def test_a_figure_enlarges_and_closes(tab):
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.locator("button.figure").first.press("Enter")
+    assert tab.locator("dialog img").is_visible()
+    assert len(tab.locator("dialog img").get_attribute("alt")) > 100
+    tab.keyboard.press("Escape")
+    assert not tab.locator("dialog img").is_visible()

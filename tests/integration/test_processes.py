@@ -1,0 +1,66 @@
+"""What only a Python of its own shows: flags, backends, and what an import does to a process."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fmnist_keras import runs
+
+STATE = """
+import gc, importlib, os, sys
+
+def state():
+    descriptors = [tuple(os.fstat(number))[:3] for number in (0, 1, 2)]
+    planted = [name for name, module in sys.modules.items() if module is None]
+    return gc.isenabled(), gc.get_freeze_count(), descriptors, planted
+
+before, environment = state(), dict(os.environ)
+import fmnist_keras
+assert not {"keras", "numpy", "pandas"} & sys.modules.keys()
+for name in sys.argv[1:]:
+    importlib.import_module(f"fmnist_keras.{name}")
+assert state() == before
+assert "jsonschema" not in sys.modules  # see requirements.txt
+print(*(name for name, value in os.environ.items() if environment.get(name) != value))
+"""
+# What libraries set for themselves as they are imported.
+BY_OTHERS = {"KERAS_BACKEND", "TF2_BEHAVIOR", "TPU_ML_PLATFORM", "KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK"}
+
+
+def test_an_import_changes_nothing_in_the_process():
+    """Not the environment, the garbage collector or the open files; nor does any module's first use."""
+    package = runs.ROOT / "fmnist_keras"
+    paths = [path.relative_to(package).with_suffix("") for path in package.rglob("*.py")]
+    names = sorted(".".join(path.parts) for path in paths if not path.name.startswith("__"))
+    assert len(names) > 20
+    result = subprocess.run([sys.executable, "-c", STATE, *names], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert set(result.stdout.split()) <= BY_OTHERS
+
+
+def test_without_docstrings_the_commands_run():
+    command = [sys.executable, "-OO", "-m", "fmnist_keras", "claims", "paper"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=runs.ROOT)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) == len(
+        json.loads((runs.ROOT / "reports/paper/claims.json").read_text())
+    )
+
+
+@pytest.mark.parametrize("backend", ["foo", "TkAgg"])
+def test_figures_need_no_backend(backend):
+    code = (
+        "import fmnist_keras as fk, os, types\n"
+        "from fmnist_keras.report.display import figure\n"
+        "h = types.SimpleNamespace(history={'loss': [1, .5], 'val_loss': [1, .4]}, best_epoch=2)\n"
+        "print(len(figure(fk.plots.curves(h)).data), os.environ['MPLBACKEND'])"
+    )
+    environment = os.environ | {"MPLBACKEND": backend}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    size, kept = result.stdout.split()
+    assert (int(size) > 1000, kept) == (True, backend)
+    assert ("is ignored" in result.stderr) == (backend == "foo")

@@ -1,0 +1,53 @@
+"""The report's own figures say in their alt texts what they show, for one seed and for many."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fmnist_keras import plots
+from fmnist_keras.report import claims, figures, tables
+
+
+def cells(count):
+    runs = [
+        {part: {"loss": 0.28 + 0.01 * seed, "accuracy": 0.9} for part in ("train", "val")}
+        for seed in range(count)
+    ]
+    return tables.cuadro_3({"model_5": runs})
+
+
+def test_cuadro_3_is_green_where_the_paper_s_number_agrees():
+    figure = figures.cuadro_3(cells(4))
+    assert "model_5 val loss 0.283 and 0.295, agrees: yes" in figure.get_label()
+    colours = [line.get_color() for line in figure.axes[0].lines if line.get_linewidth() == 6]
+    assert colours == [figures.RED, figures.GREEN]
+    exercise = figures.cuadro_3(cells(4), exercise=True)
+    assert {line.get_color() for line in exercise.axes[0].lines[:-1]} == {figures.GREY}
+    assert "agrees: not enough runs" in figures.cuadro_3(cells(1)).get_label()
+
+
+def test_the_forest_names_every_verdict_and_draws_an_interval_only_where_there_is_one():
+    part = {"what": "a part", "unit": "points", "region": [0, None], "verdict": "holds"}
+    one = {"estimate": 2.0, "low": 1.0, "high": 3.0, "p_inside": 0.01, "p_holm": 1.0, "seeds": 3}
+    row = {
+        "claim": "C1",
+        "statement": "something",
+        "verdict": "holds",
+        "estimands": [part | {"comparisons": [one]}],
+    }
+    figure = figures.forest([row])
+    assert "C1 something: holds" in figure.get_label()
+    assert "C1 holds: a part" in [text.get_text() for text in figure.axes[0].texts]
+    drawn = [line for line in figure.axes[0].lines if line.get_linewidth() == 3 and len(line.get_xdata())]
+    assert len(drawn) == 1
+    figures.forest(claims.judge({}))  # nothing to draw is no error
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_curves_of_many_seeds_are_a_median_and_a_band(seeds):
+    made = [pd.DataFrame({"val_loss": np.linspace(1, 0.1 * (seed + 1), 5 + seed)}) for seed in range(seeds)]
+    figure = figures.curves({"model_6": made}, "val_loss", "error", "Errors")
+    (axes,) = figure.axes
+    assert [line.get_color() for line in axes.lines] == [plots.colour("model_6")]
+    assert len(axes.collections) == (seeds > 1)
+    assert f"model_6 {0.1 * (seeds + 1) / 2:.4f}" in figure.get_label()

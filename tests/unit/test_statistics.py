@@ -1,0 +1,142 @@
+"""Intervals and tests against scipy's, against the definition, and against simulated truths."""
+
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fmnist_keras import runs
+from fmnist_keras.report import statistics
+
+sys.path.insert(0, str(runs.ROOT / "benchmarks"))
+import coverage
+
+
+def crossed(rng, seeds=4, images=200, of_seeds=0.05, of_images=0.1):
+    rest = rng.normal(0, 0.2, (seeds, images))
+    return rest + rng.normal(0, of_seeds, (seeds, 1)) + rng.normal(0, of_images, (1, images))
+
+
+def test_one_value_a_seed_gives_student_s_interval():
+    values = [0.1, 0.14, 0.11]
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    assert statistics.crossed_interval(np.array(values)[:, None], 0.9) == pytest.approx(
+        (np.mean(values), expected.low, expected.high)
+    )
+
+
+def test_an_interval_over_images_alone_is_shorter():
+    differences = crossed(np.random.default_rng(1))
+    mean, low, high = statistics.crossed_interval(differences)
+    alone = stats.ttest_1samp(differences.mean(axis=0), 0).confidence_interval()
+    assert mean == pytest.approx(differences.mean())
+    assert high - low > 2 * (alone.high - alone.low)
+
+
+def test_mean_squares_are_those_of_the_analysis_of_variance():
+    differences = crossed(np.random.default_rng(2), seeds=3, images=5)
+    of_seeds, of_images, of_rest = statistics.mean_squares(differences)
+    total = differences.var() * differences.size
+    assert 2 * of_seeds + 4 * of_images + 8 * of_rest == pytest.approx(total)
+    assert of_seeds == pytest.approx(5 * differences.mean(axis=1).var(ddof=1))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10, 30])
+def test_nominal_95_percent_hold_the_truth_about_as_often(seeds):
+    """Of worlds like the landed runs', like shirts, and without an effect of seeds; see `coverage.md`."""
+    rng = np.random.default_rng(seeds)
+    least, most = (0.93, 0.975) if seeds >= 5 else (0.88, 1)
+    for name, spreads in coverage.WORLDS.items():
+        inside, above = coverage.coverage(spreads, seeds, 8_000, rng)
+        assert least <= inside <= most, name
+        assert above < 0.05, name
+
+
+def test_chi_square_mean_squares_are_those_of_drawn_images():
+    """What `coverage` draws instead of images gives the same standard errors as images."""
+    rng = np.random.default_rng(0)
+    spreads = (0.05, 0.1, 0.2, 200)
+    drawn = [statistics.crossed_moments(crossed(rng))[1] for _ in range(300)]
+    _, errors, _ = coverage.normal_world(spreads, 4, 20_000, rng)
+    assert np.mean(drawn) == pytest.approx(errors.mean(), rel=0.06)
+
+
+def test_a_prediction_interval_holds_the_next_run():
+    assert coverage.predicted(4, 600, np.random.default_rng(0)) == pytest.approx(0.95, abs=0.03)
+    low, high = statistics.prediction_interval([1.0, 2.0, 3.0])
+    assert (low, high) == pytest.approx((2 - 4.303 * np.sqrt(4 / 3), 2 + 4.303 * np.sqrt(4 / 3)), rel=1e-3)
+
+
+def test_equivalence_is_two_one_sided_tests():
+    values = np.array([0.002, -0.001, 0.001, 0.003])[:, None]
+    found = statistics.difference(values, -0.01, 0.01)
+    tests = [
+        stats.ttest_1samp(values[:, 0], bound, alternative=side).pvalue
+        for bound, side in ((-0.01, "greater"), (0.01, "less"))
+    ]
+    assert found.p_inside == pytest.approx(max(tests))
+    assert statistics.difference(values + 0.05, -0.01, 0.01).p_outside < 0.001
+    assert statistics.difference(values * 50, -0.01, 0.01).p_inside > 0.05  # not told apart is not alike
+
+
+@pytest.mark.parametrize("count", [0, 2, 6])
+def test_a_share_s_interval_and_tests_are_scipy_s_exact_ones(count):
+    found = statistics.share(np.arange(6)[:, None] < count)
+    bounds = stats.binomtest(count, 6).proportion_ci()
+    assert (found.mean, found.low, found.high) == pytest.approx((count / 6, *bounds))
+    sides = [stats.binomtest(count, 6, 0.5, side).pvalue for side in ("greater", "less")]
+    assert (found.p_inside, found.p_outside) == pytest.approx(sides)
+
+
+def test_another_run_agrees_where_the_prediction_interval_holds_it_and_is_narrow():
+    near = np.array([0.1, -0.1, 0.0, 0.05])[:, None]
+    assert statistics.agreement(near, -1, 1).p_inside == 0
+    assert statistics.agreement(near * 10, -1, 1).p_inside == 1  # a wide interval holds anything
+    assert statistics.agreement(near + 0.5, -1, 1).p_inside == 1
+    assert statistics.agreement(near + 0.9, -1, 1).p_outside < 0.025
+
+
+def test_a_linearised_ratio_of_mean_errors_keeps_each_seed_s_ratio_and_counts_the_images():
+    rng = np.random.default_rng(3)
+    errors = [np.exp(rng.normal(level, 0.5, (3, 2_000))) for level in (-3.0, -3.4)]
+    linear = np.subtract(*map(statistics.linear_log, errors))
+    assert linear.mean(axis=1) == pytest.approx(np.log(errors[0].mean(axis=1) / errors[1].mean(axis=1)))
+    by_hand = np.log(
+        stats.bootstrap(  # the ratio of means of one seed, its images drawn anew
+            (errors[0][0], errors[1][0]),
+            lambda a, b, axis: a.mean(axis) / b.mean(axis),
+            n_resamples=400,
+            rng=rng,
+            batch=50,
+        ).bootstrap_distribution
+    ).std()
+    assert linear[0].std(ddof=1) / np.sqrt(2_000) == pytest.approx(by_hand, rel=0.15)
+
+
+def test_a_linearised_share_has_the_class_s_own_standard_error():
+    rng = np.random.default_rng(4)
+    members = np.arange(1_000) % 10 == 6
+    hits = rng.random((2, 1_000)) < 0.7
+    linear = statistics.linear_share(hits, members)
+    own = hits[:, members]
+    assert linear.mean(axis=1) == pytest.approx(own.mean(axis=1))
+    assert linear.std(axis=1) / np.sqrt(1_000) == pytest.approx(own.std(axis=1) / np.sqrt(100))
+
+
+def test_holm_s_p_values():
+    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics.holm([0.9, 0.8]) == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_wrong_verdicts_are_rare_where_the_truth_is_at_the_bound(seeds):
+    rng = np.random.default_rng(seeds)
+    for draw, verdict in (
+        (lambda: coverage.differences(0, 0, np.inf, 3, seeds, rng), "holds"),
+        (lambda: coverage.differences(0.03, -0.03, 0.03, 1, seeds, rng), "holds"),
+        (lambda: coverage.differences(0, 0, np.inf, 9, seeds, rng), "does not hold"),
+        (lambda: coverage.cells(1, seeds, rng), "holds"),
+        (lambda: coverage.cells(0, seeds, rng), "does not hold"),
+    ):
+        assert coverage.verdicts(draw, 100)[verdict] <= 0.1  # 5 % and twice its standard error
