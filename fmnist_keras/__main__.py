@@ -12,11 +12,13 @@ import argparse
 import sys
 
 from . import data, params, runs
+from .internals import terminal
 from .workflow import execute, signals
 
 
 def main(arguments=None):
     """Parse the command line and do what it says; errors are one sentence and exit status 1."""
+    terminal.fall_back_to_plain_characters()
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
@@ -61,7 +63,7 @@ def _data(options):
     source, arrays = data.find("full")
     print(f"Fashion-MNIST from {source}")
     for name, array in arrays.items():
-        print(f"  {name}  {array.shape}  SHA-256 {data.SHA256['full'][name][:16]}…  verified")
+        print(f"  {name}  {array.shape}  SHA-256 {data.SHA256['full'][name][:16]}...  verified")
 
 
 def _run(options):
