@@ -222,7 +222,7 @@ def test_the_same_seed_gives_the_same_numbers_under_any_keras_json_and_limit(tmp
         "p = replace(fk.params.load_all()['model_4'], data='sample', run_dir=sys.argv[1], limit=60)\n"
         "fk.runs.start(p)\n"
         "d = fk.data.load('sample', limit=60)\n"
-        "m = fk.models.autoencoder(fk.models.encoder(8, 0.2), fk.models.decoder(8, 0.2, p.upsampling))\n"
+        "m = fk.models.autoencoder(fk.models.encoder(8, 0), fk.models.decoder(8, 0, p.upsampling))\n"
         "m.compile(fk.training.optimizer(), loss='mean_squared_error')\n"
         "h = m.fit(d.x_train, d.x_train, batch_size=20, epochs=3, shuffle=False, verbose=0)\n"
         "print(h.history['loss'])"
