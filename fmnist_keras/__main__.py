@@ -15,11 +15,13 @@ import os
 import sys
 
 from . import data, params, runs
+from .internals import terminal
 from .workflow import execute, signals
 
 
 def main(arguments=None):
     """Parse the command line and do what it says; errors are one sentence and exit status 1."""
+    terminal.fall_back_to_plain_characters()
     options = _parser().parse_args(arguments)
     os.environ.update(execute.kernel_environment())  # before TensorFlow is imported, which talks
     try:
@@ -72,7 +74,7 @@ def _data(options):
     source, arrays = data.find("full")
     print(f"Fashion-MNIST from {source}")
     for name, array in arrays.items():
-        print(f"  {name}  {array.shape}  SHA-256 {data.SHA256['full'][name][:16]}…  verified")
+        print(f"  {name}  {array.shape}  SHA-256 {data.SHA256['full'][name][:16]}...  verified")
 
 
 def _run(options):

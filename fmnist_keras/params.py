@@ -15,6 +15,7 @@ from pathlib import Path
 import fastjsonschema
 import yaml
 
+from .internals import keras_json
 from .internals.files import (
     ROOT,
     ParamsError,
@@ -143,16 +144,28 @@ def check_fields(values, kind, where):
 
 
 def check_backend():
-    """Check the backend that `KERAS_BACKEND` chooses, before Keras is imported and anything is trained.
+    """Check what `KERAS_BACKEND` and a person's keras.json choose, before Keras is imported.
 
     Raises:
-        ParamsError: it cannot train, or is not installed.
+        ParamsError: Keras would not start with it, or the backend cannot train or is not installed.
     """
-    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    path, said = keras_json.read()
+    for field, allowed in keras_json.ALLOWED.items():
+        if said.get(field, allowed[0]) not in allowed:
+            raise ParamsError(_chosen(f"{path}: {field}", said[field], allowed))
+    where, name = "KERAS_BACKEND", os.environ.get("KERAS_BACKEND")
+    if not name:
+        where, name = f"{path}: backend", said.get("backend", BACKENDS[0])
     if name not in BACKENDS:
-        raise ParamsError(f"KERAS_BACKEND: {short(name)} is not allowed; {did_you_mean(name, BACKENDS)}")
+        raise ParamsError(_chosen(where, name, BACKENDS))
     if find_spec(name) is None:
-        raise ParamsError(f"KERAS_BACKEND: {name} is not installed here: make backends")
+        raise ParamsError(
+            f"{where}: {name} is not installed here: make backends, or KERAS_BACKEND=tensorflow"
+        )
+
+
+def _chosen(where, value, allowed):
+    return f"{where}: {short(value)} is not allowed; {did_you_mean(value, allowed)}"
 
 
 def _not_allowed(where, name, value, known):

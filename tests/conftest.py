@@ -131,7 +131,7 @@ def kept(tiny, sample, tmp_path_factory):
     history = fitted(1, **{name: [1.0] for name in columns})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPORTS_DIR", str(folder))
-        for values in (tiny("model_8", encoder_from=None), tiny("model_1", upsampling="kernel_size")):
+        for values in (tiny("model_8", encoder_from=None), tiny("model_1")):
             results = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")}
             results |= OF_KIND[values.kind] | {"predictions": sample.y_val}
             if values.kind == "classifier":

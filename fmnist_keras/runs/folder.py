@@ -181,6 +181,8 @@ def start(params):
     keras.config.set_floatx("float32")  # a person's keras.json may say otherwise, and gives other numbers
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
+    for limit in ("set_max_epochs", "set_max_steps_per_epoch"):  # KERAS_MAX_EPOCHS, in Keras 3.12 and later
+        getattr(keras.config, limit, id)(None)
     keras.config.set_dtype_policy(params.dtype_policy or "float32")
     return Run(params)
 

@@ -1,9 +1,12 @@
 """Export a trained model to other formats, checked against the original, with a model card."""
 
+import json
 import os
 import shutil
 import tempfile
 import warnings
+import zipfile
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,11 +17,14 @@ from ..data import CLASS_NAMES
 from .predict import load_model
 
 PARITY_IMAGES = 256
+OLD = "3.5 to 3.12"  # of Keras: what was seen to load a .keras file that is written here
 PARITY = 1e-4  # the largest difference of any output that an export may show
 
 
 def export(run, format, folder):
     """Write a run's model in another format, with a model card, once its outputs are seen to agree.
+
+    The weights are float32, and so is what an export computes in, whatever the run's dtype policy was.
 
     Args:
         run: the run's folder.
@@ -43,7 +49,7 @@ def export(run, format, folder):
         )
     if format == "onnx" and not (find_spec("tf2onnx") and find_spec("onnxruntime")):
         raise runs.RunError("onnx needs more than is installed: `pip install -r requirements/export.txt`")
-    model, metrics = load_model(run), runs.read(Path(run))
+    model, metrics = plain(load_model(run)), runs.read(Path(run))
     folder = Path(os.path.expanduser(folder))
     name = metrics["model"] + {"keras": ".keras", "saved_model": "", "onnx": ".onnx"}[format]
     place = folder / name
@@ -52,7 +58,7 @@ def export(run, format, folder):
     if place.is_file() and format == "saved_model":
         raise runs.RunError(f"{place} is a file, and is not replaced by a folder")
     images = data.load("sample").x_val[:PARITY_IMAGES]
-    expected = model.predict(images, verbose=0)  # Keras exports only a model that has been called
+    expected = model.predict(images, verbose=0)  # Keras exports only a model that has predicted
     try:
         folder.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=folder)
@@ -61,11 +67,7 @@ def export(run, format, folder):
     with scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx uses a deprecated NumPy alias
         made = Path(scratch.name) / name
-        if format == "keras":
-            model.save(made)
-        else:
-            keras_format = {"saved_model": "tf_saved_model", "onnx": "onnx"}[format]
-            model.export(made, format=keras_format, verbose=False)
+        _write(model, made, format)
         difference = float(np.abs(_outputs(made, format, images) - expected).max())
         if not difference <= PARITY:
             raise runs.RunError(
@@ -76,6 +78,48 @@ def export(run, format, folder):
         made.replace(place)
     (folder / f"{name}.md").write_text(model_card(metrics, name, difference), encoding="utf-8")
     return place, difference
+
+
+def plain(model):
+    """A copy of a trained `keras.Sequential` that computes the same, see `plain_config`."""
+    import keras
+
+    copy = keras.Sequential.from_config(plain_config(model.get_config()))
+    pairs = zip(model.get_weights(), copy.get_weights())  # a kernel that has become larger is 0 there
+    copy.set_weights([np.pad(old, [(0, n - o) for o, n in zip(old.shape, new.shape)]) for old, new in pairs])
+    return copy
+
+
+def plain_config(config):
+    """A layer's config in float32, without what a trained model can do without and older Keras may not know.
+
+    Initializers go, of which a newer Keras writes more than an older one reads, and so does what is None. In
+    place of output_padding, which tf2onnx writes as no runtime takes it, a kernel is larger by as much.
+    """
+    if isinstance(config, list | tuple):
+        return [plain_config(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    gone = {"output_padding", "optional", "ragged", "sparse"}  # the last three are an input's, and False
+    names = [name for name in config if not (name.endswith("_initializer") or name in gone)]
+    kept = {name: plain_config(config[name]) for name in names if config[name] is not None}
+    if config.get("output_padding") is not None:
+        kept["kernel_size"] = (np.array(config["kernel_size"]) + config["output_padding"]).tolist()
+    return kept | ({"dtype": "float32"} if "dtype" in config else {})
+
+
+def _write(model, path, format):
+    """Write a model that `plain` made."""
+    if format != "keras":
+        model.export(path, format={"saved_model": "tf_saved_model"}.get(format, format), verbose=False)
+        return
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    files["config.json"] = json.dumps(plain_config(json.loads(files["config.json"])))
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
 
 
 def _outputs(path, format, images):
@@ -123,6 +167,8 @@ def model_card(metrics, name, difference):
         f"{metrics['device']}, {metrics['backend']}.",
         "## Figures",
         *_figures(metrics),
+        "## Versions",
+        _versions(Path(name).suffix),
         "## Limits",
         " ".join(_limits(metrics)),
         f"The outputs differ from the original's by at most {difference:.1e} on {PARITY_IMAGES} images.",
@@ -132,8 +178,23 @@ def model_card(metrics, name, difference):
     return "\n\n".join(lines) + "\n"
 
 
+def _versions(ending):
+    written = f"Written by Keras {version('keras')}"
+    if ending == ".keras":
+        return f"{written}; Keras {OLD} loads it too, with `keras.saving.load_model`."
+    if ending == ".onnx":
+        return (
+            f"{written} with tf2onnx {version('tf2onnx')}, and run by ONNX Runtime {version('onnxruntime')}."
+        )
+    return f"{written} on TensorFlow {version('tensorflow')}: `tf.saved_model.load(...).serve`."
+
+
 def _limits(metrics):
     yield "It knows ten classes of centred, grey, 28x28 product photographs, and nothing else."
+    if metrics["params"].get("upsampling") == "output_padding":
+        yield "In place of output_padding, its transposed convolutions have larger kernels, 0 where they are."
+    if policy := metrics["params"].get("dtype_policy"):
+        yield f"It was trained, and its figures were computed, in {policy}; this file computes in float32."
     yield "The epoch was chosen on the validation images, so their figures flatter."
     if metrics["params"]["data"] == "sample":
         yield "Made from the embedded sample: a demonstration, no result."

@@ -100,7 +100,7 @@ def execute_notebook(notebook, output, values, label, failed):
                 _environment(kernel_environment()),
             ):
                 papermill.execute_notebook(
-                    *(str(notebook), str(partial), values),
+                    *(_literal(notebook), _literal(partial), values),
                     cwd=str(runs.ROOT),
                     kernel_name="python3",  # a notebook may name none, and this one starts the same for all
                     language="python",
@@ -124,6 +124,11 @@ def execute_notebook(notebook, output, values, label, failed):
     _forget_job(partial)
     failed.unlink(missing_ok=True)
     partial.replace(output)
+
+
+def _literal(path):
+    """A path as papermill takes it: in braces it would look for a parameter."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _forget_job(path):

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 
+from ..internals import terminal
+
 RUN = r"\S+ (?P<run>\S+ seed \d+)"  # the suite, which all lines share, goes
 STARTS = re.compile(f"{RUN}  starts$")
 EPOCH = re.compile(f"{RUN}  epoch (?P<done>\\d+)/(?P<epochs>\\d+)  (?P<figures>.*)")
@@ -50,12 +52,14 @@ def show_progress(command):
     from rich.live import Live
     from rich.text import Text
 
+    terminal.fall_back_to_plain_characters()
     engine = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},  # this process's own terminal may have another
         process_group=0,
         preexec_fn=_end_with_parent if sys.platform == "linux" else None,
     )
