@@ -15,8 +15,7 @@ import os
 import sys
 
 from . import data, params, runs
-from .internals import terminal
-from .workflow import execute, signals
+from .workflow import execute, signals, terminal
 
 
 def main(arguments=None):

@@ -136,10 +136,11 @@ def kept(tiny, sample, tmp_path_factory):
             results |= OF_KIND[values.kind] | {"predictions": sample.y_val}
             if values.kind == "classifier":
                 results |= {"confusion": np.eye(10, dtype=int)}
-            run = runs.start(values)
+            run, model = runs.start(values), build(values)
+            compile_model(model, values)
             if values.kind == "classifier":
                 run.load_encoder()
-            run.finish(build(values), history, sample, **results)
+            run.finish(model, history, sample, **results)
     return folder
 
 

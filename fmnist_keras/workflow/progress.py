@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from ..internals import terminal
+from . import terminal
 
 RUN = r"\S+ (?P<run>\S+ seed \d+)"  # the suite, which all lines share, goes
 STARTS = re.compile(f"{RUN}  starts$")
