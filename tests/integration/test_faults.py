@@ -291,7 +291,7 @@ def test_a_damaged_run_is_named_left_out_of_the_report_and_made_again(copy, batc
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
     result = engine(copy, "suite=faults", MODELS)
-    assert "1 of 2 runs are up to date; to run: model_3 seed 0" in result.stdout
+    assert "1 of 2 runs are up to date and stay: model_4 seed 0; to run: model_3 seed 0" in result.stdout
     assert "Damaged" not in (suite / "index.html").read_text()
 
 

@@ -63,7 +63,7 @@ def test_every_model_is_exported_to_every_format_whatever_its_dtype_policy(run, 
     path, difference = export.export(folder, format, tmp_path / "out")
     assert path.exists()
     assert difference < 1e-5
-    card = (tmp_path / "out" / f"{name}.md").read_text(encoding="utf-8")
+    card = (tmp_path / "out" / f"{path.name}.md").read_text(encoding="utf-8")
     assert f"Written by Keras {keras.__version__}" in card
     assert ("larger kernels" in card) == (name in MODELS[:3])
     assert (f"in {policy}; this file computes in float32" in card) == (policy is not None)

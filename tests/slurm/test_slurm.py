@@ -170,7 +170,8 @@ def test_the_call_ends_not_0_and_names_the_cancelled_run(first):
     _, status, output, _, told = first
     assert "JobState=CANCELLED" in told
     assert status != 0
-    assert f"{len(RUNS) - 1} of {len(RUNS)} runs are up to date; to run: model_6 seed 1\n" in output
+    assert f"{len(RUNS) - 1} of {len(RUNS)} runs are up to date and stay: " in output
+    assert "; to run: model_6 seed 1\n" in output
 
 
 def test_a_job_asks_for_what_its_rule_says(first):
@@ -186,7 +187,8 @@ def test_the_next_call_finishes_exactly_what_is_missing(cluster, first):
     status = call(root, cluster, log, "--set-resources", "run:gpu=1").wait(PATIENCE)
     output, after = log.read_text(), results(root)
     assert status == 0, output
-    assert f"{len(RUNS) - 1} of {len(RUNS)} runs are up to date; to run: model_6 seed 1\n" in output
+    assert f"{len(RUNS) - 1} of {len(RUNS)} runs are up to date and stay: " in output
+    assert "; to run: model_6 seed 1\n" in output
     assert {run for run in after if after[run] != before.get(run)} == {CANCELLED}
     assert set(after) == RUNS
     page = (root / "reports" / "sample" / "index.html").read_text()
