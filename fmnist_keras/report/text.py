@@ -22,8 +22,11 @@ RANDOM = (
     "autoencoder of the same `latent_dim` and `seed` that was trained last, where there is one."
 )
 SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
-OUTCOMES = {claims.HOLDS: "hold", claims.FAILS: "do not hold", claims.OPEN: "are undecided"} | {
-    claims.MISSING: "lack runs"
+OUTCOMES = {  # of one claim, and of several
+    claims.HOLDS: ("holds", "hold"),
+    claims.FAILS: ("does not hold", "do not hold"),
+    claims.OPEN: ("is undecided", "are undecided"),
+    claims.MISSING: ("lacks runs", "lack runs"),
 }
 READING = (
     "What the paper leaves unsaid is here as the studies read it: initial weights, the epochs of the "
@@ -147,7 +150,9 @@ def headline(suite, verdicts, cells):
     if not verdicts:
         return ""
     counts = Counter(row["verdict"] for row in verdicts)
-    told = ", ".join(f"{counts[name]} {word}" for name, word in OUTCOMES.items() if counts[name])
+    told = ", ".join(
+        f"{counts[name]} {words[counts[name] > 1]}" for name, words in OUTCOMES.items() if counts[name]
+    )
     theirs = cells[~cells["model"].isin(tables.STOPPED)]
     agrees = theirs["agrees"].dropna().astype(bool)
     text = f"of the paper's {len(verdicts)} claims, {told}; "

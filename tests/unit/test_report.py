@@ -92,7 +92,7 @@ def test_the_first_sentence_counts_verdicts_and_cells():
     rows = [{"verdict": verdict} for verdict in ("holds", "holds", "does not hold", "undecided")]
     cells = tables.cuadro_3(seeds_of("model_5", (0.27, 0.28, 0.29, 0.30)))
     said = text.headline("paper", rows, cells)
-    assert "4 claims, 2 hold, 1 do not hold, 1 are undecided; 2 of cuadro III's 4 numbers" in said
+    assert "4 claims, 2 hold, 1 does not hold, 1 is undecided; 2 of cuadro III's 4 numbers" in said
     assert "an exercise" in text.headline("sample", rows, cells)
     assert "no second run" in text.headline("paper", rows, tables.cuadro_3(seeds_of("model_5", (0.3,))))
 
