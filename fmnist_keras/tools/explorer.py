@@ -131,6 +131,8 @@ class Explorer:
     def _layout(self):
         for slider in (*self.sliders, self.mix):
             slider.layout.width, slider.style.description_width = "25em", "11em"
+        for chosen in (self.choice, self.classifier):
+            chosen.layout.width = "28em"  # a run's name is long
         for button in (self.upload, self.more, self.reset, self.pin):
             button.layout.width = "auto"
         strip = widgets.Image(value=png(np.linspace(0, 1, 28)[np.newaxis].repeat(2, 0), SCALE, "magma"))
@@ -145,8 +147,9 @@ class Explorer:
         self.rows = [_row(row, align_items="center") for row in rows]
         return widgets.VBox(
             [
-                _row([self.choice, self.classifier, self.upload]),
-                _row([self.label, *self.thumbnails, self.more, self.thumbnail_style]),
+                _row([self.choice, self.classifier]),
+                _row([self.label, self.more, self.upload]),
+                _row([*self.thumbnails, self.thumbnail_style]),
                 self.problem,
                 self.message,
                 _row(shown),
