@@ -1,5 +1,6 @@
 """What make takes: a variable that no target of the call knows is an error that names the right one."""
 
+import os
 import subprocess
 
 import pytest
@@ -9,7 +10,10 @@ from fmnist_keras import runs
 
 def make(*arguments):
     command = ["make", "--dry-run", *arguments]
-    return subprocess.run(command, cwd=runs.ROOT, capture_output=True, text=True, encoding="utf-8")
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}
+    return subprocess.run(
+        command, cwd=runs.ROOT, env=env, capture_output=True, text=True, encoding="utf-8"
+    )  # as from a shell, also where make runs the tests
 
 
 @pytest.mark.parametrize(
