@@ -33,7 +33,10 @@ def table(suite=runs.SCRATCH, kind="autoencoder"):
         | {"best epoch": run["best_epoch"], "epochs run": run["epochs_run"], "seconds": run["seconds"]["fit"]}
         for run in found
     ]
-    return pd.DataFrame(rows, dtype=object)
+    made = pd.DataFrame(rows, dtype=object)
+    shown_as = {"validation loss": "{:.4f}", "validation accuracy": "{:.1%}", "seconds": "{:.0f}"}
+    made.attrs["format"] = {name: form for name, form in shown_as.items() if name in made}
+    return made
 
 
 def compare(suite=runs.SCRATCH):
@@ -54,4 +57,5 @@ def compare(suite=runs.SCRATCH):
         if mine:
             display(Markdown(f"**The {kind}s of suite {suite}**"), shown(table(suite, kind), index=False))
         for name, ylabel in curves.items() if mine else ():
-            display(figure(figures.curves(suites.histories(mine), name, ylabel, f"Of each {kind}")))
+            title = ylabel.split(" (")[0].capitalize()
+            display(figure(figures.curves(suites.histories(mine), name, ylabel, title)))

@@ -155,5 +155,6 @@ def test_all_attempts_are_compared_in_one_cell(attempt, monkeypatch):
     assert page.count("<tr>") == 1 + 3, "a heading, and a row an attempt"
     assert page.count("<img") == 1
     assert all(name in page for name in table["model"])
+    assert all(f">{loss:.4f}</td>" in page for loss in table["validation loss"])
     with pytest.raises(runs.RunError, match="suite sweep has no runs; suites with runs: scratch"):
         report.compare("sweep")
