@@ -16,7 +16,7 @@ base: model_8
 vary:
   encoder.epochs: [1, 2]
   final_activation: [null, relu]
-seeds: [0, 1]
+seeds: [0]
 """
 DONE = re.compile(r"sample (\S+) seed (\d)  done in")
 
@@ -44,35 +44,31 @@ def test_a_study_that_is_killed_half_way_is_finished_by_the_same_command(copy):
     process, done = subprocess.Popen(**call), []
     for line in process.stdout:
         done += DONE.findall(line)
-        if len(done) == 5:
+        if len(done) == 3:
             break
     kill(process)
     before = results(copy)
-    assert 5 <= len(before) < 12
+    assert 3 <= len(before) < 6
     output = engine(copy, "suite=sample", "study=mine").stdout
     after = results(copy)
-    assert len(after) == 12  # eight classifiers, and for each seed two autoencoders, which four points share
+    assert len(after) == 6  # four classifiers, and two autoencoders that they share
     assert {run: after[run] for run in before} == before
-    assert f"{len(before)} of 12 runs are up to date" in output
-    assert len(DONE.findall(output)) == 12 - len(before)
+    assert f"{len(before)} of 6 runs are up to date" in output
+    assert len(DONE.findall(output)) == 6 - len(before)
     autoencoders = [run for run in after if run.startswith("model_4")]
-    assert sorted(autoencoders) == [
-        "model_4-epochs_2/seed_0",
-        "model_4-epochs_2/seed_1",
-        "model_4/seed_0",
-    ] + ["model_4/seed_1"]
+    assert sorted(autoencoders) == ["model_4-epochs_2/seed_0", "model_4/seed_0"]
     folder = copy / "reports" / "sample" / "studies" / "mine"
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "Does it matter how long the autoencoder trained?" in page
     assert page.count("<img") == page.count('alt="') >= 3
     assert "are still missing" not in page
-    assert len((folder / "table.csv").read_text(encoding="utf-8").splitlines()) == 9
+    assert len((folder / "table.csv").read_text(encoding="utf-8").splitlines()) == 5
 
 
 def test_a_second_call_trains_nothing_and_makes_no_page(copy):
     page = copy / "reports" / "sample" / "studies" / "mine" / "index.html"
     before, made = results(copy), page.stat().st_mtime_ns
-    assert "12 of 12 runs are up to date" in engine(copy, "suite=sample", "study=mine").stdout
+    assert "6 of 6 runs are up to date" in engine(copy, "suite=sample", "study=mine").stdout
     assert (results(copy), page.stat().st_mtime_ns) == (before, made)
 
 
