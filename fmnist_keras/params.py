@@ -3,19 +3,17 @@
 `schema.yaml` beside this file has the fields' types and ranges.
 """
 
-import ast
 import functools
 import math
-import os
 import re
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import fastjsonschema
 import yaml
 
-from .internals import keras_json
+from .internals import injected
+from .internals.backend import check_backend
 from .internals.files import (
     ROOT,
     ParamsError,
@@ -31,7 +29,6 @@ from .internals.files import OneSentence as OneSentence
 
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
-BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
 
 
@@ -39,7 +36,7 @@ WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill 
 class Params:
     """The parameters of a run. The defaults are the paper's model 1, and where a run goes by itself.
 
-    The fields are those of a params file (DESIGN section 3); `schema.yaml` says what each may be.
+    The fields are those of a params file; `schema.yaml` says what each may be.
     """
 
     model: str
@@ -143,31 +140,6 @@ def check_fields(values, kind, where):
             raise ParamsError(f"{where}: {name}: is missing; allowed: {known[name]['description']}")
 
 
-def check_backend():
-    """Check what `KERAS_BACKEND` and a person's keras.json choose, before Keras is imported.
-
-    Raises:
-        ParamsError: Keras would not start with it, or the backend cannot train or is not installed.
-    """
-    path, said = keras_json.read()
-    for field, allowed in keras_json.ALLOWED.items():
-        if said.get(field, allowed[0]) not in allowed:
-            raise ParamsError(_chosen(f"{path}: {field}", said[field], allowed))
-    where, name = "KERAS_BACKEND", os.environ.get("KERAS_BACKEND")
-    if not name:
-        where, name = f"{path}: backend", said.get("backend", BACKENDS[0])
-    if name not in BACKENDS:
-        raise ParamsError(_chosen(where, name, BACKENDS))
-    if find_spec(name) is None:
-        raise ParamsError(
-            f"{where}: {name} is not installed here: make backends, or KERAS_BACKEND=tensorflow"
-        )
-
-
-def _chosen(where, value, allowed):
-    return f"{where}: {short(value)} is not allowed; {did_you_mean(value, allowed)}"
-
-
 def _not_allowed(where, name, value, known):
     message = f"{where}: {name}: {short(value)} is not allowed; allowed: {known[name]['description']}"
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
@@ -263,35 +235,16 @@ def check(namespace, kind):
             the backend is unknown.
     """
     check_backend()
-    passed, known = _passed(namespace), fields(kind)
+    passed, known = injected.passed(namespace), fields(kind)
     for name, value in passed.items():
         held = namespace.get(name)
-        if name in known and value is not _UNREADABLE and value != held:
+        if name in known and value is not injected.UNREADABLE and value != held:
             raise ParamsError(
                 f"parameters: {name}: {short(value)} was passed, and a later cell sets {short(held)}; "
                 "allowed: one value (the cell with the defaults needs the tag `parameters`)"
             )
     values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
     return validate({name: _word(kind, name, value) for name, value in values.items()}, kind, "parameters")
-
-
-_UNREADABLE = object()
-
-
-def _passed(namespace):
-    """What papermill passed: dict of name to value, from the last cell that is its own.
-
-    IPython keeps the source of each cell in `In`, and papermill's begins with `# Parameters`.
-    """
-    injected = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
-    passed = {}
-    for node in ast.parse(injected[-1]).body if injected else []:
-        if isinstance(node, ast.Assign):
-            try:
-                passed[node.targets[0].id] = ast.literal_eval(node.value)
-            except ValueError:  # float("nan")
-                passed[node.targets[0].id] = _UNREADABLE
-    return passed
 
 
 def _word(kind, name, value):

@@ -120,7 +120,7 @@ class Run:
         (partial / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
 
     def _metrics(self, model, history, dataset):
-        """What `metrics.json` says of any run: see DESIGN section 5."""
+        """What `metrics.json` says of any run: see `metrics.yaml`."""
         import keras
 
         values = self.params.as_dict()
@@ -214,7 +214,7 @@ def read(folder):
         folder: the run's `Path`.
 
     Returns:
-        dict, see DESIGN section 5, with "folder" added; or None.
+        dict, see `metrics.yaml`, with "folder" added; or None.
     """
     try:
         return check(folder)

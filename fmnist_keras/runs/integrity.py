@@ -30,7 +30,7 @@ def check(folder):
         folder: the run's `Path`.
 
     Returns:
-        dict, see DESIGN section 5, with "folder" added.
+        dict, see `metrics.yaml`, with "folder" added.
 
     Raises:
         RunError: a file is missing, cut off or not a run's; it names the file.

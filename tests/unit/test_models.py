@@ -112,7 +112,7 @@ def test_the_floor_on_the_paper_s_validation_images():
     except data.DataError:
         pytest.skip("the full data set is not on this machine")
     floor = evaluation.constant_floor(dataset.x_val, evaluation.stripe_groups())
-    assert floor >= 0.0138  # DESIGN, section 3
+    assert floor >= 0.0138  # so much do the images differ there
 
 
 def limits(model):
@@ -122,7 +122,7 @@ def limits(model):
 
 
 def test_pytorch_s_initial_weights_and_biases_fill_its_bounds():
-    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), DESIGN section 4."""
+    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), as torch.nn.Linear and Conv2d begin."""
     fans = {
         "encoder": [1 * 9, 16 * 9, 800],
         "output_padding": [64, 16 * 16, 9],

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from fmnist_keras import params
-from fmnist_keras.internals import files
+from fmnist_keras.internals import backend, files
 from fmnist_keras.report import paper
 from fmnist_keras.workflow import experiments
 
@@ -192,7 +192,7 @@ def test_a_backend_that_there_is_not_is_named_before_anything_is_trained(monkeyp
         experiments.for_run("model_1", "sample", 0)
     with pytest.raises(params.ParamsError, match="KERAS_BACKEND: 'touch'"):
         params.check(namespace(GOOD), "autoencoder")
-    monkeypatch.setattr(params, "find_spec", lambda name: None)
+    monkeypatch.setattr(backend, "find_spec", lambda name: None)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(params.ParamsError, match="jax is not installed here: make backends"):
         experiments.for_run("model_1", "sample", 0)

@@ -182,7 +182,7 @@ def test_a_dead_class_is_warned_of():
 
 @pytest.mark.parametrize("name", sorted(paper.RESULTS))
 def test_the_paper_s_numbers_are_cuadro_3_s(name):
-    # As DESIGN, section 3, has them: train error, valid error, train accuracy, valid accuracy.
+    # As cuadro III of the paper has them: train error, valid error, train accuracy, valid accuracy.
     table = {
         "model_5": (0.236, 0.283, 0.918, 0.900),
         "model_6": (0.242, 0.290, 0.931, 0.904),
