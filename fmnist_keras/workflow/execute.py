@@ -13,8 +13,7 @@ import time
 from dataclasses import replace
 
 from .. import params, runs
-from ..report import pages, studies
-from ..report.suite import require_runs
+from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
 from ..runs import locks
 from . import experiments
 
@@ -274,6 +273,8 @@ def make_report(suite):
     Raises:
         runs.RunError: the suite has no runs.
     """
+    from ..report.suite import require_runs
+
     require_runs(suite)
     _make_page(runs.suite_dir(suite), "report", {"suite": suite}, f"{suite} report", f"Suite {suite}")
 
@@ -284,6 +285,8 @@ def make_study(name, suite):
     What the study is, and which run is which of its points, is left there too, in `study.json`. Where the
     suite has a page, it is made again, with the study in it.
     """
+    from ..report import studies
+
     study, folder = experiments.study(name, suite), runs.suite_dir(suite) / "studies" / name
     folder.mkdir(parents=True, exist_ok=True)
     content = {field: value for field, value in vars(study).items() if field != "params"}

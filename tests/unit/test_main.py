@@ -1,11 +1,13 @@
 import errno
+import subprocess
+import sys
 
 import nbformat
 import papermill
 import pytest
 
 from fmnist_keras import __main__ as main
-from fmnist_keras import data
+from fmnist_keras import data, runs
 from fmnist_keras.internals import sources
 from fmnist_keras.workflow import execute, signals
 
@@ -104,3 +106,15 @@ def test_a_full_disk_is_recognised_as_an_error_and_as_text():
     assert "no space was left for /somewhere/file" in execute.disk_full(error)
     assert "the disk is full" in execute.disk_full("[Errno 28] No space left on device")
     assert execute.disk_full(OSError(errno.ENOENT, "No such file")) is None
+
+
+def test_the_command_of_a_run_starts_without_what_only_reports_need():
+    code = (
+        "import sys; from fmnist_keras import __main__\n"
+        "heavy = ('keras', 'matplotlib', 'pandas', 'scipy', 'seaborn')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=runs.ROOT, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert result.stdout == "[]\n", result.stderr
