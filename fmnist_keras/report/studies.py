@@ -4,7 +4,6 @@ Which run is which point says `study.json`, which the engine leaves beside a stu
 mean squared error on the validation images, or a classifier's accuracy on them, image by image.
 """
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy import stats
 from .. import evaluation, runs
 from ..plots import PALETTE, in_house_style, new_figure
 from . import paper
+from . import suite as suites
 from .display import as_text
 from .statistics import crossed_interval
 from .text import banner
@@ -45,7 +45,7 @@ class Study:
 
 def names(suite):
     """The studies that a suite has results of."""
-    return sorted(path.parent.name for path in (runs.suite_dir(suite) / "studies").glob("*/study.json"))
+    return list(suites.studies(suite))
 
 
 def load(name, suite=None):
@@ -57,7 +57,7 @@ def load(name, suite=None):
     suite = next((one for one in ([suite] if suite else SUITES) if name in names(one)), None)
     if suite is None:
         raise runs.RunError(f"study {name!r} has no results here; make study STUDY={name} makes them")
-    about = json.loads((runs.suite_dir(suite) / "studies" / name / "study.json").read_text("utf-8"))
+    about = suites.studies(suite)[name]
     points = [{_column(key): _shown(value) for key, value in point.items()} for point in about["points"]]
     found = {
         (run, seed): runs.read(runs.run_dir(suite, run, seed))

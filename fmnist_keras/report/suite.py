@@ -61,13 +61,23 @@ def with_ablations(suite):
 
     The runs that a study alone asked for are on that study's page.
     """
-    studies = (runs.suite_dir(suite) / "studies").glob("*/study.json")
-    asked = {run for path in studies for run in json.loads(path.read_text("utf-8"))["runs"]}
+    asked = {run for study in studies(suite).values() for run in study["runs"]}
     grouped = {}
     for run in runs.read_suite(suite):
         if run["model"] not in asked.difference(params.names()):
             grouped.setdefault(run["model"], []).append(run)
     return grouped
+
+
+def studies(suite):
+    """What the suite's `study.json` hold: dict of study to it. One that is cut off counts as absent."""
+    found = {}
+    for path in sorted((runs.suite_dir(suite) / "studies").glob("*/study.json")):
+        with contextlib.suppress(OSError, ValueError):
+            held = json.loads(path.read_text("utf-8"))
+            if isinstance(held, dict) and "runs" in held:
+                found[path.parent.name] = held
+    return found
 
 
 def ablation_changes():

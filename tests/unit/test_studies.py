@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fmnist_keras import evaluation, params, runs
-from fmnist_keras.report import paper, studies
+from fmnist_keras.report import paper, studies, suite
 from fmnist_keras.workflow import experiments, plan
 
 GRID = {
@@ -341,3 +341,11 @@ def test_the_repository_s_studies_are_read_and_share_runs():
         assert len(found.seeds) >= 3
         assert set(found.bases) & {point["run"] for point in found.points}  # the base itself is a point
         assert isinstance(pd.DataFrame(found.points), pd.DataFrame)
+
+
+def test_a_study_json_that_is_cut_off_counts_as_absent(reports):
+    folder = runs.suite_dir("sample") / "studies" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "study.json").write_text('{"name": "mi', encoding="utf-8")
+    assert studies.names("sample") == []
+    assert suite.with_ablations("sample") == {}
