@@ -208,12 +208,15 @@ def encoder_markers(plan, model, seed):
 
 
 def priority(plan, model, seed):
-    """What comes first: the longest way to the report, or a core would idle while the last ones train."""
-    job = plan[model, seed]
+    """What comes first: whole seeds, so that one may stop a long suite and have some of them all the same.
+
+    Within a seed, the longest way to the report: or a core would idle while the last ones train.
+    """
+    job, seeds = plan[model, seed], list(dict.fromkeys(seed for _, seed in plan))
     after = [other.source for (_, same), other in plan.items() if same == seed]
     own = int(job.params.train_encoder) if job.params else 0  # a frozen one is fastest
     own = own if _is_classifier(job) else 2
-    return own + after.count(model)
+    return own + after.count(model) + seeds[::-1].index(seed) * (2 + len(plan))
 
 
 def _is_current(values, source):

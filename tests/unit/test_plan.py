@@ -271,3 +271,10 @@ def test_a_run_that_was_finished_when_snakemake_was_killed_is_not_trained_again(
     plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
     assert not begun.exists()
     assert (tmp_path / "model_3" / "seed_0").exists()
+
+
+def test_whole_seeds_come_first():
+    found = plan.jobs("sample", seeds=(3, 0, 1))
+    order = sorted(found, key=lambda key: -plan.priority(found, *key))
+    assert [seed for _, seed in order] == ["3"] * 8 + ["0"] * 8 + ["1"] * 8
+    assert [model for model, _ in order[:2]] == ["model_4", "model_1"]  # those that others wait for
