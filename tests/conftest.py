@@ -1,4 +1,5 @@
 import gc
+import hashlib
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ if os.environ.get("HIDE_POSIX"):  # as on Windows, where these two have another 
 
 import numpy as np
 import pytest
+import stand_in
 import yaml
 
 from fmnist_keras import data, evaluation, params, runs
@@ -26,6 +28,11 @@ for name, value in KERNEL_ENVIRONMENT.items():  # before a test imports TensorFl
 
 COPIED = ("Snakefile", "Makefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = ("model_3", "model_4", "model_8")
+REAL_RUNS = (  # files whose tests need `first`
+    "tests/integration/test_pipeline.py",
+    "tests/integration/test_machines.py",
+    "tests/browser/test_browser.py",
+)
 STRIPES = {"constant_pixels": 0, "mse_inside": 0.1, "mse_outside": 0.1, "floor": 0.0}
 OF_KIND = {  # what `metrics.json` holds of one kind alone, for runs that no notebook has made
     "autoencoder": {
@@ -49,6 +56,19 @@ def copied(root, models=MODELS, **suite):
     suite = {"data": "sample", "protocol": "paper", "epochs": 1, "limit": 64, "batch_size": 32} | suite
     (root / "params" / "suites" / "sample.yaml").write_text(yaml.safe_dump(suite))
     return root
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_xdist_make_scheduler(config, log):
+    """A file's tests run in one worker, and those of all files that share the real runs in the same."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return "real runs" if file in REAL_RUNS else file
+
+    return Files(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -82,16 +102,50 @@ def engine(root, *config, check=True):
     return result
 
 
+def program(copy, *arguments, before=(), **env):
+    """Call `python -m fmnist_keras` in the copy, after the words `before`; gives the finished process."""
+    call = engine_call(copy) | {"args": [*before, sys.executable, "-m", "fmnist_keras", *arguments]}
+    return subprocess.run(**call | {"env": call["env"] | {name: str(value) for name, value in env.items()}})
+
+
+def content(folder):
+    """dict of every file below a folder to its bytes' SHA-256."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
 def results(root):
     """dict of run to when its metrics were written."""
     found = (root / "reports" / "sample").glob("*/seed_*/metrics.json")
     return {f"{p.parts[-3]}/{p.parts[-2]}": p.stat().st_mtime_ns for p in found}
 
 
+def assert_ends_with_the_table(printed, root):
+    """The last lines are what came out, and where it is; nothing of Snakemake's."""
+    *_, table, address = printed.strip().split("\n\n")
+    assert address == f"The report: {(root / 'reports' / 'sample' / 'index.html').as_uri()}"
+    assert " ".join(table.splitlines()[0].split()) == "model seed validation loss accuracy best epoch seconds"
+    assert {line.split()[0] for line in table.splitlines()[2:]} >= set(MODELS)
+
+
 @pytest.fixture(scope="session")
 def first(copy):
     """The engine's first call in the copy: what it printed, and the runs that it made."""
     return engine(copy), results(copy)
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory):
+    """The same with notebooks that stand in for the real ones: for what is the engine's alone."""
+    root = copied(tmp_path_factory.mktemp("otra copia pequeña"))
+    stand_in.write(root / "notebooks")
+    return root
+
+
+@pytest.fixture(scope="session")
+def quick_first(quick):
+    """The engine's first call in the quick copy: what it printed, and the runs that it made."""
+    return engine(quick), results(quick)
 
 
 @pytest.fixture(scope="session")

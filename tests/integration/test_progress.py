@@ -144,13 +144,13 @@ def test_ctrl_c_while_snakemake_imports_prints_no_traceback(tmp_path):
         assert process.stdout.read() == ""
 
 
-def test_the_engine_itself_on_a_terminal(copy, first):
-    suites = copy / "params" / "suites"
+def test_the_engine_itself_on_a_terminal(quick):
+    suites = quick / "params" / "suites"
     shutil.copy(suites / "sample.yaml", suites / "live.yaml")  # other tests count the runs of `sample`
     terminal = Terminal(
         *(sys.executable, "-m", "fmnist_keras.workflow.progress", "--cores", "2"),
         *("--config", "suite=live", "models=model_3", "seeds=5"),
-        cwd=copy,
+        cwd=quick,
     )
     rows = terminal.read()
     assert terminal.process.wait() == 0

@@ -1,0 +1,110 @@
+"""What a machine may lack: room on the disk, whole data, a network, a home, the right to write."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import content, engine_call, program
+
+from fmnist_keras import data
+from fmnist_keras.internals import sources
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """A real file system of so many bytes at `folder`."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("a small disk needs the right to mount a tmpfs, which this machine does not give")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("left", [60_000, 1_500_000], ids=["in the notebook", "in the model's file"])
+def test_a_full_disk_is_one_sentence_and_the_earlier_result_stays(copy, first, tmp_path, left):
+    with small_disk(tmp_path / "disk", 20_000_000) as disk:
+        folder = disk / "sample" / "model_4" / "seed_0"
+        shutil.copytree(copy / "reports" / "sample" / "model_4" / "seed_0", folder)
+        before = content(folder)
+        filler = shutil.disk_usage(disk).free - left
+        (disk / "filler").write_bytes(b"x" * filler)
+        result = program(copy, "run", "model_4", "--suite", "sample", REPORTS_DIR=disk)
+        assert result.returncode != 0
+        assert result.stdout.count("the disk is full: no space was left for ") == 1, result.stdout
+        assert "Traceback" not in result.stdout
+        assert content(folder) == before
+        assert [path.parent for path in disk.rglob("metrics.json")] == [folder]
+
+
+def test_an_engine_on_a_full_disk_says_so(copy, tmp_path):
+    with small_disk(tmp_path / "disk", 1_000_000) as disk:
+        call = engine_call(copy, "suite=sample", "models=model_4")
+        result = subprocess.run(**call | {"env": call["env"] | {"REPORTS_DIR": str(disk)}})
+        assert result.returncode != 0
+        assert "the disk is full: no space was left for " in result.stdout
+        assert "Traceback" not in result.stdout
+        assert list(disk.rglob("metrics.json")) == []
+
+
+def test_damaged_data_are_named_with_their_hash_and_never_trained_on(copy, tmp_path):
+    for name in sources.FILES:
+        shutil.copy(sources.SAMPLE_DIR / f"{name}.gz", tmp_path)
+    result = program(copy, "run", "model_3", "--suite", "paper", FMNIST_DATA_DIR=tmp_path)
+    assert result.returncode == 1
+    assert f"{sources.FILES[0]}.gz has SHA-256 {data.SHA256['sample'][sources.FILES[0]]}" in result.stdout
+    assert f"not {data.SHA256['full'][sources.FILES[0]]}" in result.stdout
+    assert "epoch" not in result.stdout
+    assert not (copy / "reports" / "paper" / "model_3" / "seed_0").exists()
+
+
+def namespace(*flags):
+    """The words before a command that give it name spaces of its own, or a skip where that is not allowed."""
+    words = ["unshare", *flags]
+    if not shutil.which("unshare") or subprocess.run([*words, "true"], capture_output=True).returncode != 0:
+        pytest.skip(f"`{' '.join(words)}` is not allowed on this machine")
+    return words
+
+
+def test_without_network_and_data_the_error_names_every_place(copy, tmp_path):
+    hide = (
+        f'mkdir -p {sources.DISTRIBUTION_DIR} && mount -t tmpfs tmpfs {sources.DISTRIBUTION_DIR}; exec "$@"'
+    )
+    words = [*namespace("--net", "--mount"), "sh", "-c", hide, "sh"]
+    result = program(copy, "data", before=words, KERAS_HOME=tmp_path / "no cache")
+    assert result.returncode == 1
+    places = ["FMNIST_DATA_DIR: not set", "the distribution's package", "the Keras cache", "Keras' download"]
+    for place in (
+        *places,
+        "apt-get download",
+        "apt-get install dataset-fashion-mnist",
+        "`make report` needs none",
+    ):
+        assert place in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_make_report_works_without_network_data_or_home_from_a_checkout_that_is_read_only(copy, tmp_path):
+    """All at once, from another working directory, into a folder with spaces and accents."""
+    loopback = (
+        "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh22x', b'lo', 1))"
+    )
+    sandbox = f"""set -e
+        "{sys.executable}" -c "{loopback}"  # the kernel's messages stay on the machine, but need this
+        mkdir -p {sources.DISTRIBUTION_DIR}; mount -t tmpfs tmpfs {sources.DISTRIBUTION_DIR}
+        mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"
+        ! touch "$1/writable" 2>/dev/null || exit 77
+        shift; exec "$@" """
+    reports = tmp_path / "otros informes, más lejos"
+    make = ["make", "-C", str(copy), "report", f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/installed"]
+    call = engine_call(copy) | {"cwd": tmp_path}
+    call["args"] = [*namespace("--net", "--mount"), "sh", "-c", sandbox, "sh", str(copy), *make]
+    call["env"] |= {"REPORTS_DIR": str(reports), "MODELS": "model_4", "HOME": "/dev/null/no home"}
+    result = subprocess.run(**call)
+    assert result.returncode == 0, result.stdout
+    assert (reports / "sample" / "model_4" / "seed_0" / "metrics.json").is_file()
+    assert 'href="model_4/seed_0/notebook.html"' in (reports / "sample" / "index.html").read_text()
