@@ -13,15 +13,15 @@ sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
 from fmnist_keras import params, runs
-from fmnist_keras.workflow import execute, plan, progress, results, signals
+from fmnist_keras.workflow import execute, jobs, plan, progress, results, signals
 
 SUITE = str(config.get("suite", "sample"))
 STUDY = str(config.get("study") or "")
 PAGE = f".study-{STUDY}" if "study" in config else ".report"
 OF_STUDY = f" --study {STUDY}" if "study" in config else ""
 ENGINE = runs.reports_dir() / ".engine" / SUITE
-JOB = execute.job_command()
-execute.set_job_environment()
+JOB = jobs.job_command()
+jobs.set_job_environment()
 
 try:
     FORCE = plan.yes_or_no(config, "force")
@@ -106,7 +106,7 @@ onerror:
     # What did finish is still worth a report; it names what failed.
     if not signals.stopped:
         job = f"study {STUDY} --suite {SUITE}" if STUDY else f"report {SUITE}"
-        execute.run_shell(f"{JOB} {job} --parent $PPID")
+        jobs.run_shell(f"{JOB} {job} --parent $PPID")
         if not (signals.stopped or FORCE):
             plan.describe(plan.from_config(config))  # a cluster's job may have ended without a word, and in company
         if not signals.stopped:

@@ -15,7 +15,7 @@ import os
 import sys
 
 from . import data, params, runs
-from .workflow import execute, signals, terminal
+from .workflow import execute, jobs, signals, terminal
 
 
 def main(arguments=None):
@@ -78,17 +78,17 @@ def _data(options):
 
 def _run(options):
     signals.end_cleanly(options.parent)
-    execute.run_model(options.model, options.suite, options.seed, options.study)
+    jobs.run_model(options.model, options.suite, options.seed, options.study)
 
 
 def _study(options):
     signals.end_cleanly(options.parent)
-    execute.make_study(options.name, options.suite)
+    jobs.make_study(options.name, options.suite)
 
 
 def _report(options):
     signals.end_cleanly(options.parent)
-    execute.make_report(options.suite)
+    jobs.make_report(options.suite)
 
 
 def _predict(options):

@@ -1,21 +1,11 @@
 """One run on disk, `reports/<suite>/<model>/seed_<k>/`: written whole or not at all, and read back."""
 
+from .encoders import load_encoder, weights_sha256
 from .environment import device, versions
-from .folder import (
-    SCRATCH,
-    Run,
-    check,
-    damaged,
-    load_encoder,
-    publish,
-    read,
-    read_history,
-    read_suite,
-    start,
-    weights_sha256,
-)
+from .folder import SCRATCH, Run, publish, start
 from .integrity import RunError
 from .paths import ROOT, reports_dir, run_dir, suite_dir
+from .reading import check, damaged, read, read_history, read_suite
 
 __all__ = [
     "ROOT",

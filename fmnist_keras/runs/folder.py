@@ -1,4 +1,4 @@
-"""A run's folder: started hidden, finished in one step, and read back."""
+"""A run's folder while it is made: started hidden, finished in one step."""
 
 import contextlib
 import hashlib
@@ -13,15 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from .. import evaluation
-from ..params import Params, names, natural
+from ..params import Params
 from . import integrity, locks
+from .encoders import latest_encoder, load_encoder, weights_sha256
 from .environment import device, versions
 from .integrity import RunError
 from .paths import reports_dir, run_dir, suite_dir
+from .reading import read
 
 SCHEMA_VERSION = 2
 SCRATCH = "scratch"  # the suite of what is tried by hand
-LATEST = "latest"  # an `encoder_from`: the autoencoder that was trained last
 NAME_LENGTH = 64  # of a model, as schema.yaml has it
 
 
@@ -207,58 +208,6 @@ def _remove(folder):
         folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
 
 
-def read(folder):
-    """The metrics of a run, or None where the folder is missing, incomplete or damaged.
-
-    Args:
-        folder: the run's `Path`.
-
-    Returns:
-        dict, see `metrics.yaml`, with "folder" added; or None.
-    """
-    try:
-        return check(folder)
-    except RunError:
-        return None
-
-
-def check(folder):
-    """What `read` returns; raises a `RunError` that says why there is no result, see `integrity.check`."""
-    old = folder.with_name(f".{folder.name}.old")
-    if old.exists() and not folder.exists():  # killed between the two renames of `publish`
-        old.rename(folder)
-    metrics = integrity.check(folder)
-    usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
-    if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:
-        raise RunError(f"{folder / 'metrics.json'} is that of another run, which belongs in {usual}")
-    return metrics
-
-
-def read_suite(suite):
-    """All complete runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
-    folders = suite_dir(suite).glob("*/seed_*")
-    found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))
-    return [metrics for metrics in found if metrics]
-
-
-def damaged(suite):
-    """Folders of a suite that are damaged or incomplete: a list of (`Path`, the reason in words)."""
-    found = []
-    for folder in sorted(suite_dir(suite).glob("*/seed_*/")):
-        try:
-            check(folder)
-        except RunError as error:
-            found.append((folder, str(error)))
-    return found
-
-
-def read_history(folder):
-    """The `history.csv` of a run: a `pandas.DataFrame` indexed by epoch, from 1."""
-    import pandas as pd
-
-    return pd.read_csv(folder / "history.csv", index_col="epoch")
-
-
 def name_attempt(params):
     """Name a run in `scratch` so that no earlier attempt with other parameters loses its place to it.
 
@@ -283,82 +232,3 @@ def name_attempt(params):
     if len(name) > NAME_LENGTH:  # the folder's metrics.json says the rest
         name = f"{name[: NAME_LENGTH - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return replace(params, model=name)
-
-
-def latest_encoder(params):
-    """Put the name of the autoencoder that was trained last in the place of "latest".
-
-    Returns:
-        `Params`, their `encoder_from` a name; or None, which is random weights, where the suite has no
-        autoencoder of that `latent_dim` and seed.
-    """
-    if params.encoder_from != LATEST:
-        return params
-    found = [name for name in encoders(params) if name.startswith(f"{params.suite}/")]
-    return replace(params, encoder_from=found[0].split("/")[1] if found else None)
-
-
-def encoders(params):
-    """Encoders that a classifier with these parameters can start from: names `suite/model`, latest first."""
-    folders = reports_dir().glob(f"[!.]*/*/seed_{params.seed}")
-    found = filter(None, (read(folder) for folder in folders if (folder / "encoder.keras").is_file()))
-    fitting = [run for run in found if run["params"]["latent_dim"] == params.latent_dim]
-    fitting.sort(key=lambda run: (run["folder"] / "metrics.json").stat().st_mtime_ns, reverse=True)
-    return [f"{run['suite']}/{run['model']}" for run in fitting]
-
-
-def load_encoder(params):
-    """The encoder that a classifier starts from: its own copy, as the autoencoder's run left it.
-
-    Args:
-        params: the classifier's `params.Params`; `encoder_from` is a name in the same suite, or
-            `suite/name`; None gives an encoder with random weights.
-
-    Returns:
-        `keras.Sequential`, see `models.encoder`; its dropout is the classifier's.
-
-    Raises:
-        RunError: the autoencoder's run is not there or of another `latent_dim`, or its encoder is not the one
-            that it left.
-    """
-    import keras
-
-    from .. import models
-
-    encoder = models.encoder(params.latent_dim, params.dropout, params.initializer)
-    if params.encoder_from is None:
-        return encoder
-    *other, name = params.encoder_from.split("/")
-    path = run_dir(*(other or [params.suite]), name, params.seed) / "encoder.keras"
-    if not path.is_file():
-        raise RunError(f"encoder_from: {params.encoder_from!r}: {path} is missing; {_would_do(params, name)}")
-    metrics = check(path.parent)
-    if (length := metrics["params"]["latent_dim"]) != params.latent_dim:
-        allowed = f"allowed: {length}, the latent_dim of encoder_from: {params.encoder_from}"
-        raise RunError(f"latent_dim: {params.latent_dim} is not allowed; {allowed}")
-    try:
-        encoder.set_weights(keras.saving.load_model(path, compile=False).get_weights())
-    except Exception as error:  # Keras raises many kinds; in safe mode a ValueError where there is code in it
-        raise RunError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
-    if weights_sha256(encoder) != metrics["encoder_sha256"]:
-        raise RunError(f"{path} is not what its run left: metrics.json beside it has other weights' SHA-256")
-    return encoder
-
-
-def _would_do(params, name):
-    """The end of an error: encoders that are there, those of that name first, and how to make one."""
-    there = sorted(encoders(params), key=lambda found: not found.endswith(f"/{name}"))
-    here = f"latent_dim {params.latent_dim} and seed {params.seed}"
-    text = f"with {here} there are: {', '.join(there[:5])}; or " if there else f"none with {here} is there; "
-    if name in names():
-        seed = f" SEEDS={params.seed}" if params.seed else ""
-        return f"{text}in minutes: `make report MODELS={name}{seed}`, then encoder_from sample/{name}"
-    return f"{text}in a minute: autoencoder.ipynb with {here}, then encoder_from {LATEST}"
-
-
-def weights_sha256(model):
-    """SHA-256 of a model's weights, in their order, as little-endian float32."""
-    digest = hashlib.sha256()
-    for weight in model.get_weights():
-        digest.update(np.ascontiguousarray(weight, "<f4").tobytes())
-    return digest.hexdigest()

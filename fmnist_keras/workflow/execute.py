@@ -1,21 +1,13 @@
-"""The engine's jobs: a notebook executed, its page beside it, its folder put in place."""
+"""A notebook executed: the kernel that runs it, the lines it prints, and what it leaves when a cell fails."""
 
 import contextlib
 import errno
-import json
 import os
 import re
-import shlex
-import subprocess
-import sys
 import tempfile
 import time
-from dataclasses import replace
 
 from .. import params, runs
-from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
-from ..runs import locks
-from . import experiments
 
 NOTEBOOKS = runs.ROOT / "notebooks"
 # What a notebook's kernel finds in its environment, where nothing else is said there.
@@ -35,36 +27,6 @@ KERNEL_ARGUMENTS = [
     "--IPKernelApp.exec_lines=import gc; gc.set_threshold(500_000)",
 ]
 START_ATTEMPTS = 3  # a kernel that could not start, on a busy machine, is worth another try
-
-
-def job_command():
-    """The words in front of a job's own, for a shell.
-
-    A job takes the place of its shell, so that its parent is the engine, and ends when the engine does:
-    killed, Snakemake cannot take its jobs along. It does not hear a terminal's Ctrl-C, at which Python would
-    print a traceback while it still imports: `signals.install_handlers` lets it be told.
-
-    It imports `fmnist_keras` from the folder that it runs in: PYTHONPATH would split at a colon in its name.
-    """
-    root = shlex.quote(str(runs.ROOT))
-    return f"trap '' INT; cd {root}; exec {shlex.join([sys.executable, '-m', 'fmnist_keras'])}"
-
-
-def set_job_environment():
-    """Set in the engine's own process what its jobs find in their environment."""
-    # One thread a run and as many runs at once as there are cores: faster than one run with all threads.
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    # Jobs run in another folder, and perhaps on another machine: what is relative to this one would be lost.
-    for name in ("REPORTS_DIR", "FMNIST_DATA_DIR"):
-        if os.environ.get(name):
-            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
-
-
-def run_shell(command):
-    """Run a job outside of the graph; Ctrl-C ends the wait for it, without a traceback."""
-    with contextlib.suppress(KeyboardInterrupt):
-        subprocess.run(command, shell=True)
 
 
 class JobFailed(RuntimeError):
@@ -226,90 +188,6 @@ def _environment(added):
     finally:
         for name in added:
             os.environ.pop(name, None)
-
-
-@contextlib.contextmanager
-def _scratch(final):
-    """A hidden folder beside `final` that is gone at the end; see `runs.locks.temporary_folder`."""
-    folder = locks.temporary_folder(final, "job")
-    try:
-        yield folder
-    finally:
-        locks.discard(folder)
-
-
-def run_model(model, suite, seed, study=None):
-    """Train and evaluate one model of a suite, or one run of a study in it.
-
-    Its folder appears when everything in it is there.
-    """
-    label = f"{suite} {model} seed {seed}"
-    if study is None:
-        values = experiments.for_run(model, suite, seed)
-    else:
-        values = replace(experiments.study(study, suite).params[model], seed=seed)
-    final = runs.run_dir(suite, model, seed)
-    with _scratch(final) as scratch:
-        made = scratch / final.name
-        notebook = scratch / "notebook.ipynb"
-        passed = values.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
-        print(f"{label}  starts", flush=True)
-        failed = final.with_name(f"{final.name}.failed.ipynb")
-        execute_notebook(NOTEBOOKS / f"{values.kind}.ipynb", notebook, passed, label, failed)
-        pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
-        notebook.replace(made / "notebook.ipynb")
-        runs.publish(made, final)
-    metrics = runs.read(final)
-    print(
-        f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {metrics['best_epoch']} of "
-        f"{metrics['epochs_run']}, val loss {metrics['val']['loss']:.4f}",
-        flush=True,
-    )
-
-
-def make_report(suite):
-    """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`.
-
-    Raises:
-        runs.RunError: the suite has no runs.
-    """
-    from ..report.suite import require_runs
-
-    require_runs(suite)
-    _make_page(runs.suite_dir(suite), "report", {"suite": suite}, f"{suite} report", f"Suite {suite}")
-
-
-def make_study(name, suite):
-    """Make a study's page, `reports/<suite>/studies/<name>/index.html`, and its table beside it.
-
-    What the study is, and which run is which of its points, is left there too, in `study.json`. Where the
-    suite has a page, it is made again, with the study in it.
-    """
-    from ..report import studies
-
-    study, folder = experiments.study(name, suite), runs.suite_dir(suite) / "studies" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {field: value for field, value in vars(study).items() if field != "params"}
-    content["runs"] = list(study.params)
-    (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    studies.table(name, suite).to_csv(folder / "table.csv", index=False)
-    values = {"study": name, "suite": suite}
-    _make_page(folder, "study", values, f"{suite} study {name}", f"Study {name}", "../../index.html")
-    if (runs.suite_dir(suite) / "index.html").is_file():
-        make_report(suite)
-
-
-def _make_page(folder, notebook, values, label, title, home=None):
-    """Execute a notebook of `notebooks` into a folder, its page beside it as `index.html`."""
-    with _scratch(folder / notebook) as scratch:
-        executed, failed = scratch / f"{notebook}.ipynb", folder / f"{notebook}.failed.ipynb"
-        execute_notebook(NOTEBOOKS / executed.name, executed, values, label, failed)
-        pages.page(executed, scratch / "index.html", title, home)
-        executed.replace(folder / executed.name)
-        (scratch / "index.html").replace(folder / "index.html")
-    page = folder / "index.html"
-    shown = page.relative_to(runs.ROOT) if page.is_relative_to(runs.ROOT) else page
-    print(f"{label}  {shown}", flush=True)
 
 
 def disk_full(reason):

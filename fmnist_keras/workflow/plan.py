@@ -9,7 +9,7 @@ from statistics import median
 
 from .. import params, runs
 from ..runs import locks
-from . import experiments
+from . import experiments, study
 
 CONFIG = ("suite", "models", "seeds", "force", "ablations", "study", "confirm")  # what `--config` takes
 MANY = 200  # runs of a study that are not started unasked
@@ -22,7 +22,7 @@ class Job:
     """One run of a suite.
 
     Attributes:
-        params: the run's `Params`, see `experiments.for_run` and `experiments.study`; None where an
+        params: the run's `Params`, see `experiments.for_run` and `study.read`; None where an
             ablation's file is wrong, which the run itself says when its turn comes.
         current: True where the run's folder already holds what these parameters give.
         equals: ablations that come out as the same configuration in this suite, and are not run again.
@@ -85,9 +85,8 @@ def study_jobs(name, suite, force=False, confirmed=False):
     Raises:
         params.ParamsError: a wrong study, or more than `MANY` runs to do that no one has `confirmed`.
     """
-    study = experiments.study(name, suite)
-    plan = {}
-    for seed, (model, values) in itertools.product(study.seeds, study.params.items()):
+    asked, plan = study.read(name, suite), {}
+    for seed, (model, values) in itertools.product(asked.seeds, asked.params.items()):
         plan[model, str(seed)] = Job(replace(values, seed=seed), False)
     plan = _judged(plan, force)
     todo = [job for job in plan.values() if not job.current]

@@ -14,7 +14,7 @@ from fmnist_keras import data, params, runs
 from fmnist_keras.internals import sources
 from fmnist_keras.runs import integrity
 from fmnist_keras.tools.predict import as_images
-from fmnist_keras.workflow import execute, plan
+from fmnist_keras.workflow import execute, jobs, plan
 
 NO, YES = ("no", "NO", "false", "off", "0", "", 0, False, None), ("yes", "True", "on", "1", 1, True)
 
@@ -63,7 +63,7 @@ def test_paths_that_a_person_gives_are_expanded(tmp_path, monkeypatch, tiny):
     with pytest.raises(data.DataError, match=f"{tmp_path}/fm/train-images-idx3-ubyte.gz is missing"):
         data.find("full")
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    execute.set_job_environment()
+    jobs.set_job_environment()
     assert os.environ["FMNIST_DATA_DIR"] == str(tmp_path / "fm")
     assert os.environ["REPORTS_DIR"] == str(tmp_path / "resultados")
 

@@ -10,6 +10,7 @@ import yaml
 from fmnist_keras import evaluation, params, runs
 from fmnist_keras.report import paper, studies, suite
 from fmnist_keras.workflow import experiments, plan
+from fmnist_keras.workflow import study as a_study
 
 GRID = {
     "study": "mine",
@@ -26,13 +27,14 @@ def study(tmp_path, monkeypatch):
     shutil.copytree(params.PARAMS_DIR, folder)
     monkeypatch.setattr(params, "PARAMS_DIR", folder)
     monkeypatch.setattr(experiments, "PARAMS_DIR", folder)
+    monkeypatch.setattr(a_study, "PARAMS_DIR", folder)
     monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
 
     def read(suite="paper", text=None, **fields):
         given = {name: value for name, value in (GRID | fields).items() if value is not None}
         text = text or f"# Why\n# not?\n{yaml.safe_dump(given, sort_keys=False)}"
         (folder / "studies" / "mine.yaml").write_text(text, encoding="utf-8")
-        return experiments.study("mine", suite)
+        return a_study.read("mine", suite)
 
     return read
 
@@ -114,7 +116,7 @@ def test_a_name_that_is_too_long_is_cut_and_stays_its_own(study):
     found = study(base="model_5", vary=vary)
     names = {point["run"] for point in found.points}
     assert len(names) == 4
-    assert max(map(len, names)) == experiments.LONGEST
+    assert max(map(len, names)) == a_study.LONGEST
     for values in found.params.values():
         params.validate(values.as_dict(), values.kind, "here")
 
@@ -177,7 +179,7 @@ def test_an_unknown_study_and_the_name_of_a_model_are_refused(study):
     path = params.PARAMS_DIR / "studies" / "model_3.yaml"
     path.write_text(yaml.safe_dump(GRID | {"study": "model_3"}), encoding="utf-8")
     with pytest.raises(params.ParamsError, match="study: 'model_3' is not allowed"):
-        experiments.study("model_3", "paper")
+        a_study.read("model_3", "paper")
 
 
 def test_more_than_200_runs_are_started_when_confirmed(study):
@@ -337,7 +339,7 @@ def test_the_repository_s_studies_are_read_and_share_runs():
     names = sorted(path.stem for path in (params.PARAMS_DIR / "studies").glob("*.yaml"))
     assert {"dropout_and_code", "unsaid_autoencoder_epochs", "unsaid_stopping"} <= set(names)
     for name in names:
-        found = experiments.study(name, "paper")
+        found = a_study.read(name, "paper")
         assert len(found.seeds) >= 3
         assert set(found.bases) & {point["run"] for point in found.points}  # the base itself is a point
         assert isinstance(pd.DataFrame(found.points), pd.DataFrame)

@@ -1,0 +1,58 @@
+"""Runs read back: complete and undamaged, or not at all."""
+
+from ..params import natural
+from . import integrity
+from .integrity import RunError
+from .paths import reports_dir, run_dir, suite_dir
+
+
+def read(folder):
+    """The metrics of a run, or None where the folder is missing, incomplete or damaged.
+
+    Args:
+        folder: the run's `Path`.
+
+    Returns:
+        dict, see `metrics.yaml`, with "folder" added; or None.
+    """
+    try:
+        return check(folder)
+    except RunError:
+        return None
+
+
+def check(folder):
+    """What `read` returns; raises a `RunError` that says why there is no result, see `integrity.check`."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():  # killed between the two renames of `publish`
+        old.rename(folder)
+    metrics = integrity.check(folder)
+    usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
+    if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:
+        raise RunError(f"{folder / 'metrics.json'} is that of another run, which belongs in {usual}")
+    return metrics
+
+
+def read_suite(suite):
+    """All complete runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
+    folders = suite_dir(suite).glob("*/seed_*")
+    found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))
+    return [metrics for metrics in found if metrics]
+
+
+def damaged(suite):
+    """Folders of a suite that are damaged or incomplete: a list of (`Path`, the reason in words)."""
+    found = []
+    for folder in sorted(suite_dir(suite).glob("*/seed_*/")):
+        try:
+            check(folder)
+        except RunError as error:
+            found.append((folder, str(error)))
+    return found
+
+
+def read_history(folder):
+    """The `history.csv` of a run: a `pandas.DataFrame` indexed by epoch, from 1."""
+    import pandas as pd
+
+    return pd.read_csv(folder / "history.csv", index_col="epoch")
