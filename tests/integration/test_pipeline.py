@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -78,6 +79,7 @@ def test_a_loss_that_is_not_a_number_fails_one_model_and_the_report_names_it(cop
     assert not (folder / "model_bad" / "seed_0").exists()
     assert (folder / "model_3" / "seed_0" / "metrics.json").is_file()
     assert "Failed:</strong> model_bad, seed_0" in (folder / "index.html").read_text()
+    shutil.rmtree(folder)  # the explorer shows every run
 
 
 @pytest.mark.parametrize("kind", ["autoencoder", "classifier"])
