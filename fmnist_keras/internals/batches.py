@@ -21,12 +21,12 @@ def batches(images, targets, batch_size=EVALUATION_BATCH, shuffle=False):
     Returns:
         A `tf.data.Dataset` or `keras.utils.PyDataset` of pairs of a batch.
     """
-    if keras.backend.backend() == "tensorflow":
-        return _pipeline(images, targets, batch_size, shuffle)
-    return _Batches(images, targets, batch_size, shuffle)
+    if shuffle and keras.backend.backend() == "tensorflow":
+        return _pipeline(images, targets, batch_size)
+    return _Batches(images, targets, batch_size, shuffle)  # in order TensorFlow needs no copy of all images
 
 
-def _pipeline(images, targets, batch_size, shuffle):
+def _pipeline(images, targets, batch_size):
     import tensorflow as tf
 
     with tf.device("CPU"):  # where pipelines run, also on a machine with a GPU
@@ -36,9 +36,7 @@ def _pipeline(images, targets, batch_size, shuffle):
         chosen = [tf.gather(tensor, numbers) for tensor in tensors]
         return chosen[0], chosen[-1]
 
-    numbers = tf.data.Dataset.range(len(images))
-    if shuffle:
-        numbers = numbers.shuffle(len(images))
+    numbers = tf.data.Dataset.range(len(images)).shuffle(len(images))
     options = tf.data.Options()
     options.autotune.enabled = False
     return numbers.batch(batch_size).map(batch).prefetch(2).with_options(options)
