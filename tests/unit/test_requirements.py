@@ -15,9 +15,11 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
+    "xdist": "pytest-xdist",
     "axe_playwright_python": "axe-playwright-python",
 }
-OURS = {"fmnist_keras", "conftest", "perturbed", *(path.stem for path in (ROOT / "benchmarks").glob("*.py"))}
+OURS = {path.stem for folder in ("tests", "benchmarks") for path in (ROOT / folder).glob("*.py")}
+OURS.add("fmnist_keras")
 
 
 def listed(*names):
