@@ -45,8 +45,8 @@ def _pipeline(images, targets, batch_size):
 class _Batches(keras.utils.PyDataset):
     """The same for the other backends, and for what is read in order: in NumPy, or where JAX computes.
 
-    Under JAX the images are sent once, and a batch is picked from them by its numbers: on a GPU that was seen to
-    take less time than sending each batch (section gpu of bench.md).
+    Under JAX the images are sent once, and a batch is picked from them by its numbers: on a GPU that was seen
+    to take less time than sending each batch (section gpu of bench.md).
     """
 
     def __init__(self, images, targets, batch_size, shuffle):
