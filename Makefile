@@ -3,10 +3,10 @@ SHELL := /bin/sh
 VENV ?= .venv
 PY = $(VENV)/bin/python
 CORES ?= all
-SEEDS ?= 0
 MODELS ?=
 FORCE ?=
 ABLATIONS ?=
+SEEDS ?=
 STUDY ?=
 SUITE ?= sample
 CONFIRM ?=
@@ -41,7 +41,7 @@ VARIABLES_report = $(SUITE_VARIABLES) SUITE
 VARIABLES_paper = $(SUITE_VARIABLES)
 VARIABLES_holdout = $(SUITE_VARIABLES)
 VARIABLES_reading = $(SUITE_VARIABLES)
-VARIABLES_study = STUDY SUITE CONFIRM CORES FORCE
+VARIABLES_study = STUDY SUITE SEEDS CONFIRM CORES FORCE
 VARIABLES_bench = SECTIONS REPEATS
 VARIABLES_export = MODEL FORMAT
 EVERYWHERE = VENV PYTHON KERAS_BACKEND KERAS_HOME FMNIST_DATA_DIR REPORTS_DIR HOME TF_% XLA_% JAX_% OMP_% PIP_%
@@ -60,7 +60,7 @@ endif
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo '  With report, paper, holdout, reading: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
-	@echo '  MODELS takes ablations too, by their names.'
+	@echo '  MODELS takes ablations too, by their names. A study takes some of its SEEDS.'
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the PATH; install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }

@@ -2,7 +2,7 @@
 #
 # A run's result is its folder, reports/<suite>/<model>/seed_<k>/, which appears whole or not at all.
 # Snakemake deletes a rule's outputs before it runs the rule, so the folders are not its outputs: each has
-# a marker below reports/.engine/ instead, and fmnist_keras/workflow/plan.py keeps a marker only while its folder
+# a marker below reports/.engine/ instead, and fmnist_keras/workflow/markers.py keeps a marker only while its folder
 # holds what the YAML files give now. So a fresh clone trains nothing that has landed, and an edited file
 # retrains its model and what starts from it.
 
@@ -13,7 +13,7 @@ sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
 from fmnist_keras import params, runs
-from fmnist_keras.workflow import execute, jobs, plan, progress, results, signals
+from fmnist_keras.workflow import execute, jobs, markers, plan, progress, results, signals
 
 SUITE = str(config.get("suite", "sample"))
 STUDY = str(config.get("study") or "")
@@ -28,9 +28,9 @@ try:
     # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
     JOBS = plan.from_config(config, force=FORCE or not workflow.is_main_process)
     if workflow.is_main_process:
-        plan.lock_suite(ENGINE)
+        markers.lock(ENGINE)
         page = f"studies/{STUDY}/index.html" if "study" in config else "index.html"
-        done = plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / page, PAGE)
+        done = markers.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / page, PAGE)
         plan.describe(JOBS)
         if done:
             results.show(JOBS, SUITE, STUDY)
@@ -52,7 +52,7 @@ rule all:
 
 rule run:
     input:
-        lambda wildcards: [ancient(marker) for marker in plan.encoder_markers(JOBS, *wildcards)],
+        lambda wildcards: [ancient(marker) for marker in markers.of_encoder(JOBS, *wildcards)],
     output:
         touch("{model}/seed_{seed}"),
     wildcard_constraints:
@@ -68,11 +68,11 @@ rule run:
 
 rule report:
     input:
-        plan.markers(JOBS),
+        markers.of_runs(JOBS),
     output:
         touch(".report"),
     params:
-        runs=plan.markers(JOBS),
+        runs=markers.of_runs(JOBS),
         # No input: in a path with braces Snakemake sees wildcards.
         notebook=runs.integrity.text_sha256(execute.NOTEBOOKS / "report.ipynb"),
     resources:
@@ -84,13 +84,13 @@ rule report:
 
 rule study:
     input:
-        plan.markers(JOBS),
+        markers.of_runs(JOBS),
         lambda wildcards: f"{workflow.basedir}/notebooks/study.ipynb",
         lambda wildcards: f"{params.PARAMS_DIR}/studies/{STUDY}.yaml",
     output:
         touch(f".study-{STUDY}"),
     params:
-        runs=plan.markers(JOBS),
+        runs=markers.of_runs(JOBS),
     resources:
         mem_mb=1000,
         runtime=30,

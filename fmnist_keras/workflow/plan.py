@@ -1,14 +1,11 @@
 """Which runs a suite or a study needs, and which are up to date: by the content of files, not by dates."""
 
 import itertools
-import os
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 
 from .. import params, runs
-from ..runs import locks
 from . import experiments, study
 
 CONFIG = ("suite", "models", "seeds", "force", "ablations", "study", "confirm")  # what `--config` takes
@@ -79,15 +76,28 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     return _judged(plan, force)
 
 
-def study_jobs(name, suite, force=False, confirmed=False):
+def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
     """The runs of a study in a suite, as `jobs` has them: each point's, each autoencoder once.
 
+    Args:
+        name: the name of a file in `params/studies`.
+        suite: see `jobs`.
+        seeds: some of the study's, as text; none means all.
+        force: see `jobs`.
+        confirmed: start more than `MANY` runs, too.
+
     Raises:
-        params.ParamsError: a wrong study, or more than `MANY` runs to do that no one has `confirmed`.
+        params.ParamsError: a wrong study, a seed that is not its, or too many runs that no one has confirmed.
     """
     asked, plan = study.read(name, suite), {}
-    for seed, (model, values) in itertools.product(asked.seeds, asked.params.items()):
-        plan[model, str(seed)] = Job(replace(values, seed=seed), False)
+    of_study = [str(seed) for seed in asked.seeds]
+    for seed in seeds:
+        if seed not in of_study:
+            allowed = f"allowed with study {name}: {', '.join(of_study)}"
+            raise params.ParamsError(f"SEEDS: {seed!r} is not allowed; {allowed}")
+    wanted = [seed for seed in of_study if seed in seeds or not seeds]
+    for seed, (model, values) in itertools.product(wanted, asked.params.items()):
+        plan[model, seed] = Job(replace(values, seed=int(seed)), False)
     plan = _judged(plan, force)
     todo = [job for job in plan.values() if not job.current]
     if len(todo) > MANY and not confirmed:
@@ -159,8 +169,8 @@ def from_config(config, force=False):
     """The runs that a call of Snakemake asks for; see `jobs`.
 
     Args:
-        config: Snakemake's: `suite`, `models` and `seeds` as text with spaces, `ablations`; or `study`, in
-            whose file the rest stands, and `confirm`.
+        config: Snakemake's: `suite`, `models` and `seeds` as text with spaces, `ablations`; or `study`, whose
+            file has the rest, some of its `seeds`, and `confirm`.
         force: see `jobs`.
 
     Raises:
@@ -169,14 +179,15 @@ def from_config(config, force=False):
     for name in config:
         if name not in CONFIG:
             raise params.ParamsError(f"--config: {name!r} is unknown; {params.did_you_mean(name, CONFIG)}")
-    suite = str(config.get("suite", "sample"))
+    suite, seeds = str(config.get("suite", "sample")), config.get("seeds")
+    seeds = [] if seeds is None else str(seeds).split()
     if "study" in config:
         confirmed = yes_or_no(config, "confirm") or (force and not yes_or_no(config, "force"))
-        return study_jobs(str(config["study"] or ""), suite, force, confirmed)
+        return study_jobs(str(config["study"] or ""), suite, seeds, force, confirmed)
     return jobs(
         suite,
         names=str(config.get("models") or "").split(),
-        seeds=str(config.get("seeds") or 0).split(),
+        seeds=seeds or (0,),
         force=force,
         ablations=yes_or_no(config, "ablations"),
     )
@@ -193,17 +204,6 @@ def yes_or_no(config, name):
         allowed = f"allowed: {', '.join(YES + NO)}"
         raise params.ParamsError(f"{name.upper()}: {word!r} is not allowed; {allowed}")
     return word.lower() in YES
-
-
-def markers(plan):
-    """The marker file of each run, relative to the engine's folder: a list of text."""
-    return [f"{model}/seed_{seed}" for model, seed in plan]
-
-
-def encoder_markers(plan, model, seed):
-    """The marker of the autoencoder that a classifier starts from: a list of one, or of none."""
-    source = plan[model, seed].source
-    return [f"{source}/seed_{seed}"] if source else []
 
 
 def priority(plan, model, seed):
@@ -238,49 +238,6 @@ def _need_encoder(plan, name, seed):
     for key, other in plan.items():
         if key == (name, seed) or (key[1] == seed and other.source == name):
             plan[key] = replace(other, current=False)
-
-
-def mark(plan, folder, page, of_page=".report"):
-    """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other.
-
-    The page's marker is removed when a run is to be done, or when the `page` is missing; and always where
-    there is nothing to run, since who knows what has joined the suite by hand.
-
-    What Snakemake noted as begun, when it was killed, says nothing here: a run that had just been finished
-    would train again.
-
-    Returns:
-        True where nothing is to be done.
-    """
-    for note in Path(folder, ".snakemake", "incomplete").rglob("*"):
-        if note.is_file():
-            note.unlink()
-    if not (plan and all(job.current for job in plan.values()) and page.exists()):
-        Path(folder, of_page).unlink(missing_ok=True)
-    for (model, seed), job in plan.items():
-        marker = Path(folder, model, f"seed_{seed}")
-        if not job.current:
-            marker.unlink(missing_ok=True)
-        elif not marker.exists():
-            marker.parent.mkdir(parents=True, exist_ok=True)
-            marker.touch()
-    return Path(folder, of_page).exists()
-
-
-def lock_suite(folder):
-    """Lock a suite for this process, until the process ends, however it ends.
-
-    Raises:
-        runs.RunError: another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".lock"  # no model's name begins with a dot
-    handle = locks.lock(path)
-    if handle is None:
-        holder = path.read_text(encoding="utf-8") or "unknown"
-        raise runs.RunError(f"suite {folder.name} is already running, as process {holder}")
-    os.ftruncate(handle, 0)
-    os.write(handle, str(os.getpid()).encode())
 
 
 def describe(plan):

@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from fmnist_keras import params, runs
-from fmnist_keras.workflow import experiments, plan
+from fmnist_keras.workflow import experiments, markers, plan
 
 LANDED = {
     kind: json.loads((runs.ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json").read_text())
@@ -135,13 +135,13 @@ def test_markers_stand_for_current_runs_alone(finished, tmp_path):
     folder, page = tmp_path / "markers", tmp_path / "index.html"
     everything(finished)
     page.touch()
-    plan.mark(plan.jobs("sample"), folder, page)
+    markers.mark(plan.jobs("sample"), folder, page)
     (folder / ".report").touch()
-    plan.mark(plan.jobs("sample"), folder, page)
+    markers.mark(plan.jobs("sample"), folder, page)
     assert len(list(folder.glob("*/seed_0"))) == 8
     assert (folder / ".report").exists()
     finished("model_3", epochs=1)
-    plan.mark(plan.jobs("sample"), folder, page)
+    markers.mark(plan.jobs("sample"), folder, page)
     assert not (folder / "model_3" / "seed_0").exists()
     assert len(list(folder.glob("*/seed_0"))) == 7
     assert not (folder / ".report").exists()  # it is to be made again when the run is
@@ -151,14 +151,14 @@ def test_what_snakemake_did_not_see_end_is_judged_by_its_folder(finished, tmp_pa
     note = tmp_path / ".snakemake" / "incomplete" / "bW9kZWxfMS9zZWVkXzA="
     note.parent.mkdir(parents=True)
     note.touch()
-    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    markers.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
     assert not note.exists()
 
 
 def test_a_report_that_is_gone_is_made_again(finished, tmp_path):
     everything(finished)
     (tmp_path / ".report").touch()
-    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    markers.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
     assert not (tmp_path / ".report").exists()
 
 
@@ -167,9 +167,9 @@ def test_a_suite_is_locked_for_one(tmp_path):
     import sys
 
     folder = tmp_path / "sample"
-    plan.lock_suite(folder)
-    code = "import pathlib, sys; from fmnist_keras.workflow.plan import lock_suite; "
-    code += "lock_suite(pathlib.Path(sys.argv[1]))"
+    markers.lock(folder)
+    code = "import pathlib, sys; from fmnist_keras.workflow.markers import lock; "
+    code += "lock(pathlib.Path(sys.argv[1]))"
     other = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
     assert other.returncode != 0
     assert "suite sample is already running, as process" in other.stderr
@@ -230,7 +230,7 @@ def test_a_wrong_ablation_stops_its_own_run_alone(ablations):
     assert found["good", "0"].params.dropout == 0.1
     assert found["wrong", "0"].params is None
     assert not found["wrong", "0"].current
-    assert plan.encoder_markers(found, "wrong", "0") == []
+    assert markers.of_encoder(found, "wrong", "0") == []
     assert plan.priority(found, "wrong", "0") == 0
     for call in (
         lambda: plan.jobs("sample", names=["wrong"]),
@@ -250,7 +250,7 @@ def test_a_suite_of_papermill_s_runs_alone_has_only_its_report_to_make(finished,
     assert plan.jobs("sweep") == {}
     (tmp_path / ".report").touch()
     (tmp_path / "index.html").touch()
-    plan.mark({}, tmp_path, tmp_path / "index.html")
+    markers.mark({}, tmp_path, tmp_path / "index.html")
     assert not (tmp_path / ".report").exists(), "another run may have joined since the last report"
     plan.describe({})
     assert "only the report" in capsys.readouterr().err
@@ -268,7 +268,7 @@ def test_a_run_that_was_finished_when_snakemake_was_killed_is_not_trained_again(
     begun = tmp_path / ".snakemake" / "incomplete" / "bW9kZWxfMy9zZWVkXzA="  # model_3/seed_0 in base64
     begun.parent.mkdir(parents=True)
     begun.touch()
-    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    markers.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
     assert not begun.exists()
     assert (tmp_path / "model_3" / "seed_0").exists()
 

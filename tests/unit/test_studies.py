@@ -182,6 +182,17 @@ def test_an_unknown_study_and_the_name_of_a_model_are_refused(study):
         a_study.read("model_3", "paper")
 
 
+def test_some_of_a_study_s_seeds_may_be_run(study):
+    study(vary={"dropout": [0.0, 0.1]}, seeds=[0, 1, 2])
+    config = {"suite": "paper", "study": "mine"}
+    assert [seed for _, seed in plan.from_config(config | {"seeds": "0 2"})] == ["0", "0", "2", "2"]
+    for every in ({}, {"seeds": None}, {"seeds": ""}):
+        assert len(plan.from_config(config | every)) == 6
+    assert len(plan.from_config(config | {"seeds": 0})) == 2  # as Snakemake reads seeds=0
+    with pytest.raises(params.ParamsError, match="SEEDS: '3' .* allowed with study mine: 0, 1, 2"):
+        plan.from_config(config | {"seeds": "0 3"})
+
+
 def test_more_than_200_runs_are_started_when_confirmed(study):
     study(vary={"epochs": list(range(1, 101))})
     config = {"suite": "sample", "study": "mine"}
