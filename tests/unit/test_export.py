@@ -1,3 +1,5 @@
+import keras
+import numpy as np
 import pytest
 
 from fmnist_keras import runs
@@ -8,3 +10,45 @@ def test_onnx_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(runs.RunError, match=r"pip install -r requirements/export\.txt"):
         export.export(tmp_path / "a run", "onnx", tmp_path / "out")
+
+
+def test_an_export_that_differs_is_refused(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "_outputs", lambda path, format, images: np.ones((256, 10)))
+    with pytest.raises(runs.RunError, match="differs from its original"):
+        export.export(runs.run_dir("test", "model_8", 0), "keras", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["saved_model", "onnx"])
+def test_a_format_of_tensorflow_s_says_so_on_another_backend(trained, tmp_path, monkeypatch, format):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(runs.RunError, match=f"{format} is written by TensorFlow and not by jax"):
+        export.export(runs.run_dir("test", "model_8", 0), format, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_card_names_what_the_model_cannot_do(trained):
+    metrics = runs.read(runs.run_dir("test", "model_8", 0))
+    assert "no validation image of" not in export.model_card(metrics, "x", 0)
+    metrics["confusion"][4], metrics["confusion"][6] = [1] + [0] * 9, [1] + [0] * 9
+    assert "recognised no validation image of: Coat, Shirt." in export.model_card(metrics, "x", 0)
+    metrics = runs.read(runs.run_dir("test", "model_1", 0))
+    metrics["stripes"]["constant_pixels"] = 159
+    assert "159 of the 784 pixels are the same in every image" in export.model_card(metrics, "x", 0)
+
+
+def test_an_export_replaces_earlier_exports_and_nothing_else(trained, tmp_path):
+    run = runs.run_dir("test", "model_8", 0)
+    precious = tmp_path / "model_8" / "thesis.txt"
+    precious.parent.mkdir()
+    precious.write_text("years of work")
+    with pytest.raises(runs.RunError, match="model_8 is a folder with something else in it"):
+        export.export(run, "saved_model", tmp_path)
+    assert precious.read_text() == "years of work"
+    (tmp_path / "file" / "model_8").mkdir(parents=True)
+    (tmp_path / "file" / "model_8").rmdir()
+    (tmp_path / "file" / "model_8").touch()
+    with pytest.raises(runs.RunError, match="model_8 is a file"):
+        export.export(run, "saved_model", tmp_path / "file")
+    with pytest.raises(runs.RunError, match=r"thesis.txt/x cannot be written to: Not a directory"):
+        export.export(run, "keras", precious / "x")

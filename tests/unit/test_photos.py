@@ -60,6 +60,7 @@ def with_corner(pixels, side):
 
 def saved(pixels, format="PNG", mode="RGB", **options):
     content = io.BytesIO()
+    options |= {"compress_level": 1} if format == "PNG" else {}  # the default takes longer than the tests
     Image.fromarray(pixels).convert(mode).save(content, format, **options)
     return content.getvalue()
 
