@@ -21,31 +21,35 @@ def closed():
     plt.close("all")
 
 
-def every_figure(images, labels):
+@pytest.fixture(scope="module")
+def drawn(images, sample):
+    """What draws each figure: dict of name to a function."""
+    labels = sample.y_val[:256].astype(int)
     counts = evaluation.confusion_counts(labels, np.roll(labels, 1))
     calibration = evaluation.calibration(np.eye(10)[labels], labels)
     return {
-        "curves": plots.curves(fitted(**HISTORY), "loss", "mean squared error"),
-        "reconstructions": plots.reconstructions(images[:10], images[1:11], labels[:10]),
-        "error_map": plots.error_map(np.ones((28, 28)), evaluation.stripe_mask()),
-        "error_maps": plots.error_maps({"model_1": np.eye(28), "model_4": np.ones((28, 28))}, STRIPE),
-        "examples": plots.examples(images[:10], labels[:10]),
-        "gallery": plots.prediction_grid(images[:11], labels[:11], np.roll(labels, 1)[:11]),
-        "confusion": plots.confusion_matrix(labels, np.roll(labels, 1)),
-        "reliability": plots.reliability(calibration, "model_5"),
-        "latent_space": plots.latent_space(np.ones((256, 2)), labels, 0.5),
-        "t-SNE": plots.latent_space(np.ones((256, 2)), labels),
-        "interpolation": plots.interpolation(images[:10], "Sandal", "Bag"),
-        "feature_maps": plots.feature_maps(np.ones((26, 26, 16)), np.zeros((11, 11, 32))),
-        "confused": plots.confusion_examples({(6, 0): images[:3], (2, 4): images[:0]}, counts),
+        "curves": lambda: plots.curves(fitted(**HISTORY), "loss", "mean squared error"),
+        "reconstructions": lambda: plots.reconstructions(images[:10], images[1:11], labels[:10]),
+        "error_map": lambda: plots.error_map(np.ones((28, 28)), evaluation.stripe_mask()),
+        "error_maps": lambda: plots.error_maps({"model_1": np.eye(28), "model_4": np.ones((28, 28))}, STRIPE),
+        "examples": lambda: plots.examples(images[:10], labels[:10]),
+        "gallery": lambda: plots.prediction_grid(images[:11], labels[:11], np.roll(labels, 1)[:11]),
+        "confusion": lambda: plots.confusion_matrix(labels, np.roll(labels, 1)),
+        "reliability": lambda: plots.reliability(calibration, "model_5"),
+        "latent_space": lambda: plots.latent_space(np.ones((256, 2)), labels, 0.5),
+        "t-SNE": lambda: plots.latent_space(np.ones((256, 2)), labels),
+        "interpolation": lambda: plots.interpolation(images[:10], "Sandal", "Bag"),
+        "feature_maps": lambda: plots.feature_maps(np.ones((26, 26, 16)), np.zeros((11, 11, 32))),
+        "confused": lambda: plots.confusion_examples({(6, 0): images[:3], (2, 4): images[:0]}, counts),
     }
 
 
 CHARTS = {"curves", "confusion", "reliability"}
 
 
-def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(images, sample):
-    for name, figure in every_figure(images, sample.y_val[:256].astype(int)).items():
+def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(drawn):
+    for name, draw in drawn.items():
+        figure = draw()
         alt = figure.get_label()
         assert len(alt) > 20, name
         assert alt.endswith("."), name
@@ -61,27 +65,32 @@ def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(images,
     assert plt.get_fignums() == []  # pyplot would show each a second time
 
 
-def test_charts_are_small_vectors_with_real_text_and_the_same_bytes_again(images, sample):
-    made, again = (every_figure(images, sample.y_val[:256].astype(int)) for _ in range(2))
+def test_charts_are_small_vectors_with_real_text_and_the_same_bytes_again(drawn):
     for name in CHARTS:
-        text = figures.svg(made[name])
-        assert text == figures.svg(again[name])
+        figure = drawn[name]()
+        text = figures.svg(figure)
+        assert text == figures.svg(drawn[name]())
         assert len(text) < 60_000
         assert "sans-serif" in text  # for readers without the font that it was measured in
         root = ElementTree.fromstring(text)
-        assert root.findtext("{http://www.w3.org/2000/svg}title") == made[name].get_label()
+        assert root.findtext("{http://www.w3.org/2000/svg}title") == figure.get_label()
         tags = {element.tag.split("}")[1] for element in root.iter()}
         assert "text" in tags
         assert "image" not in tags
 
 
-def test_alt_texts_say_their_own_numbers(images, sample):
-    made = every_figure(images, sample.y_val[:256].astype(int))
-    assert "from 0.4000 to 0.2900; best epoch 2 with 0.2500" in made["curves"].get_label()
-    assert "model_4 1.0000 and 1.0000" in made["error_maps"].get_label()
-    assert "32 maps of 11x11; 32 of them are 0 everywhere" in made["feature_maps"].get_label()
-    assert "expected calibration error 0.0000" in made["reliability"].get_label()
-    assert "Shirt, taken for T-shirt/top" in made["confused"].get_label()
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("curves", "from 0.4000 to 0.2900; best epoch 2 with 0.2500"),
+        ("error_maps", "model_4 1.0000 and 1.0000"),
+        ("feature_maps", "32 maps of 11x11; 32 of them are 0 everywhere"),
+        ("reliability", "expected calibration error 0.0000"),
+        ("confused", "Shirt, taken for T-shirt/top"),
+    ],
+)
+def test_alt_texts_say_their_own_numbers(drawn, name, words):
+    assert words in drawn[name]().get_label()
 
 
 def test_the_gallery_marks_what_is_wrong(images):
