@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import attempts, claims, display, figures, pages, paper, statistics, studies, suite, tables, text
+    from . import attempts, claims, display, figures, pages, paper, statistics, studies, study_figures, suite
+    from . import tables, text
     from .attempts import compare
 
 __all__ = (
@@ -17,6 +18,7 @@ __all__ = (
     "paper",
     "statistics",
     "studies",
+    "study_figures",
     "suite",
     "tables",
     "text",

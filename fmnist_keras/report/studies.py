@@ -1,4 +1,4 @@
-"""A study read: its table, what each value does, its figures and sentences.
+"""A study read: its table, what each value does, and sentences; its figures are in `study_figures`.
 
 Which run is which point says `study.json`, which the engine leaves beside a study's page. What counts is the
 mean squared error on the validation images, or a classifier's accuracy on them, image by image.
@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from scipy import stats
 
 from .. import evaluation, runs
-from ..plots import PALETTE, in_house_style, new_figure
 from . import paper
 from . import suite as suites
 from .display import as_text
@@ -20,7 +18,6 @@ from .statistics import crossed_interval
 from .text import banner
 
 SUITES = ("paper", "sample")
-BANDS = 8  # points whose curves are drawn: more are too many to tell apart
 ROUNDING = 0.001**2 / 12  # the variance that cuadro III's three decimals add
 
 
@@ -105,7 +102,7 @@ def _by_image(run):
     return (labels == predictions).astype(float)
 
 
-def _interval(values, level=0.95):
+def interval(values, level=0.95):
     """Mean, low and high of `(seeds, images)`, one row a seed; without an interval from one seed."""
     values = np.atleast_2d(np.asarray(values, float))
     return crossed_interval(values, level) if len(values) > 1 else (values.mean(), np.nan, np.nan)
@@ -131,7 +128,7 @@ def effects(study):
             seeds = set.intersection(*(set(one) & set(other) for one, other in pairs)) if pairs else ()
             if seeds:
                 gaps = [np.mean([one[s] - other[s] for one, other in pairs], axis=0) for s in sorted(seeds)]
-                found = dict(zip(("difference", "low", "high"), _interval(gaps)))
+                found = dict(zip(("difference", "low", "high"), interval(gaps)))
                 row = {"field": factor, "value": str(value), "against": str(base[factor])}
                 rows.append(row | found | {"seeds": len(seeds)})
     return _formatted(rows, "{:+.4f}", "difference", "low", "high")
@@ -153,7 +150,7 @@ def ranking(study):
     """The points, best first: what varies, the mean of what counts and its interval, the number of seeds."""
     rows = []
     for _, part in study.table.groupby("run", sort=False):
-        found = _interval([study.images[run, seed] for run, seed in zip(part["run"], part["seed"])])
+        found = interval([study.images[run, seed] for run, seed in zip(part["run"], part["seed"])])
         shown = {study.counts: found[0], "low": found[1], "high": found[2], "seeds": len(part)}
         rows.append(_first(part, study.factors) | shown | _first(part, ("run", "base")))
     ascending = study.counts == "val_loss"
@@ -175,7 +172,7 @@ def best(study):
         return text + (
             " That is the base itself." if seeds else f" {first['base']}, the base, has no run to compare."
         )
-    gap, low, high = _interval([ours[s] - theirs[s] for s in seeds], 1 - 0.05 / max(points - 1, 1))
+    gap, low, high = interval([ours[s] - theirs[s] for s in seeds], 1 - 0.05 / max(points - 1, 1))
     text += f" Against {first['base']} that is {gap:+.4f}"
     if np.isnan(low):
         return text + "; one seed, so no interval."
@@ -183,30 +180,45 @@ def best(study):
 
 
 def agreement(study):
-    """Which points agree with all that cuadro III says of their base: a table; empty where it says nothing.
+    """How far each point is from what cuadro III says of its base: a table; empty where it says nothing.
 
-    A point agrees when the paper's run lies in its joint 95 % prediction region, Hotelling's for one new run.
-    The spread between seeds is pooled over the points of a base, and the paper's rounding joins it.
+    "apart" is the largest difference to one of the paper's numbers, nats or parts of one. A point agrees when
+    the paper's run lies in its joint 95 % prediction region, Hotelling's for one new run. The spread between
+    seeds is pooled over the points of a base, and the paper's rounding joins it; too few seeds judge nothing.
     """
     rows = []
     for base, part in study.table.groupby("base", sort=False) if study.about["suite"] in paper.SUITES else ():
         theirs = paper.RESULTS.get(base, {})
-        columns = [name.replace(" ", "_") for name in theirs]
-        means = part.groupby("run", sort=False)[columns].transform("mean") if theirs else part[[]]
-        freedom, size = len(part) - part["run"].nunique(), len(columns)
-        if not theirs or freedom < size + 1:
+        if not theirs:
             continue
-        rest = (part[columns] - means).to_numpy()
-        spread = rest.T @ rest / freedom
+        columns = [name.replace(" ", "_") for name in theirs]
+        rest = (part[columns] - part.groupby("run", sort=False)[columns].transform("mean")).to_numpy()
+        freedom = len(part) - part["run"].nunique()
         for _, seeds in part.groupby("run", sort=False):
             off = seeds[columns].mean().to_numpy() - list(theirs.values())
-            scale = (1 + 1 / len(seeds)) * spread + np.eye(size) * ROUNDING
-            statistic = off @ np.linalg.solve(scale, off) * (freedom - size + 1) / (size * freedom)
-            p_value = stats.f.sf(statistic, size, freedom - size + 1)
             point = {"base": base} | _first(seeds, study.factors) | dict(seeds[columns].mean())
-            rows.append(point | {"F": statistic, "p": p_value, "agrees": "yes" if p_value > 0.05 else "no"})
+            point |= {"seeds": len(seeds), "apart": np.abs(off).max()}
+            rows.append(point | _joint_test(off, rest, freedom, len(seeds)))
     numbers = [f"{part}_{quantity}" for part in ("train", "val") for quantity in ("loss", "accuracy")]
-    return _formatted(rows, "{:.3f}", *numbers, "F", "p")
+    return _formatted(rows, "{:.3f}", *numbers, "apart", "F", "p")
+
+
+def _joint_test(off, rest, freedom, seeds):
+    """Hotelling's test of one new run that is `off` from the mean of some seeds: F, p, agrees; or nothing.
+
+    Args:
+        off: differences `(numbers,)`.
+        rest: each run's deviations from its point's mean `(runs, numbers)`.
+        freedom: the degrees of freedom that these have; fewer than numbers + 1 are too few.
+        seeds: of the point.
+    """
+    size = len(off)
+    if freedom < size + 1:
+        return {}
+    scale = (1 + 1 / seeds) * (rest.T @ rest / freedom) + np.eye(size) * ROUNDING
+    statistic = off @ np.linalg.solve(scale, off) * (freedom - size + 1) / (size * freedom)
+    p_value = stats.f.sf(statistic, size, freedom - size + 1)
+    return {"F": statistic, "p": p_value, "agrees": "yes" if p_value > 0.05 else "no"}
 
 
 def answer(study):
@@ -217,10 +229,19 @@ def answer(study):
     for base, points in found.groupby("base", sort=False) if len(found) else ():
         fields = [name for name in study.factors if name != "base"]
         named = [", ".join(f"{name} {row[name]}" for name in fields) for _, row in points.iterrows()]
-        yes = [name for name, agrees in zip(named, points["agrees"]) if agrees == "yes"]
-        nearest = named[int(points["F"].argmin())]
-        text = f"All of cuadro III's numbers of {base} agree with {'; '.join(yes) or 'no point'}"
-        texts.append(f"{text} (of {len(named)} points; the nearest is {nearest}).")
+        judged = "agrees" in points and points["agrees"].notna().all()
+        nearest = int(points["F" if judged else "apart"].argmin())
+        if judged:
+            yes = [name for name, agrees in zip(named, points["agrees"]) if agrees == "yes"]
+            texts.append(
+                f"All of cuadro III's numbers of {base} agree with {'; '.join(yes) or 'no point'} "
+                f"(of {len(named)} points; the nearest is {named[nearest]})."
+            )
+        else:
+            texts.append(
+                f"Of {len(named)} points, {named[nearest]} is nearest to cuadro III's numbers of {base}: within "
+                f"{points['apart'].iloc[nearest]:.3f} of each. More seeds will tell which points agree."
+            )
     return " ".join(texts) or best(study)
 
 
@@ -241,89 +262,3 @@ def introduction(study):
     if stand < total:
         lines.append(f"> **{total - stand} of {total} runs are still missing.** `make study` makes them.")
     return "\n\n".join(filter(None, [*lines, answer(study)]))
-
-
-def _student(values):
-    """Low and high of Student's 95 % interval over seeds, which is no point's own chance of images."""
-    return _interval(np.reshape(values, (-1, 1)))[1:]
-
-
-@in_house_style
-def by_value(study):
-    """Each quantity by one field, a line for each value of a second; of more fields, each by itself.
-
-    Bars are Student's intervals over seeds, dots the seeds; dashed are the numbers that cuadro III has.
-    """
-    fields = sorted(study.factors, key=lambda field: (field == "base", -len(study.factors[field])))
-    panels = [(fields[0], name) for name in study.table if name.split("_")[0] in ("train", "val")]
-    hue = fields[1] if len(fields) == 2 else None
-    if len(fields) > 2:
-        panels = [(field, study.counts) for field in fields]
-    columns, rows, alts = min(len(panels), 2), -(-len(panels) // 2), []
-    figure, grid = new_figure("", rows, columns, (4.6 * columns, 3.4 * rows), squeeze=False)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_axis_off()
-    for axes, (field, quantity) in zip(grid.flat, panels):
-        seeds = study.table.groupby([name for name in (field, hue, "seed") if name], sort=False)
-        seeds = seeds[quantity].mean().reset_index()
-        tint = dict(zip(study.factors.get(hue, [None]), PALETTE))
-        shown = {"x": field, "y": quantity, "ax": axes, "legend": axes is grid.flat[0] and "full"}
-        shown |= {"hue": hue, "palette": tint} if hue else {"color": PALETTE[0]}
-        sns.lineplot(seeds, errorbar=_student, err_style="bars", marker="o", err_kws={"capsize": 3}, **shown)
-        sns.scatterplot(seeds, s=12, **shown | {"legend": False})
-        if all(isinstance(value, int | float) for value in study.factors[field]):
-            if min(study.factors[field]) > 0 and max(study.factors[field]) > 10 * min(study.factors[field]):
-                axes.set_xscale("log")
-            axes.set_xticks(study.factors[field], map(str, study.factors[field]))
-            axes.minorticks_off()
-        for base in study.about["bases"] if study.about["suite"] in paper.SUITES else ():
-            theirs = paper.RESULTS.get(base, {}).get(quantity.replace("_", " "))
-            if theirs is not None:
-                axes.axhline(theirs, linestyle="--", color=tint.get(base, "0.3"))
-        for value, part in seeds.groupby(hue) if hue else [("", seeds)]:
-            means = part.groupby(field, sort=False)[quantity].mean()
-            ends = ", ".join(f"{at} {mean:.4f}" for at, mean in means.items())
-            alts.append(f"{quantity} by {field} {f'({hue} {value})' if hue else ''}: {ends}")
-    figure.set_label("; ".join(alts) + ".")
-    sns.despine(figure)
-    return figure
-
-
-@in_house_style
-def heat_map(study):
-    """What counts by the values of the two fields that vary, the mean over seeds in each cell."""
-    one, other = sorted(study.factors, key=lambda field: len(study.factors[field]))
-    cells = study.table.pivot_table(study.counts, one, other)
-    cells = cells.reindex(index=study.factors[one], columns=study.factors[other])
-    ends = cells.stack().dropna().sort_values().iloc[[0, -1]].items()
-    named = [f"{value:.4f} at {one} {at[0]}, {other} {at[1]}" for at, value in ends]
-    alt = f"{study.counts} by {one} and {other}: from {' to '.join(named)}."
-    figure, axes = new_figure(alt, size=(1.6 + 0.9 * cells.shape[1], 1.2 + 0.5 * cells.shape[0]))
-    sns.heatmap(cells, annot=True, fmt=".4f", cmap="Blues", cbar=False, ax=axes)
-    return figure
-
-
-@in_house_style
-def losses(study):
-    """Validation loss by epoch: for each point the mean over seeds in a band from the least to the most."""
-    order = ranking(study)
-    shown = order.iloc[np.unique(np.linspace(0, len(order) - 1, min(BANDS, len(order))).astype(int))]
-    figure, axes = new_figure("", size=(7.6, 4.4))
-    ends = []
-    for tint, (_, point) in zip(PALETTE, shown.iterrows()):
-        seeds = study.table[study.table["run"] == point["run"]]["seed"]
-        folders = [runs.run_dir(study.about["suite"], point["run"], seed) for seed in seeds]
-        curves = pd.concat([runs.read_history(folder)["val_loss"] for folder in folders], axis=1)
-        label = ", ".join(f"{name} {point[name]}" for name in study.factors)
-        axes.plot(curves.index, curves.mean(axis=1), color=tint, label=label)
-        axes.fill_between(
-            curves.index, curves.min(axis=1), curves.max(axis=1), color=tint, alpha=0.25, linewidth=0
-        )
-        ends.append(f"{label} {curves.mean(axis=1).iloc[-1]:.4f}")
-    axes.set(xlabel="epoch", ylabel="val_loss")
-    axes.legend(frameon=False, fontsize="small")
-    figure.set_label(
-        f"Validation loss by epoch, {len(shown)} of {len(order)} points; at the end: {'; '.join(ends)}."
-    )
-    sns.despine(figure)
-    return figure

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fmnist_keras import evaluation, params, runs
-from fmnist_keras.report import paper, studies, suite
+from fmnist_keras.report import paper, studies, study_figures, suite
 from fmnist_keras.workflow import experiments, plan
 from fmnist_keras.workflow import study as a_study
 
@@ -278,13 +278,13 @@ def test_the_best_point_is_compared_with_its_base_and_pays_for_being_picked(done
     first = studies.ranking(done).iloc[0]
     ours, theirs = ([done.images[run, seed] for seed in (0, 1, 2)] for run in (first["run"], "model_3"))
     gaps = np.subtract(ours, theirs) + np.random.default_rng(1).normal(0, 0.001, (3, 1))
-    _, *wide = studies._interval(gaps, 1 - 0.05 / 3)
-    _, *plain = studies._interval(gaps)
+    _, *wide = studies.interval(gaps, 1 - 0.05 / 3)
+    _, *plain = studies.interval(gaps)
     assert wide[0] < plain[0] < plain[1] < wide[1]
 
 
 def test_figures_have_alt_texts_with_their_numbers(done):
-    drawn = [studies.by_value(done), studies.heat_map(done), studies.losses(done)]
+    drawn = [study_figures.by_value(done), study_figures.heat_map(done), study_figures.losses(done)]
     assert "val_loss by dropout" in drawn[0].get_label()
     assert "from 0.0157 at dropout 0.1, latent_dim 64 to 0.0229 at" in drawn[1].get_label()
     assert all(len(figure.get_label()) > 40 for figure in drawn)
@@ -302,7 +302,7 @@ def test_a_study_without_runs_or_with_some_says_so(study):
     one = studies.load("mine", "paper")
     assert "11 of 12 runs are still missing" in studies.introduction(one)
     assert studies.effects(one).empty
-    assert studies.by_value(one).get_label()
+    assert study_figures.by_value(one).get_label()
 
 
 def test_a_point_agrees_where_all_four_numbers_do(study):
@@ -325,6 +325,14 @@ def test_a_point_agrees_where_all_four_numbers_do(study):
     table = studies.agreement(write(found, "paper"))
     assert table.set_index("encoder.epochs")["agrees"].to_dict() == {10: "no", 20: "yes", 30: "no"}
     assert "numbers of model_8 agree with encoder.epochs 20" in studies.answer(studies.load("mine", "paper"))
+    for values in found.params.values():
+        for seed in found.seeds[1:]:
+            shutil.rmtree(runs.run_dir("paper", values.model, seed))
+    alone = studies.load("mine", "paper")  # a seed of each point: no spread to judge them by
+    assert "agrees" not in studies.agreement(alone)
+    assert "Nearest to cuadro III's numbers of model_8, of 3 points, is encoder.epochs 20" in studies.answer(
+        alone
+    )
 
 
 def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
