@@ -4,8 +4,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import attempts, claims, display, figures, pages, paper, statistics, studies, study_figures, suite
-    from . import tables, text
+    from . import (
+        attempts,
+        claims,
+        display,
+        figures,
+        pages,
+        paper,
+        statistics,
+        studies,
+        study_figures,
+        suite,
+        tables,
+        text,
+    )
     from .attempts import compare
 
 __all__ = (

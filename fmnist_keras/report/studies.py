@@ -238,9 +238,10 @@ def answer(study):
                 f"(of {len(named)} points; the nearest is {named[nearest]})."
             )
         else:
+            apart = points["apart"].iloc[nearest]
             texts.append(
-                f"Of {len(named)} points, {named[nearest]} is nearest to cuadro III's numbers of {base}: within "
-                f"{points['apart'].iloc[nearest]:.3f} of each. More seeds will tell which points agree."
+                f"Of {len(named)} points, {named[nearest]} is nearest to cuadro III's numbers of {base}, "
+                f"within {apart:.3f} of each. More seeds will tell which points agree."
             )
     return " ".join(texts) or best(study)
 
