@@ -7,7 +7,7 @@ report SUITE                  the report notebook of a suite, and its page
 predict MODEL PICTURE ...     what a trained classifier takes photographs for
 export MODEL --format F       export a trained model, with a model card
 claims SUITE                  test the paper's claims again, and write claims.json
-readme                        write cuadro III into README.md, from the runs in reports/paper
+readme                        write cuadro III and the studies' answers into README.md, from reports/paper
 """
 
 import argparse
@@ -65,7 +65,7 @@ def _parser():
     export.add_argument("--out", default="exports", help="a folder (default: exports)")
     claims = add(_claims, "test the paper's claims on the runs of a suite")
     claims.add_argument("suite", nargs="?", default="paper")
-    add(_readme, "write cuadro III into README.md, from reports/paper")
+    add(_readme, "write cuadro III and the studies' answers into README.md, from reports/paper")
     return parser
 
 
@@ -130,9 +130,9 @@ def _claims(options):
 
 
 def _readme(options):
-    from .report import suite, tables
+    from .report import readme
 
-    tables.write_readme(suite.by_model("paper", "classifier"))
+    readme.write()
 
 
 if __name__ == "__main__":

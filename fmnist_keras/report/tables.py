@@ -11,12 +11,10 @@ from markupsafe import Markup
 
 from .. import evaluation, plots
 from ..data import CLASS_NAMES
-from ..params import ROOT
 from . import claims as judged
 from . import paper, statistics
 
 MISSING = "–"
-README_MARKS = ("<!-- cuadro III: make readme -->", "<!-- end -->")
 STOPPED = ("model_5_epoch_15", "model_7_epoch_19")  # the ablations that stop where the paper stopped
 AGREES = {True: "yes", False: "no", None: judged.MISSING}
 COLOURS = {judged.HOLDS: "yes", judged.FAILS: "no", judged.OPEN: "open", judged.MISSING: "open"}
@@ -119,7 +117,7 @@ def cuadro_3_in_words(cells):
             "number": cell.number,
             "paper": shown(cell.paper, cell.number),
             "ours, mean": shown(cell.mean, cell.number),
-            "one more run of ours": _interval(cell) or MISSING,
+            "one more run of ours": interval(cell) or MISSING,
             "the paper's agrees": AGREES[cell.agrees],
             "seeds": cell.seeds,
         }
@@ -127,29 +125,9 @@ def cuadro_3_in_words(cells):
     )
 
 
-def _interval(cell):
+def interval(cell):
+    """Text of where one more run of ours would lie, of a row of `cuadro_3`; "" with one seed."""
     return "" if cell.seeds < 2 else " to ".join(shown(end, cell.number) for end in (cell.low, cell.high))
-
-
-def readme_table(grouped):
-    """Cuadro III as a Markdown table: the paper's number, our mean, and the interval for one more run."""
-    cells = cuadro_3({name: seeds for name, seeds in grouped.items() if name in paper.RESULTS})
-    cells["cell"] = [
-        f"{shown(cell.paper, cell.number)} / **{shown(cell.mean, cell.number)}**"
-        + (f" ({_interval(cell)}: {AGREES[cell.agrees]})" if cell.seeds > 1 else "")
-        for cell in cells.itertuples()
-    ]
-    table = cells.pivot(index="number", columns="model", values="cell")
-    return table.loc[list(paper.RESULTS["model_5"])].rename_axis("paper / ours").to_markdown()
-
-
-def write_readme(grouped):
-    """Write cuadro III between its two marks in README.md."""
-    path = ROOT / "README.md"
-    before, rest = path.read_text(encoding="utf-8").split(README_MARKS[0])
-    after = rest.split(README_MARKS[1])[1]
-    table = readme_table(grouped)
-    path.write_text(f"{before}{README_MARKS[0]}\n{table}\n{README_MARKS[1]}{after}", encoding="utf-8")
 
 
 def claims(rows):

@@ -2,7 +2,10 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from fmnist_keras import runs
+from fmnist_keras.report import readme
 
 README = (runs.ROOT / "README.md").read_text()
 
@@ -21,3 +24,10 @@ def test_the_tests_behind_the_promises_are_there():
         named = re.findall(r"`(test_\w+)`", row.split("|")[-2])
         assert named, row
         assert set(named) <= there, row
+
+
+@pytest.mark.parametrize("name", readme.PARTS)
+def test_what_the_readme_says_of_the_landed_runs_is_their_own(name):
+    part = readme.PARTS[name]()
+    assert len(part) > 100
+    assert f"<!-- {name}: make readme -->\n{part}\n{readme.END}" in README  # else: make readme
