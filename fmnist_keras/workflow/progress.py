@@ -164,10 +164,20 @@ def _take_epoch(match, board):
 
 
 def hide_chatter():
-    """Keep from Snakemake's log, in its own process, what says nothing of a suite's runs."""
+    """Keep from Snakemake's log, in its own process, what says nothing of a suite's runs, or says it again.
+
+    Told to end, Snakemake says with each run that finishes that it waits for the others.
+    """
     from snakemake.logging import logger
 
-    logger.addFilter(lambda record: not CHATTER.match(record.getMessage()))
+    last = [None]
+
+    def is_news(record):
+        message = record.getMessage()
+        last[:], before = [message], last[0]
+        return message != before and not CHATTER.match(message)
+
+    logger.addFilter(is_news)
 
 
 def _end_with_parent():

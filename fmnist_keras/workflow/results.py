@@ -1,6 +1,6 @@
 """What a suite came to, on the terminal: the last thing that the engine prints."""
 
-from .. import runs
+from .. import params, runs
 
 
 def show(plan, suite, study=""):
@@ -27,10 +27,14 @@ def show(plan, suite, study=""):
 def _row(job, model, seed, suite):
     folder = runs.run_dir(suite, model, seed)
     metrics = runs.read(folder)
-    if metrics is None or (not job.current and folder.with_name(f"{folder.name}.failed.ipynb").exists()):
-        return model, seed, "", "", "", "", "failed" if metrics is None else "failed; an earlier run stands"
+    failed = not job.current and folder.with_name(f"{folder.name}.failed.ipynb").exists()
+    if metrics is None:  # what ended without a word, on a cluster or by kill -9, has left no notebook
+        return model, seed, "", "", "", "", "failed" if failed else "no result"
     accuracy = f"{metrics['val']['accuracy']:.1%}" if "accuracy" in metrics["val"] else ""
     epochs = f"{metrics['best_epoch']} of {metrics['epochs_run']}"
     seconds = f"{metrics['seconds']['total']:,.0f}"
-    stood = "stood" if job.current else ""
-    return model, seed, f"{metrics['val']['loss']:.4f}", accuracy, epochs, seconds, stood
+    if failed or job.params != params.Params(**metrics["params"]):
+        state = f"{'failed' if failed else 'no result'}; an earlier run stands"
+    else:
+        state = "stood" if job.current else ""
+    return model, seed, f"{metrics['val']['loss']:.4f}", accuracy, epochs, seconds, state

@@ -1,11 +1,13 @@
 """The lines of running models, what is left of a suite, and the table at its end."""
 
+import logging
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from fmnist_keras import params, runs
-from fmnist_keras.workflow import plan, progress, results
+from fmnist_keras.workflow import experiments, plan, progress, results
 
 
 @pytest.fixture
@@ -91,7 +93,8 @@ def landed(reports):
 
 
 def test_the_end_is_a_table_of_what_came_out_and_the_page_s_address(landed, reports, capsys):
-    found, names = params.load_all(), ("model_1", "model_5", "model_7")
+    names = ("model_1", "model_5", "model_7", "model_8")
+    found = {name: experiments.for_run(name, "paper", 0) for name in names}
     made = {name: runs.read(landed(name)) for name in names[:2]}
     (reports / "paper" / "model_7").mkdir()
     (reports / "paper" / "model_7" / "seed_0.failed.ipynb").touch()
@@ -107,12 +110,27 @@ def test_the_end_is_a_table_of_what_came_out_and_the_page_s_address(landed, repo
             assert f" {run['best_epoch']} of {run['epochs_run']} " in row
             assert (f" {run['val'].get('accuracy', 0):.1%} " in row) == (name == "model_5")
             assert row.endswith("stood") == (name == "model_1")
-    assert "model_7 0 failed" in rows
+    assert {"model_7 0 failed", "model_8 0 no result"} <= set(rows)  # which one had not begun
     assert rows[-1] == f"The report: {(reports / 'paper' / 'index.html').as_uri()}"
 
 
 def test_a_failed_run_says_that_an_earlier_one_stands(landed, capsys):
     folder = landed("model_5")
+    values = params.Params(**runs.read(folder)["params"])
+    results.show({("model_5", "0"): plan.Job(values, False)}, "paper")
+    assert "stands" not in capsys.readouterr().out, "it has just been made"
+    results.show({("model_5", "0"): plan.Job(replace(values, epochs=7), False)}, "paper")
+    assert "no result; an earlier run stands" in capsys.readouterr().out
     folder.with_name("seed_0.failed.ipynb").touch()
-    results.show({("model_5", "0"): plan.Job(params.load_all()["model_5"], False)}, "paper")
+    results.show({("model_5", "0"): plan.Job(values, False)}, "paper")
     assert "failed; an earlier run stands" in capsys.readouterr().out
+
+
+def test_what_snakemake_says_again_is_said_once(monkeypatch):
+    logger, heard = logging.Logger("snakemake"), []
+    logger.handle = lambda record: heard.append(record.getMessage()) if logger.filter(record) else None
+    monkeypatch.setattr("snakemake.logging.logger", logger)
+    progress.hide_chatter()
+    for line in ("Will exit.", "Will exit.", "Error in rule run", "Will exit."):
+        logger.info(line)
+    assert heard == ["Will exit.", "Error in rule run", "Will exit."]
