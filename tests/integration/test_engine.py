@@ -124,5 +124,5 @@ def test_one_ablation_alone_and_one_that_is_wrong(quick, quick_first):
     shutil.rmtree(folder)
     assert output.returncode == 1
     assert "error: params/ablations/wrong.yaml: dropout: 3 is not allowed" in output.stdout
-    assert re.search(r"^wrong +0 +failed", output.stdout, re.MULTILINE)
+    assert re.search(r"^wrong +0 +no result", output.stdout, re.MULTILINE)
     shutil.rmtree(quick / "reports" / "sample" / "unfrozen")
