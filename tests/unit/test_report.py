@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -204,14 +205,17 @@ def test_landed_claims_are_what_the_landed_runs_give(reports):
 
 
 def test_landed_runs_are_the_paper_s_in_full():
-    """What stands in reports/paper was made from all images with the parameters of params/*.yaml."""
+    """What stands in reports/paper was made from all images with the parameters of params, studies included."""
     from fmnist_keras import data
-    from fmnist_keras.workflow import experiments
+    from fmnist_keras.workflow import experiments, study
 
+    names = [*params.load_all(), *experiments.ablation_files()]
+    given = {name: experiments.for_run(name, "paper", 0) for name in names}
+    for path in (params.PARAMS_DIR / "studies").glob("*.yaml"):
+        given |= study.read(path.stem, "paper").params
     landed = [m for m in runs.read_suite("paper")]
     for m in landed:
-        values = experiments.for_run(m["model"], "paper", m["seed"])
-        assert params.Params(**m["params"]) == values
+        assert params.Params(**m["params"]) == replace(given[m["model"]], seed=m["seed"])
         assert m["images"] == {"train": 60_000, "val": 10_000}
         assert m["data_sha256"] == data.SHA256["full"]
     assert {m["model"] for m in landed if m["seed"] == 0} >= {f"model_{i}" for i in range(1, 9)}
