@@ -205,7 +205,7 @@ def test_landed_claims_are_what_the_landed_runs_give(reports):
 
 
 def test_landed_runs_are_the_paper_s_in_full():
-    """What stands in reports/paper was made from all images with the parameters of params, studies included."""
+    """What stands in reports/paper was made from all images, as params and its studies say."""
     from fmnist_keras import data
     from fmnist_keras.workflow import experiments, study
 
