@@ -17,14 +17,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fmnist_keras import evaluation, runs
+from fmnist_keras import evaluation, params, runs
 
 
 def write(reports, seeds, suite="paper"):
     """Write a suite of this many seeds of every landed model and ablation below the folder `reports`."""
-    for path in sorted((runs.ROOT / "reports" / "paper").glob("*/seed_0/metrics.json")):
+    for name in params.names():
+        path = runs.ROOT / "reports" / "paper" / name / "seed_0" / "metrics.json"
+        if not path.is_file():  # an ablation that equals another model has no run of its own
+            continue
         landed, history = json.loads(path.read_text()), pd.read_csv(path.with_name("history.csv"))
-        name = landed["model"]
         for seed in range(seeds):
             folder = Path(reports) / suite / name / f"seed_{seed}"
             folder.mkdir(parents=True)

@@ -29,6 +29,9 @@ def front_page(tmp_path_factory):
     """The page's path; how long it takes is what `python tests/perturbed.py FOLDER 30` prints."""
     reports = tmp_path_factory.mktemp("thirty")
     perturbed.write(reports, 30)
+    failed = reports / "paper" / ("a_run_of_a_study_" * 6)[:100] / "seed_0.failed.ipynb"
+    failed.parent.mkdir()
+    failed.touch()  # named in a sentence, and the longest name there may be
     perturbed.timed(reports, "report", "paper")
     return reports / "paper" / "index.html"
 
