@@ -1,7 +1,8 @@
 """Notebooks that stand in for the real ones where a test is about the engine: an epoch is a tick of a clock.
 
 They keep the real parameters cell, import no Keras and train nothing, so that a run takes two seconds; what
-they leave looks like what the real ones leave, which test_pipeline.py compares.
+they leave looks like what the real ones leave, which test_pipeline.py compares. The report keeps its own
+cells, but those that name what a suite holds alone: its figures take most of its time.
 """
 
 import nbformat
@@ -77,11 +78,22 @@ metrics = dict(
 """
 
 
+# Of the report's cells: what finds the runs, and what names the runs, the failed ones and the studies.
+REPORT = ("require_runs", "text.introduction", "studies.summary", "tables.every_run", "tables.environments")
+
+
 def write(folder):
-    """Replace the notebooks of both kinds in a folder, `notebooks` of a copy."""
+    """Replace the notebooks of both kinds in a folder, `notebooks` of a copy, and shorten the report's."""
     for kind in ("autoencoder", "classifier"):
         notebook = nbformat.read(folder / f"{kind}.ipynb", 4)
         kept = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
         source = RUN.format(kind=kind, tick=TICK)
         notebook.cells = [*kept, nbformat.v4.new_code_cell(source, metadata={"tags": ["first"]})]
         nbformat.write(notebook, folder / f"{kind}.ipynb")
+    report = nbformat.read(folder / "report.ipynb", 4)
+    report.cells = [
+        cell
+        for cell in report.cells
+        if "parameters" in cell.metadata.get("tags", ()) or any(word in cell.source for word in REPORT)
+    ]
+    nbformat.write(report, folder / "report.ipynb")

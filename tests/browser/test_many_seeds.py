@@ -29,9 +29,9 @@ def front_page(tmp_path_factory):
     """The page's path; how long it takes is what `python tests/perturbed.py FOLDER 30` prints."""
     reports = tmp_path_factory.mktemp("thirty")
     perturbed.write(reports, 30)
-    failed = reports / "paper" / ("a_run_of_a_study_" * 6)[:100] / "seed_0.failed.ipynb"
-    failed.parent.mkdir()
-    failed.touch()  # named in a sentence, and the longest name there may be
+    damaged = reports / "paper" / ("a_run_of_a_study_" * 6)[:100] / "seed_0" / "metrics.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.touch()  # named in a sentence, and the longest name there may be
     perturbed.timed(reports, "report", "paper")
     return reports / "paper" / "index.html"
 
@@ -58,7 +58,7 @@ def test_claims_are_judged_again_from_the_runs_files(front_page):
     from fmnist_keras.report import claims
 
     grouped = {}
-    for folder in sorted(front_page.parent.glob("*/seed_*")):
+    for folder in sorted(front_page.parent.glob("model_*/seed_*")):
         grouped.setdefault(folder.parent.name, []).append(runs.read(folder))
     rows = claims.judge(grouped)
     assert {row["seeds"] for row in rows} == {30}

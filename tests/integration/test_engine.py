@@ -100,7 +100,6 @@ def test_runs_by_papermill_alone_have_a_report(quick, quick_first):
     output = engine(quick, "suite=sweep")
     assert "starts" not in output.stdout
     page = (quick / "reports" / "sweep" / "index.html").read_text()
-    assert page.count(mine.name) > 3
     assert f'href="{mine.name}/seed_0/notebook.html"' in page
 
 
