@@ -225,25 +225,33 @@ def answer(study):
     """What a study found, in a sentence or two. Markdown."""
     if study.table.empty:
         return "None of its runs stands yet."
-    found, texts = agreement(study), []
-    for base, points in found.groupby("base", sort=False) if len(found) else ():
-        fields = [name for name in study.factors if name != "base"]
-        named = [", ".join(f"{name} {row[name]}" for name in fields) for _, row in points.iterrows()]
-        judged = "agrees" in points and points["agrees"].notna().all()
-        nearest = int(points["F" if judged else "apart"].argmin())
-        if judged:
-            yes = [name for name, agrees in zip(named, points["agrees"]) if agrees == "yes"]
-            texts.append(
-                f"All of cuadro III's numbers of {base} agree with {'; '.join(yes) or 'no point'} "
-                f"(of {len(named)} points; the nearest is {named[nearest]})."
-            )
-        else:
-            apart = points["apart"].iloc[nearest]
-            texts.append(
-                f"Of {len(named)} points, {named[nearest]} is nearest to cuadro III's numbers of {base}, "
-                f"within {apart:.3f} of each. More seeds will tell which points agree."
-            )
-    return " ".join(texts) or best(study)
+    found, fields = agreement(study), [name for name in study.factors if name != "base"]
+    bases = found.groupby("base", sort=False) if len(found) else ()
+    return " ".join(_agreement_in_words(base, points, fields) for base, points in bases) or best(study)
+
+
+def _agreement_in_words(base, points, fields):
+    """Which points of a base agree with cuadro III, and which is nearest, from its rows of `agreement`."""
+    if len(fields) == 1:
+        shown, named = f"{fields[0]} ", [str(value) for value in points[fields[0]]]
+    else:
+        shown, named = (
+            "",
+            [", ".join(f"{name} {row[name]}" for name in fields) for _, row in points.iterrows()],
+        )
+    theirs, count = f"cuadro III's numbers of {base}", len(named)
+    if "agrees" not in points or points["agrees"].isna().any():
+        nearest = points["apart"].argmin()
+        return (
+            f"Of {count} points, {shown}{named[nearest]} is nearest to {theirs}, within "
+            f"{points['apart'].iloc[nearest]:.3f} of each. More seeds will tell which points agree."
+        )
+    yes = [name for name, agrees in zip(named, points["agrees"]) if agrees == "yes"]
+    nearest = f"the nearest is {shown}{named[points['F'].argmin()]}"
+    if not yes:
+        return f"None of {count} points agrees with all of {theirs}; {nearest}."
+    listed = (", " if shown else "; ").join(yes)
+    return f"All of {theirs} agree with {len(yes)} of {count} points, {shown}{listed}; {nearest}."
 
 
 def summary(study):

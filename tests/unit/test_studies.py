@@ -324,7 +324,11 @@ def test_a_point_agrees_where_all_four_numbers_do(study):
             finish(values, seed, loss or 0.02)
     table = studies.agreement(write(found, "paper"))
     assert table.set_index("encoder.epochs")["agrees"].to_dict() == {10: "no", 20: "yes", 30: "no"}
-    assert "numbers of model_8 agree with encoder.epochs 20" in studies.answer(studies.load("mine", "paper"))
+    text = studies.answer(studies.load("mine", "paper"))
+    assert (
+        "numbers of model_8 agree with 1 of 3 points, encoder.epochs 20; the nearest is encoder.epochs 20."
+        in text
+    )
     for values in found.params.values():
         for seed in found.seeds[1:]:
             shutil.rmtree(runs.run_dir("paper", values.model, seed))
