@@ -87,7 +87,7 @@ paper: data  ## all models on all 70,000 images, as in the paper -> reports/pape
 holdout: data  ## the same, the test images untouched until the end -> reports/holdout/index.html
 	@$(ENGINE) suite=holdout
 
-reading: data  ## the paper as the studies read what it leaves unsaid -> reports/reading/index.html
+reading: data  ## the paper with what it leaves unsaid filled in -> reports/reading/index.html
 	@$(ENGINE) suite=reading
 
 # The sample is in the repository; every other suite needs the data.

@@ -44,7 +44,8 @@ def table(frame, index=True, kind="wide"):
 def saved_figure(run, name):
     """A figure of pixels that a run has saved, as an `IPython.display.Image` with its alt text.
 
-    Where the file is missing or damaged, a sentence that says so, as `Markdown`.
+    Where the file is missing or damaged, a sentence that says so, as `Markdown`; a page that may be published
+    has no path of this machine in it.
     """
     from IPython.display import Image as Shown
     from IPython.display import Markdown
@@ -54,6 +55,11 @@ def saved_figure(run, name):
     try:
         with Image.open(path) as image:
             alt, width = image.text["Description"], int(image.width / 1.5)
+    except FileNotFoundError:
+        return Markdown(
+            as_text(f"{run['model']}: no figures/{path.name} here; git holds the run's numbers alone")
+        )
     except (OSError, KeyError, SyntaxError, ValueError) as error:  # what PIL raises of a file that is cut off
-        return Markdown(as_text(f"{run['model']}: figures/{path.name} cannot be shown: {error}"))
+        reason = str(error).replace(str(path), path.name)
+        return Markdown(as_text(f"{run['model']}: figures/{path.name} cannot be shown: {reason}"))
     return Shown(filename=path, alt=f"{run['model']}: {alt}", width=width)

@@ -27,36 +27,40 @@ def unsaid():
     """The answer of each study, and what comes of reading the paper so: a Markdown list."""
     found = [studies.load(name, "paper") for name in studies.names("paper")]
     lines = [f"- `{study.about['name']}`: {studies.answer(study)}" for study in found]
-    (of_paper, dead), (of_reading, more) = _apart("paper"), _apart("reading")
-    if of_reading is not None:
-        left_out = f" Left out: {'; '.join(dead + more)}." if dead + more else ""
+    ours, dead = _alive("reading")
+    theirs, _ = _alive("paper")
+    both = [model for model in paper.RESULTS if model in ours and model in theirs]
+    if both:
+        left_out = f" Left out: {'; '.join(dead)}." if dead else ""
         lines.append(
-            f"- `reading`, the suite that takes all that together: its numbers lie {of_reading:.3f} from "
-            f"cuadro III's on average, those of the suite `paper` {of_paper:.3f}.{left_out}"
+            f"- The suite `reading` fills in what is unsaid (`params/suites/reading.yaml`): its numbers of "
+            f"{', '.join(both)} lie {_apart(ours, both):.3f} (nats, or parts of one) from cuadro III's on "
+            f"average, those of the suite `paper` {_apart(theirs, both):.3f}.{left_out}"
         )
     return "\n".join(lines)
 
 
-def _apart(name):
-    """The mean difference of a suite's numbers to cuadro III's, and in words the runs that it leaves out.
+def _alive(name):
+    """A suite's classifiers without the runs in which a class has died, see `text.DEAD`; and those, in words.
 
-    Those are runs in which a class has died, see `text.DEAD`: it costs some ten points of accuracy, beside
-    which nothing else shows. The mean is None unless the suite has a run of each of the paper's classifiers.
+    A dead class costs some ten points of accuracy, beside which nothing else shows.
     """
-    grouped = suite.by_model(name, "classifier")
-    if not paper.RESULTS.keys() <= grouped.keys():
-        return None, []
     alive, dead = {}, []
-    for model in paper.RESULTS:
-        for run in grouped[model]:
+    for model, seeds in suite.by_model(name, "classifier").items():
+        for run in seeds:
             lost = np.flatnonzero(evaluation.class_scores(run["confusion"])["recall"] == 0)
             if len(lost):
                 named = ", ".join(CLASS_NAMES[label] for label in lost)
-                dead.append(f"{model} seed {run['seed']} of `{name}`, which never recognises {named}")
+                dead.append(f"{model} seed {run['seed']}, which never recognises {named}")
             else:
                 alive.setdefault(model, []).append(run)
-    cells = tables.cuadro_3(alive)
-    return np.abs(cells["mean"] - cells["paper"]).mean(), dead
+    return alive, dead
+
+
+def _apart(grouped, models):
+    """The mean difference of these models' numbers to cuadro III's."""
+    cells = tables.cuadro_3({model: grouped[model] for model in models})
+    return np.abs(cells["mean"] - cells["paper"]).mean()
 
 
 PARTS = {"cuadro III": cuadro_3, "what is unsaid": unsaid}  # the names in the marks, and what stands there

@@ -170,12 +170,12 @@ def hide_chatter():
     """
     from snakemake.logging import logger
 
-    last = [None]
+    last = None
 
     def is_news(record):
-        message = record.getMessage()
-        last[:], before = [message], last[0]
-        return message != before and not CHATTER.match(message)
+        nonlocal last
+        before, last = last, record.getMessage()
+        return last != before and not CHATTER.match(last)
 
     logger.addFilter(is_news)
 
