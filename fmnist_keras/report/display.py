@@ -55,11 +55,9 @@ def saved_figure(run, name):
     try:
         with Image.open(path) as image:
             alt, width = image.text["Description"], int(image.width / 1.5)
-    except FileNotFoundError:
-        return Markdown(
-            as_text(f"{run['model']}: no figures/{path.name} here; git holds the run's numbers alone")
-        )
     except (OSError, KeyError, SyntaxError, ValueError) as error:  # what PIL raises of a file that is cut off
         reason = str(error).replace(str(path), path.name)
+        if isinstance(error, FileNotFoundError):
+            reason = "it is not here; of most runs git holds the numbers alone"
         return Markdown(as_text(f"{run['model']}: figures/{path.name} cannot be shown: {reason}"))
     return Shown(filename=path, alt=f"{run['model']}: {alt}", width=width)

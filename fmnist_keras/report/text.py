@@ -29,8 +29,8 @@ OUTCOMES = {  # of one claim, and of several
     claims.MISSING: ("lacks runs", "lack runs"),
 }
 READING = (
-    "What the paper leaves unsaid is here as `params/suites/reading.yaml` fills it in: initial weights, the epochs of the "
-    "autoencoder of models 7 and 8, and the epochs at which models 5 and 7 were taken."
+    "What the paper leaves unsaid is here as `params/suites/reading.yaml` fills it in: initial weights, the "
+    "epochs of the autoencoder of models 7 and 8, and the epochs at which models 5 and 7 were taken."
 )
 UNITS = {"autoencoder": "mean squared error", "classifier": "cross entropy"}
 

@@ -237,13 +237,28 @@ def test_neither_html_nor_markdown_comes_to_life_in_what_names_a_run(reports):
 def test_a_figure_that_is_missing_or_cut_off_is_named_in_its_place(reports):
     run = metrics("model_5") | {"folder": reports}
     shown = display.saved_figure(run, "reconstructions")
-    assert "model_5: figures/reconstructions.png cannot be shown" in shown.data
+    assert "model_5: figures/reconstructions.png cannot be shown: it is not here" in shown.data
     figures = reports / "figures"
     figures.mkdir()
     landed = runs.ROOT / "reports/paper/model_1/seed_0/figures/reconstructions.png"
     for size in (0, 30, 300):
         (figures / "reconstructions.png").write_bytes(landed.read_bytes()[:size])
-        assert "cannot be shown" in display.saved_figure(run, "reconstructions").data
+        shown = display.saved_figure(run, "reconstructions")
+        assert "cannot be shown" in shown.data
+        assert str(reports) not in shown.data  # the page may be published
+
+
+def test_landed_pages_carry_no_path_of_the_machine_that_made_them():
+    landed = [
+        path
+        for suite in ("paper", "holdout", "reading")
+        for ending in ("html", "ipynb")
+        for path in (runs.ROOT / "reports" / suite).rglob(f"*.{ending}")
+    ]
+    assert len(landed) > 20
+    for path in landed:
+        found = re.search(r"""["'\s;(`]/(?:home|root|tmp|work|Users)/""", path.read_text(encoding="utf-8"))
+        assert found is None, (path, found)
 
 
 @pytest.mark.parametrize("content", [None, '{"64": 0.', "[1]", '{"64": "<script>"}'])
