@@ -164,16 +164,22 @@ def paper(bench):
     epochs, part = 2, 1 if bench.quick else 5
     bench.write_suite("bench", data="sample" if bench.quick else "full", epochs=epochs)
     some = () if bench.quick else ("--limit", 60_000 // part, "--val-limit", 10_000 // part)
-    landed = {model: ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json" for model in bench.models}
-    landed = {model: json.loads(path.read_text(encoding="utf-8")) for model, path in landed.items()}
+    landed = {
+        model: (ROOT / "reports" / "paper" / model).glob("seed_*/metrics.json") for model in bench.models
+    }
+    landed = {
+        model: [json.loads(p.read_text(encoding="utf-8")) for p in files] for model, files in landed.items()
+    }
     code = "import time, fmnist_keras as fk; start = time.perf_counter(); fk.data.load('full'); "
     (load,) = bench.python("-c", f"{code} print(time.perf_counter() - start)")
     return {
         "epochs": epochs,
         "scripts_part": part,  # of the images: one in so many
         "data": float(load.lines[-1][1]),
-        "epochs_paper": {model: metrics["epochs_run"] for model, metrics in landed.items()},
-        "encoder_from": {model: metrics["params"].get("encoder_from") for model, metrics in landed.items()},
+        "epochs_paper": {
+            model: median(run["epochs_run"] for run in seeds) for model, seeds in landed.items()
+        },
+        "encoder_from": {model: seeds[0]["params"].get("encoder_from") for model, seeds in landed.items()},
         "runs": bench.rounds(suite_ways(bench, "bench", *some), 1),
     }
 

@@ -67,7 +67,7 @@ def paper_suite(section, cores):
     """The paper suite's wall seconds, estimated from a suite that was stopped after a few epochs.
 
     A run's seconds are what it took, plus its later epochs at the measured seconds an epoch; how many epochs
-    comes from the landed runs. The scripts' epochs were of one in `scripts_part` images: theirs count so many
+    is the landed runs' median. The scripts' epochs were of one in `scripts_part` images: theirs count so many
     times, and what the scripts do once is taken as it was. Scripts add up. The project's runs fill the cores
     in the models' order, each classifier after its autoencoder, and what the engine needs around its runs is
     added as measured.

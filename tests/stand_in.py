@@ -40,7 +40,7 @@ for name in ("model", "encoder")[: 1 if classifier else 2]:
 reached = {{"loss": 0.1}} | ({{"accuracy": 0.9}} if classifier else {{}})
 of_kind = dict(
     stripes=dict(constant_pixels=0, mse_inside=0.1, mse_outside=0.1, floor=0.0),
-    pixel_errors=[[0.1] * 28] * 28,
+    pixel_errors=evaluation.pack([0.1] * 784),
     image_errors=evaluation.pack([0.1] * images),
 )
 if classifier:
@@ -79,7 +79,7 @@ metrics = dict(
 
 
 # Of the report's cells: what finds the runs, and what names the runs, the failed ones and the studies.
-REPORT = ("require_runs", "text.introduction", "studies.summary", "tables.every_run", "tables.environments")
+REPORT = ("require_runs", "text.introduction", "studies.summary", "tables.every_run", "machines.environments")
 
 
 def write(folder):

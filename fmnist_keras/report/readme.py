@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from .. import evaluation
-from ..data import CLASS_NAMES
 from ..params import ROOT
-from . import paper, studies, suite, tables
+from . import paper, studies, suite, tables, text
 
 END = "<!-- end -->"
 
@@ -27,39 +25,22 @@ def unsaid():
     """The answer of each study, and what comes of reading the paper so: a Markdown list."""
     found = [studies.load(name, "paper") for name in studies.names("paper")]
     lines = [f"- `{study.about['name']}`: {studies.answer(study)}" for study in found]
-    ours, dead = _alive("reading")
-    theirs, _ = _alive("paper")
-    both = [model for model in paper.RESULTS if model in ours and model in theirs]
+    ours, theirs = (tables.cuadro_3(suite.by_model(name, "classifier")) for name in ("reading", "paper"))
+    both = [model for model in paper.RESULTS if {model} <= set(ours["model"]) & set(theirs["model"])]
     if both:
-        left_out = f" Left out: {'; '.join(dead)}." if dead else ""
+        apart, before = (_apart(cells[cells["model"].isin(both)]) for cells in (ours, theirs))
+        agrees = ours["agrees"].dropna().astype(bool)
         lines.append(
-            f"- The suite `reading` fills in what is unsaid (`params/suites/reading.yaml`): its numbers of "
-            f"{', '.join(both)} lie {_apart(ours, both):.3f} (nats, or parts of one) from cuadro III's on "
-            f"average, those of the suite `paper` {_apart(theirs, both):.3f}.{left_out}"
+            f"- The suite `reading` fills this in (`params/suites/reading.yaml`): {agrees.sum()} of "
+            f"cuadro III's {len(agrees)} numbers are what one more of its runs could give. Its means lie "
+            f"{apart:.3f} (nats, or parts of one) from the paper's on average, those of the suite `paper` "
+            f"{before:.3f}, over {', '.join(both)}. {text.left_out(ours)}"
         )
-    return "\n".join(lines)
+    return "\n".join(line.strip() for line in lines)
 
 
-def _alive(name):
-    """A suite's classifiers without the runs in which a class has died, see `text.DEAD`; and those, in words.
-
-    A dead class costs some ten points of accuracy, beside which nothing else shows.
-    """
-    alive, dead = {}, []
-    for model, seeds in suite.by_model(name, "classifier").items():
-        for run in seeds:
-            lost = np.flatnonzero(evaluation.class_scores(run["confusion"])["recall"] == 0)
-            if len(lost):
-                named = ", ".join(CLASS_NAMES[label] for label in lost)
-                dead.append(f"{model} seed {run['seed']}, which never recognises {named}")
-            else:
-                alive.setdefault(model, []).append(run)
-    return alive, dead
-
-
-def _apart(grouped, models):
-    """The mean difference of these models' numbers to cuadro III's."""
-    cells = tables.cuadro_3({model: grouped[model] for model in models})
+def _apart(cells):
+    """The mean difference of these cells of cuadro III to the paper's numbers."""
     return np.abs(cells["mean"] - cells["paper"]).mean()
 
 

@@ -94,6 +94,23 @@ def prediction_interval(values, level=LEVEL):
     return values.mean() - half, values.mean() + half
 
 
+def welch_interval(ours, theirs, level=LEVEL):
+    """The mean of some runs' values less that of others', and its interval over new runs (Welch 1947).
+
+    Args:
+        ours: `(n,)` floats, at least two.
+        theirs: the same, unpaired.
+        level: how often the interval is to hold the truth.
+
+    Returns:
+        difference, low, high.
+    """
+    gap, parts = np.mean(ours) - np.mean(theirs), [np.var(v, ddof=1) / len(v) for v in (ours, theirs)]
+    freedom = sum(parts) ** 2 / sum(p**2 / (len(v) - 1) for p, v in zip(parts, (ours, theirs)))
+    half = stdtrit(freedom, (1 + level) / 2) * np.sqrt(sum(parts))
+    return gap, gap - half, gap + half
+
+
 def difference(differences, low=-np.inf, high=np.inf):
     """The `Estimate` of differences `(seeds, images)` against a region [low, high].
 

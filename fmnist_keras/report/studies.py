@@ -227,31 +227,49 @@ def answer(study):
         return "None of its runs stands yet."
     found, fields = agreement(study), [name for name in study.factors if name != "base"]
     bases = found.groupby("base", sort=False) if len(found) else ()
-    return " ".join(_agreement_in_words(base, points, fields) for base, points in bases) or best(study)
+    said = [_agreement_in_words(base, points, fields) for base, points in bases]
+    return " ".join(filter(None, said or [best(study), _best_of_each_field(study)]))
+
+
+def _best_of_each_field(study):
+    """What each field's best value changes, averaged over the others' values: a sentence, or ""."""
+    found = effects(study)
+    if len(study.factors) < 2 or found.empty or found["low"].isna().any():
+        return ""
+    better = found["difference"] * (-1 if study.counts == "val_loss" else 1)
+    said = [
+        f"by {row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}) "
+        f"with {row.field} {row.value} instead of {row.against}"
+        for row in found.loc[better.groupby(found["field"], sort=False).idxmax()].itertuples()
+    ]
+    return f"One field at a time, averaged over the others, {study.counts} changes at best {', '.join(said)}."
 
 
 def _agreement_in_words(base, points, fields):
     """Which points of a base agree with cuadro III, and which is nearest, from its rows of `agreement`."""
-    if len(fields) == 1:
-        shown, named = f"{fields[0]} ", [str(value) for value in points[fields[0]]]
-    else:
-        shown, named = (
-            "",
-            [", ".join(f"{name} {row[name]}" for name in fields) for _, row in points.iterrows()],
-        )
-    theirs, count = f"cuadro III's numbers of {base}", len(named)
+    theirs, count = f"cuadro III's numbers of {base}", len(points)
     if "agrees" not in points or points["agrees"].isna().any():
-        nearest = points["apart"].argmin()
+        nearest = points.iloc[points["apart"].argmin()]
         return (
-            f"Of {count} points, {shown}{named[nearest]} is nearest to {theirs}, within "
-            f"{points['apart'].iloc[nearest]:.3f} of each. More seeds will tell which points agree."
+            f"Of {count} points, {_named(nearest, fields)} is nearest to {theirs}, within "
+            f"{nearest['apart']:.3f} of each. More seeds will tell which points agree."
         )
-    yes = [name for name, agrees in zip(named, points["agrees"]) if agrees == "yes"]
-    nearest = f"the nearest is {shown}{named[points['F'].argmin()]}"
-    if not yes:
+    yes = points[points["agrees"] == "yes"]
+    nearest = f"the nearest is {_named(points.iloc[points['F'].argmin()], fields)}"
+    if yes.empty:
         return f"None of {count} points agrees with all of {theirs}; {nearest}."
-    listed = (", " if shown else "; ").join(yes)
-    return f"All of {theirs} agree with {len(yes)} of {count} points, {shown}{listed}; {nearest}."
+    first, *rest = fields  # values of the first are listed, at each of the others'
+    listed = [
+        " with ".join(
+            filter(None, [f"{first} {', '.join(map(str, part[first]))}", _named(part.iloc[0], rest)])
+        )
+        for _, part in (yes.groupby(rest, sort=False) if rest else [((), yes)])
+    ]
+    return f"All of {theirs} agree with {len(yes)} of {count} points, {'; '.join(listed)}; {nearest}."
+
+
+def _named(row, fields):
+    return ", ".join(f"{name} {row[name]}" for name in fields)
 
 
 def summary(study):

@@ -41,6 +41,11 @@ def ranked(grouped):
     return sorted(grouped, key=lambda model: np.mean([m["val"]["loss"] for m in grouped[model]]))
 
 
+def alive(seeds):
+    """Those of a model's runs in which no class has died: of an autoencoder's, all."""
+    return [run for run in seeds if "confusion" not in run or not evaluation.dead_classes(run["confusion"])]
+
+
 def failed(suite):
     """Runs whose last try failed: a list of (name, path of the failed notebook below the suite)."""
     folder = runs.suite_dir(suite)
@@ -54,6 +59,18 @@ def failed(suite):
 def histories(grouped):
     """Dict of model name to the list of its `history.csv` tables, one per seed."""
     return {model: [runs.read_history(m["folder"]) for m in seeds] for model, seeds in grouped.items()}
+
+
+def error_maps(grouped):
+    """Dict of an autoencoder's name to its mean squared error of each pixel `(28, 28)`, a mean over seeds."""
+    return {
+        model: np.mean([_pixels(run["pixel_errors"]) for run in seeds], axis=0)
+        for model, seeds in grouped.items()
+    }
+
+
+def _pixels(held):
+    return np.reshape(evaluation.unpack(held) if isinstance(held, str) else held, (28, 28))
 
 
 def with_ablations(suite):

@@ -1,6 +1,7 @@
 """Sentences, made from the numbers of a run or of a suite, for the notebooks to show. Markdown."""
 
 import inspect
+import itertools
 import os
 from collections import Counter
 
@@ -8,9 +9,9 @@ import numpy as np
 
 from .. import evaluation, params, runs
 from ..data import CLASS_NAMES
-from . import claims, paper, tables
+from . import claims, paper, statistics, tables
 from .display import as_text
-from .suite import by_model, failed
+from .suite import alive, by_model, failed
 from .suite import equal_ablations as equal_names
 
 DEAD = (
@@ -21,6 +22,7 @@ RANDOM = (
     '> **The encoder starts from random weights.** With `encoder_from = "latest"` it starts from the '
     "autoencoder of the same `latent_dim` and `seed` that was trained last, where there is one."
 )
+FEWEST = 4  # runs of a model, of which each is judged by the others
 SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
 OUTCOMES = {  # of one claim, and of several
     claims.HOLDS: ("holds", "hold"),
@@ -133,7 +135,7 @@ def classes(confusion):
         f"Easiest: **{CLASS_NAMES[easiest]}**, {recall[easiest]:.1%}. The commonest mistake: "
         f"{off.max()} times {CLASS_NAMES[true]} is taken for {CLASS_NAMES[taken]}."
     )
-    dead = [name for name, value in zip(CLASS_NAMES, recall) if value == 0]
+    dead = [CLASS_NAMES[label] for label in evaluation.dead_classes(confusion)]
     if dead:
         text += f"\n\n> **Warning: never recognised: {', '.join(dead)}.** {DEAD}"
     return text
@@ -227,7 +229,7 @@ def dead_classes(grouped):
         (model, CLASS_NAMES[label])
         for model, seeds in grouped.items()
         for m in seeds
-        for label in np.flatnonzero(evaluation.class_scores(m["confusion"])["recall"] == 0)
+        for label in evaluation.dead_classes(m["confusion"])
     )
     if not counts:
         return "Every classifier recognises images of every class." if grouped else ""
@@ -237,13 +239,49 @@ def dead_classes(grouped):
     return f"> **Never recognised:** {'; '.join(dead)}. {DEAD}"
 
 
+def left_out(cells):
+    """Which runs `tables.cuadro_3` leaves out, and why. Markdown, "" where it leaves out none."""
+    counts = cells[cells["dead"] > 0].drop_duplicates("model")
+    told = [f"{row.dead} of {row.seeds + row.dead} runs of {row.model}" for row in counts.itertuples()]
+    return (
+        f"Left out: {'; '.join(told)}, which never recognise one of the classes, unlike the paper's run."
+        if told
+        else ""
+    )
+
+
+def coverage(grouped):
+    """How often a run lies where its model's other runs say that one more would. Markdown, "" of few runs.
+
+    Counted are the losses and accuracies of models with `FEWEST` runs or more, without dead classes.
+    """
+    inside = []
+    for seeds in grouped.values():
+        seeds = alive(seeds)
+        for part, quantity in itertools.product(("train", "val"), seeds[0]["val"] if seeds else ()):
+            values = np.array([run[part][quantity] for run in seeds])
+            for at in range(len(values)) if len(values) >= FEWEST else ():
+                low, high = statistics.prediction_interval(np.delete(values, at))
+                inside.append(low <= values[at] <= high)
+    if not inside:
+        return ""
+    return (
+        f"How good are such bars? Of {len(inside)} losses and accuracies of our runs, "
+        f"{100 * np.mean(inside):.1f} % lie where "
+        "their model's other runs say that one more would; 95 % should."
+    )
+
+
 def stopped(cells):
-    """What becomes of cuadro III where our runs stop at the paper's best epochs. Markdown.
+    """What becomes of cuadro III where our runs stop at the paper's best epochs. Markdown, "" without any.
 
     Args:
         cells: see `tables.cuadro_3`, the ablations of `tables.STOPPED` among them.
     """
-    agrees = cells.loc[cells["model"].isin(tables.STOPPED), "agrees"].dropna().astype(bool)
+    agrees = cells.loc[cells["model"].isin(tables.STOPPED), "agrees"]
+    if agrees.empty:
+        return ""
+    agrees = agrees.dropna().astype(bool)
     if agrees.empty:
         return "Models 5 and 7 that stop where the paper stopped, at epochs 15 and 19, need two seeds each."
     return (

@@ -150,15 +150,13 @@ class Run:
 
 
 def _as_json(name, value):
-    """An array as `metrics.json` holds it: labels as digits, errors of images packed, others as lists."""
+    """An array as `metrics.json` holds it: labels as digits, errors packed, others as lists."""
     if not isinstance(value, np.ndarray):
         return value
     if name in ("predictions", "labels"):
         return "".join(map(str, value))
-    if name == "image_errors":
+    if name in ("image_errors", "pixel_errors"):
         return evaluation.pack(value)
-    if name == "pixel_errors":
-        return np.round(value, 6).tolist()
     return value.tolist()
 
 

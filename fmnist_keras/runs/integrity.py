@@ -16,6 +16,8 @@ import yaml
 from ..evaluation import unpack
 from ..params import OneSentence
 
+PIXELS = 28 * 28
+NAMED = {"image_errors": "validation images", "pixel_errors": "pixels"}
 NUMBER = re.compile(r"[-+.e\d]+", re.ASCII)  # as pandas reads one; Python's float takes 1_0 too
 
 
@@ -62,26 +64,24 @@ def _metrics(path):
         raise RunError(
             f"{path} is not a valid run: epoch {metrics['best_epoch']} is best of {metrics['epochs_run']}"
         )
-    if "image_errors" in metrics:
-        _image_errors(path, metrics)
+    for name, expected in (("image_errors", metrics["images"]["val"]), ("pixel_errors", PIXELS)):
+        if isinstance(metrics.get(name), str):
+            _errors(path, name, expected, metrics)
     return metrics
 
 
-def _image_errors(path, metrics):
-    """Raise a `RunError` unless there is an error for each validation image, and their mean is the loss."""
+def _errors(path, name, expected, metrics):
+    """Raise a `RunError` unless there are as many errors as expected, and their mean is the loss."""
+    where = f"{path} is not a valid run: {name}"
     try:
-        errors = unpack(metrics["image_errors"])
+        errors = unpack(metrics[name])
     except ValueError as error:
-        raise RunError(f"{path} is not a valid run: image_errors: {error}") from error
-    images, mean, loss = metrics["images"]["val"], errors.mean() if len(errors) else 0, metrics["val"]["loss"]
-    if len(errors) != images:
-        raise RunError(
-            f"{path} is not a valid run: image_errors: {len(errors)} errors of {images} validation images"
-        )
+        raise RunError(f"{where}: {error}") from error
+    mean, loss = errors.mean() if len(errors) else 0, metrics["val"]["loss"]
+    if len(errors) != expected:
+        raise RunError(f"{where}: {len(errors)} errors; there are {expected} {NAMED[name]}")
     if not math.isclose(mean, loss, rel_tol=0.01):
-        raise RunError(
-            f"{path} is not a valid run: image_errors: their mean is {mean:.6g}, the val loss {loss:.6g}"
-        )
+        raise RunError(f"{where}: their mean is {mean:.6g}, the val loss {loss:.6g}")
 
 
 def _no_number(name):

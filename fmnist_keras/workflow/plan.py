@@ -106,9 +106,9 @@ def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
 
 
 def _time(todo):
-    """How long runs take at most, on one core, by what a run in `reports/paper` takes an image: text."""
+    """How long runs take at most, on one core, by what a CPU took an image in `reports/paper`: text."""
     cost = {}
-    for run in runs.read_suite("paper"):
+    for run in [run for run in runs.read_suite("paper") if run["device"].startswith("CPU")]:
         images = run["epochs_run"] * (run["images"]["train"] + run["images"]["val"])
         cost.setdefault(run["kind"], []).append(run["seconds"]["total"] / images)
     images = {"sample": 7000, "full": 70_000}

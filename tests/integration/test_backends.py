@@ -15,7 +15,7 @@ import pytest
 from fmnist_keras import training
 from fmnist_keras.tools import predict
 
-OTHERS = ("jax", "torch")
+OTHERS = {"jax": "model_4", "torch": "model_5"}  # an autoencoder on one, a classifier on the other
 TESTS = str(Path(__file__).parents[1])  # where conftest.py is
 TRAIN = """
 import sys
@@ -46,8 +46,7 @@ print("device:", fk.runs.device())
 """
 
 
-@pytest.mark.parametrize("model", ["model_4", "model_5"])
-@pytest.mark.parametrize("backend", OTHERS)
+@pytest.mark.parametrize(("backend", "model"), OTHERS.items())
 def test_a_model_trained_on_another_backend_gives_the_same_numbers_here(backend, model, tmp_path, images):
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed here: make backends")

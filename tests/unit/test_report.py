@@ -9,11 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
+import numpy as np
 import pytest
 
-from fmnist_keras import params, runs
+from fmnist_keras import evaluation, params, runs
 from fmnist_keras.params import ROOT
-from fmnist_keras.report import display, pages, paper, statistics, suite, tables, text
+from fmnist_keras.report import display, machines, pages, paper, statistics, suite, tables, text
 
 
 def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
@@ -82,11 +83,60 @@ def test_one_seed_gives_cuadro_3_no_interval():
     assert set(tables.cuadro_3_in_words(cells)["the paper's agrees"]) == {"not enough runs"}
 
 
+def test_cuadro_3_leaves_out_runs_with_a_dead_class_and_says_so():
+    grouped = seeds_of("model_5", (0.27, 0.28, 0.29, 0.30))
+    grouped["model_5"][1]["confusion"][5] = [100] + [0] * 9
+    cells = tables.cuadro_3(grouped)
+    assert set(zip(cells["seeds"], cells["dead"])) == {(3, 1)}
+    assert cells["ours"].map(len).eq(3).all()
+    assert "1 of 4 runs of model_5" in text.left_out(cells)
+    for run in grouped["model_5"]:
+        run["confusion"][5] = [100] + [0] * 9
+    every = tables.cuadro_3(grouped)  # there are no others
+    assert set(zip(every["seeds"], every["dead"])) == {(4, 0)}
+    assert text.left_out(every) == ""
+
+
+def test_runs_are_judged_by_the_other_runs_of_their_model():
+    alike = seeds_of("model_5", (0.27, 0.28, 0.29, 0.30))
+    assert "Of 16 losses and accuracies of our runs, 100.0 % lie" in text.coverage(alike)
+    apart = seeds_of("model_5", (0.27, 0.28, 0.29, 0.30, 0.28, 0.29, 0.9))
+    assert "Of 28 losses and accuracies of our runs, 92.9 % lie" in text.coverage(apart)  # two losses do not
+    assert text.coverage(seeds_of("model_5", (0.27, 0.28, 0.29))) == ""
+
+
+def on(kind, model, losses):
+    backend, device = kind
+    return [metrics(model, loss=loss) | {"backend": backend, "device": device} for loss in losses]
+
+
+def test_machines_that_differ_are_told_from_machines_that_do_not():
+    cpu, gpu = ("tensorflow", "CPU: <b>, 2 cores"), ("jax", "<b>")
+    alike = {"model_5": on(cpu, "model_5", (0.30, 0.32)) + on(gpu, "model_5", (0.29, 0.31, 0.33))}
+    said = machines.comparison(alike)
+    assert "of 0 differ" in said
+    assert "tensorflow on a CPU" in said
+    assert "<b>" not in said
+    apart = {"model_5": on(cpu, "model_5", (0.40, 0.41)) + on(gpu, "model_5", (0.29, 0.30, 0.31))}
+    assert "of 1 differ" in machines.comparison(apart)
+    assert machines.comparison({"model_5": apart["model_5"][:2]}) == ""
+    same = {"model_5": on(cpu, "model_5", (0.3, 0.3)) + on(gpu, "model_5", (0.3, 0.3))}
+    assert machines.comparison(same) == "", "runs that are all the same have no p-value"
+    assert machines.comparison({"model_5": apart["model_5"][1:3]}) == "", "of so few nothing can be said"
+
+
+def test_errors_of_pixels_are_read_as_runs_hold_them_and_once_held_them():
+    rows = [[row + column / 100 for column in range(28)] for row in range(28)]
+    grouped = {"model_1": [{"pixel_errors": rows}, {"pixel_errors": evaluation.pack(rows)}]}
+    assert np.allclose(suite.error_maps(grouped)["model_1"], rows, rtol=1e-3)
+
+
 def test_ablations_that_stop_where_the_paper_stopped_stand_beside_their_model():
     cells = tables.cuadro_3(seeds_of("model_5_epoch_15", (0.27, 0.28, 0.29, 0.30)))
     assert cells["paper"].tolist() == list(paper.RESULTS["model_5"].values())
     assert "agree in 2 of 4 numbers" in text.stopped(cells)
-    assert "need two seeds" in text.stopped(tables.cuadro_3(seeds_of("model_5", (0.3, 0.31))))
+    assert "need two seeds" in text.stopped(tables.cuadro_3(seeds_of("model_5_epoch_15", (0.3,))))
+    assert text.stopped(tables.cuadro_3(seeds_of("model_5", (0.3, 0.31)))) == ""
 
 
 def test_the_first_sentence_counts_verdicts_and_cells():
@@ -128,7 +178,7 @@ def test_runs_are_read_from_their_folders_and_grouped(reports):
     page = display.table(tables.every_run(grouped), index=False).data
     assert '<a href="model_5/seed_1/notebook.html">model_5, seed 1</a>' in page
     assert ">model_5, seed 0</td>" in page  # its page is not there: no link that leads nowhere
-    assert tables.environments(grouped)[["runs", "models"]].to_numpy().tolist() == [[3, 2]]
+    assert machines.environments(grouped)[["runs", "models"]].to_numpy().tolist() == [[3, 2]]
 
 
 def test_the_opening_names_what_is_missing_and_what_failed(reports):
@@ -150,7 +200,7 @@ def test_what_comes_from_files_is_shown_as_text(reports):
     (reports / "paper" / "<script>" / "seed_0.failed.ipynb").touch()
     (reports / "paper" / "<script>" / "seed_1").mkdir()
     grouped = {"model_5": [run]}
-    shown = [display.table(make(grouped)).data for make in (tables.environments, tables.hyperparameters)]
+    shown = [display.table(make(grouped)).data for make in (machines.environments, tables.hyperparameters)]
     shown.append(display.table(tables.ablations(grouped, {"model_5": ("model_6", "dropout")})).data)
     shown.append(text.introduction("paper", grouped))
     for said in shown:
@@ -249,13 +299,9 @@ def test_a_figure_that_is_missing_or_cut_off_is_named_in_its_place(reports):
 
 
 def test_landed_pages_carry_no_path_of_the_machine_that_made_them():
-    landed = [
-        path
-        for suite in ("paper", "holdout", "reading")
-        for ending in ("html", "ipynb")
-        for path in (runs.ROOT / "reports" / suite).rglob(f"*.{ending}")
-    ]
-    assert len(landed) > 20
+    suites = [runs.ROOT / "reports" / suite for suite in ("paper", "holdout", "reading")]
+    landed = [path for folder in suites for path in folder.rglob("*.html")]
+    assert len(landed) >= 14  # the suites' own, three studies', and those of eight models
     for path in landed:
         found = re.search(r"""["'\s;(`]/(?:home|root|tmp|work|Users)/""", path.read_text(encoding="utf-8"))
         assert found is None, (path, found)

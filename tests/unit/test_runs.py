@@ -18,6 +18,7 @@ HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
 def write(params, sample, mark="0.35"):
     run, model = runs.start(params), build(params)
     errors = {"image_errors": np.full(len(sample.x_val), float(mark))}
+    errors |= {"pixel_errors": np.full((28, 28), float(mark))}
     results = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND["autoencoder"] | errors
     return run.finish(model, HISTORY, sample, **results), model
 
@@ -168,6 +169,13 @@ def swap(old, new):
     return damage
 
 
+def test_a_run_with_errors_of_pixels_in_rows_stays_valid(tiny, reports, sample):
+    folder, _ = write(tiny("model_1", epochs=2), sample)
+    old = json.loads((folder / "metrics.json").read_text()) | {"pixel_errors": [[0.1] * 28] * 28}
+    (folder / "metrics.json").write_text(json.dumps(old))
+    assert runs.read(folder)["pixel_errors"][27][27] == 0.1
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -183,13 +191,15 @@ def swap(old, new):
         ("metrics.json", swap('"protocol": "paper"', '"protocol": "<script>"')),
         ("metrics.json", swap('"loss": 0.2', '"loss": -0.2')),
         ("metrics.json", swap('"best_epoch": 2', '"best_epoch": 3')),
-        ("metrics.json", swap("0.1,", '"0.1",')),
+        ("metrics.json", swap('"constant_pixels": 0', '"constant_pixels": "0"')),
         ("metrics.json", hold("[" * 100_000)),
         ("metrics.json", swap('"schema_version": 2', '"schema_version": 1')),
         ("metrics.json", swap('"history_sha256"', '"history_md5"')),
         ("metrics.json", swap('"image_errors"', '"picture_errors"')),
         ("metrics.json", swap('"image_errors": "', '"image_errors": "?')),
         ("metrics.json", swap('"image_errors": "', '"image_errors": "AAAA')),
+        ("metrics.json", swap('"pixel_errors": "', '"pixel_errors": "?')),
+        ("metrics.json", swap('"pixel_errors": "', '"pixel_errors": "AAAA')),
         ("metrics.json", swap('"val": 1000', '"val": 999')),
         ("metrics.json", swap('"loss": 0.35', '"loss": 0.34')),
         ("history.csv", cut),

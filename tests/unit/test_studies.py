@@ -202,6 +202,22 @@ def test_more_than_200_runs_are_started_when_confirmed(study):
     assert len(plan.from_config(config, force=True)) == 300  # as a cluster's node asks
 
 
+def test_the_hours_of_a_study_are_a_cpu_s_although_runs_on_a_gpu_stand_beside(study):
+    study(vary={"epochs": list(range(1, 101))})
+    config = {"suite": "paper", "study": "mine"}
+    finish(experiments.for_run("model_1", "paper", 0), 0, 0.1)
+    with pytest.raises(params.ParamsError, match="at most some [1-9].* hours of one core") as on_a_cpu:
+        plan.from_config(config)
+    for seed in (1, 2):
+        finish(experiments.for_run("model_1", "paper", seed), seed, 0.1)
+        path = runs.run_dir("paper", "model_1", seed) / "metrics.json"
+        made = json.loads(path.read_text()) | {"device": "cuda:0", "seconds": {"fit": 0.1, "total": 0.2}}
+        path.write_text(json.dumps(made))
+    with pytest.raises(params.ParamsError) as beside:
+        plan.from_config(config)
+    assert str(beside.value) == str(on_a_cpu.value)
+
+
 def finish(values, seed, loss, source="AE"):
     """Leave a run as its notebook would: an autoencoder whose images' errors are `loss` on the average."""
     name = {"autoencoder": "model_1", "classifier": "model_5"}[values.kind]
@@ -215,6 +231,7 @@ def finish(values, seed, loss, source="AE"):
         noise = np.random.default_rng(seed).uniform(-0.01, 0.01, metrics["images"]["val"])
         errors = loss + noise - noise.mean()
         metrics |= {"val": {"loss": float(errors.mean())}, "image_errors": evaluation.pack(errors)}
+        metrics["pixel_errors"] = evaluation.pack([errors.mean()] * 784)
         zipfile.ZipFile(folder / "encoder.keras", "w").close()
     else:
         metrics |= {"started_from_sha256": values.encoder_from} | loss
@@ -243,6 +260,19 @@ def done(study):
         for seed in found.seeds:
             finish(values, seed, cost(values) + 0.0001 * seed)
     return write(found, "paper")
+
+
+def test_an_answer_without_a_number_of_the_paper_s_says_what_each_field_changes(done):
+    said = studies.answer(done)
+    assert "by -0.0040 (-0.0040 to -0.0040) with dropout 0.1 instead of 0.3" in said
+    assert "by +0.0032 (+0.0032 to +0.0032) with latent_dim 32 instead of 64" in said  # at best
+
+
+def test_points_that_agree_are_listed_by_the_first_field():
+    rows = [(20, "pytorch", "yes", 2.0), (25, "pytorch", "yes", 1.0), (25, "glorot", "no", 9.0)]
+    points = pd.DataFrame(rows, columns=["epochs", "initializer", "agrees", "F"])
+    said = studies._agreement_in_words("model_8", points, ["epochs", "initializer"])
+    assert "2 of 3 points, epochs 20, 25 with initializer pytorch; the nearest is epochs 25, init" in said
 
 
 def test_runs_of_a_study_that_stand_are_up_to_date(done):

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from fmnist_keras import evaluation
 from fmnist_keras.report import claims, display, tables
@@ -31,8 +32,14 @@ def test_ablations_name_their_base_and_the_change():
 
 def test_holdout_shows_what_choosing_on_the_test_images_flatters():
     table = tables.holdout({"model_5": [run(accuracy=0.91, test=0.89)]}, {"model_5": [run(accuracy=0.92)]})
-    assert table.loc["model_5"].tolist() == [1, "92.0 %", "91.0 %", "89.0 %", "-2.0 pp"]
-    assert tables.holdout({"model_9": [run()]}, {}).iloc[0, 1] == tables.MISSING
+    assert table.loc["model_5"].tolist() == [1, "92.0 %", "91.0 %", "89.0 %", "+2.0", "+3.0"]
+    assert tables.holdout({"model_9": [run()]}, {}).iloc[0, [1, 5]].tolist() == [tables.MISSING] * 2
+    honest = {"model_5": [run(accuracy=0.91, test=0.89), run(accuracy=0.93, test=0.90)]}
+    flattered = {"model_5": [run(accuracy=0.92), run(accuracy=0.93), run(accuracy=0.94)]}
+    *_, choosing, paper = tables.holdout(honest, flattered).loc["model_5"]
+    assert choosing == "+2.5 (-3.9 to +8.9)"  # Student's t of 2 and 3 points: 2.5 ± 12.71 * 0.5
+    low, high = stats.ttest_ind([92, 93, 94], [89, 90], equal_var=False).confidence_interval()
+    assert paper == f"+3.5 ({low:+.1f} to {high:+.1f})"
     assert tables.holdout({}, {}).empty
 
 
