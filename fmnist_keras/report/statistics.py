@@ -106,6 +106,8 @@ def welch_interval(ours, theirs, level=LEVEL):
         difference, low, high.
     """
     gap, parts = np.mean(ours) - np.mean(theirs), [np.var(v, ddof=1) / len(v) for v in (ours, theirs)]
+    if not any(parts):
+        return gap, gap, gap
     freedom = sum(parts) ** 2 / sum(p**2 / (len(v) - 1) for p, v in zip(parts, (ours, theirs)))
     half = stdtrit(freedom, (1 + level) / 2) * np.sqrt(sum(parts))
     return gap, gap - half, gap + half

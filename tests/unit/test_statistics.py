@@ -26,6 +26,13 @@ def test_one_value_a_seed_gives_student_s_interval():
     )
 
 
+def test_a_difference_of_unpaired_means_has_welch_s_interval():
+    ours, theirs = [0.91, 0.93, 0.92], [0.90, 0.905]
+    expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    assert statistics.welch_interval(ours, theirs) == pytest.approx((0.0175, expected.low, expected.high))
+    assert statistics.welch_interval([0.5, 0.5], [0.25, 0.25]) == (0.25, 0.25, 0.25)
+
+
 def test_an_interval_over_images_alone_is_shorter():
     differences = crossed(np.random.default_rng(1))
     mean, low, high = statistics.crossed_interval(differences)
