@@ -68,9 +68,19 @@ def test_a_model_brings_the_autoencoder_that_it_starts_from(reports):
     assert todo(names=["model_5"]) == ["model_1", "model_5"]
 
 
-def test_landed_runs_without_a_newer_field_are_up_to_date():
-    assert any("initializer" not in metrics["params"] for metrics in LANDED.values())
+def test_the_landed_runs_are_up_to_date():
     assert [job.current for job in plan.jobs("paper", ablations=True).values()] == [True] * 16
+
+
+def test_a_run_from_before_a_field_was_added_is_up_to_date_with_the_default(finished):
+    everything(finished)
+    folder = runs.run_dir("sample", "model_4", 0)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["params"]["initializer"]
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert todo() == []
+    finished("model_4", initializer="pytorch")
+    assert todo() == ["model_4", "model_7", "model_8"]
 
 
 def test_a_changed_model_runs_again_and_so_does_what_starts_from_it(finished):
