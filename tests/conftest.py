@@ -1,3 +1,4 @@
+import functools
 import gc
 import hashlib
 import os
@@ -212,6 +213,17 @@ def build(values):
     if values.kind == "classifier":
         return models.classifier(encoder, values.final_activation, values.train_encoder)
     return models.autoencoder(encoder, models.decoder(values.latent_dim, values.dropout, values.upsampling))
+
+
+@functools.cache
+def small_model(latent_dim=8):
+    """An encoder with a decoder of one layer, where no more is needed: built once, and not to be trained."""
+    import keras
+
+    from fmnist_keras import models
+
+    decoder = keras.layers.Dense(784), keras.layers.Reshape((28, 28, 1))
+    return keras.Sequential([models.encoder(latent_dim), *decoder])
 
 
 def compile_model(model, values):

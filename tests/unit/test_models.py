@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fmnist_keras import data, evaluation, models, params
+from fmnist_keras.training import predict
 
 ENCODER = "Conv2D ReLU Dropout MaxPooling2D Conv2D ReLU Dropout MaxPooling2D Flatten Dense ReLU Dropout"
 DECODER = "Dense ReLU Dropout Reshape Conv2DTranspose ReLU Dropout Conv2DTranspose Activation"
@@ -62,16 +63,16 @@ def test_dropout_has_the_papers_rate_and_is_off_in_eval_mode(name, images):
 
 
 def test_outputs_are_images_in_range_and_logits(images):
-    decoded = build("model_4").predict(images, verbose=0)
+    decoded = predict(build("model_4"), images)
     assert (decoded.shape, decoded.dtype) == ((256, 28, 28, 1), np.float32)
     assert decoded.min() >= 0
     assert decoded.max() <= 1
-    assert build("model_5").predict(images, verbose=0).min() >= 0  # a ReLU on the logits
-    assert build("model_8").predict(images, verbose=0).min() < 0  # none
+    assert predict(build("model_5"), images).min() >= 0  # a ReLU on the logits
+    assert predict(build("model_8"), images).min() < 0  # none
 
 
 def constant_pixels(model, images):
-    decoded = model.predict(images, verbose=0)[..., 0]
+    decoded = predict(model, images)[..., 0]
     return np.ptp(decoded, axis=0) < 1e-7
 
 
@@ -90,7 +91,7 @@ def test_the_constant_pixels_share_13_values(images):
     decoder = models.decoder(8, 0.0, "output_padding")
     rng = np.random.default_rng(0)
     decoder.set_weights([rng.uniform(0.1, 1, weight.shape) for weight in decoder.get_weights()])
-    decoded = decoder.predict(rng.uniform(0, 0.01, (4, 8)), verbose=0)[0, ..., 0].astype("float64")
+    decoded = predict(decoder, rng.uniform(0, 0.01, (4, 8)))[0, ..., 0].astype("float64")
     groups = evaluation.stripe_groups()
     assert groups.max() + 1 == 13
     assert all(np.ptp(decoded[groups == number]) < 1e-6 for number in range(13))

@@ -53,7 +53,6 @@ def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(drawn):
         alt = figure.get_label()
         assert len(alt) > 20, name
         assert alt.endswith("."), name
-        assert f'alt="{html.escape(alt)}"' in figure._repr_html_()
         shown, files = figures.show(figure)
         assert set(files) == ({".png", ".svg"} if name in CHARTS else {".png"})
         if name in CHARTS:
@@ -63,6 +62,12 @@ def test_every_figure_has_an_alt_text_that_ends_and_is_closed_when_saved(drawn):
         with Image.open(io.BytesIO(files[".png"])) as image:
             assert image.text["Description"] == alt  # the report takes it from there
     assert plt.get_fignums() == []  # pyplot would show each a second time
+
+
+@pytest.mark.parametrize("name", ["curves", "examples"])
+def test_a_figure_at_the_end_of_a_cell_is_shown_with_its_alt_text(drawn, name):
+    figure = drawn[name]()
+    assert f'alt="{html.escape(figure.get_label())}"' in figure._repr_html_()
 
 
 def test_charts_are_small_vectors_with_real_text_and_the_same_bytes_again(drawn):

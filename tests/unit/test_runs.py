@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import OF_KIND, build, fitted
+from conftest import OF_KIND, build, fitted, small_model
 
 from fmnist_keras import plots, runs
 from fmnist_keras.tools import predict
@@ -15,16 +15,19 @@ from fmnist_keras.tools import predict
 HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
 
 
-def write(params, sample, mark="0.35"):
-    run, model = runs.start(params), build(params)
+def write(params, sample, mark="0.35", make=lambda params: small_model()):
+    """A run's folder, `mark` its validation loss."""
+    run, model = runs.start(params), make(params)
     errors = {"image_errors": np.full(len(sample.x_val), float(mark))}
     errors |= {"pixel_errors": np.full((28, 28), float(mark))}
     results = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND["autoencoder"] | errors
-    return run.finish(model, HISTORY, sample, **results), model
+    return run.finish(model, HISTORY, sample, **results)
 
 
 def test_a_run_s_folder_holds_what_design_section_5_says(tiny, reports, sample):
-    folder, model = write(tiny("model_1", seed=3, epochs=2), sample)
+    values = tiny("model_1", seed=3, epochs=2)
+    model = build(values)
+    folder = write(values, sample, make=lambda params: model)
     assert folder == reports / "test" / "model_1" / "seed_3"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["schema_version"] == 2
@@ -52,7 +55,7 @@ def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, m
     now = iter([100, 110, 3700, 3705])  # an hour between a notebook's run and the next in the same kernel
     monkeypatch.setattr(runs.folder.time, "perf_counter", lambda: next(now))
     for seconds in (10, 5):
-        folder, _ = write(tiny("model_1"), sample)
+        folder = write(tiny("model_1"), sample)
         assert runs.read(folder)["seconds"]["total"] == seconds
 
 
@@ -75,7 +78,7 @@ def test_a_run_does_not_follow_a_person_s_keras_json(tiny, reports):
 def test_cells_run_again_in_the_same_kernel_make_a_new_attempt(tiny, reports, sample):
     """A figure cell after the last one still shows; `fit` and what follows it, run again, replace the run."""
     run = runs.start(tiny("model_1"))
-    model, results = build(run.params), {"train": {"loss": 0.1}, "val": {"loss": 0.1}}
+    model, results = small_model(), {"train": {"loss": 0.1}, "val": {"loss": 0.1}}
     results |= OF_KIND["autoencoder"]
 
     def finish(*names):
@@ -93,7 +96,7 @@ def test_cells_run_again_in_the_same_kernel_make_a_new_attempt(tiny, reports, sa
 
 
 def test_a_run_that_dies_on_the_way_leaves_the_earlier_one_whole(tiny, reports, sample, monkeypatch):
-    folder, _ = write(tiny("model_1"), sample, "0.35")
+    folder = write(tiny("model_1"), sample, "0.35")
 
     def die(*args):
         raise OSError("No space left on device")
@@ -108,13 +111,13 @@ def test_a_run_that_dies_on_the_way_leaves_the_earlier_one_whole(tiny, reports, 
 
 def test_a_later_run_takes_the_place_of_an_earlier_one(tiny, reports, sample):
     write(tiny("model_1"), sample, "0.35")
-    folder, _ = write(tiny("model_1"), sample, "0.11")
+    folder = write(tiny("model_1"), sample, "0.11")
     assert runs.read(folder)["val"]["loss"] == 0.11
     assert sorted(path.name for path in folder.parent.iterdir()) == ["seed_0"]
 
 
 def test_killed_between_its_two_renames_a_run_is_still_found(tiny, reports, sample):
-    folder, _ = write(tiny("model_1"), sample)
+    folder = write(tiny("model_1"), sample)
     folder.rename(folder.with_name(".seed_0.old"))
     assert runs.read(folder)["val"]["loss"] == 0.35
 
@@ -135,7 +138,7 @@ def whole(tiny, sample, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPORTS_DIR", str(folder))
-        write(tiny("model_4"), sample)
+        write(tiny("model_4"), sample, make=build)
     return folder
 
 
@@ -170,7 +173,7 @@ def swap(old, new):
 
 
 def test_a_run_with_errors_of_pixels_in_rows_stays_valid(tiny, reports, sample):
-    folder, _ = write(tiny("model_1", epochs=2), sample)
+    folder = write(tiny("model_1", epochs=2), sample)
     old = json.loads((folder / "metrics.json").read_text()) | {"pixel_errors": [[0.1] * 28] * 28}
     (folder / "metrics.json").write_text(json.dumps(old))
     assert runs.read(folder)["pixel_errors"][27][27] == 0.1
@@ -237,7 +240,7 @@ def test_an_autoencoder_s_history_is_none_of_a_classifier(finished):
 
 
 def test_an_encoder_of_another_run_is_refused(finished, tiny, sample):
-    other, _ = write(tiny("model_4", seed=1), sample)
+    other = write(tiny("model_4", seed=1), sample, make=build)
     params = tiny("model_7")
     assert runs.load_encoder(params).count_params() == 107_328
     (other / "encoder.keras").replace(finished / "encoder.keras")
@@ -273,7 +276,7 @@ def test_a_folder_that_holds_no_run_is_not_replaced(tiny, reports, sample):
 
 
 def test_run_dir_says_where_a_run_goes(tiny, reports, tmp_path, sample):
-    folder, _ = write(tiny("model_1", run_dir="elsewhere/here"), sample)
+    folder = write(tiny("model_1", run_dir="elsewhere/here"), sample)
     assert folder == reports / "elsewhere" / "here"
 
 
