@@ -1,6 +1,8 @@
 """Short YAML files, read strictly, and what an error says of them."""
 
+import copy
 import difflib
+import functools
 import os
 import re
 from pathlib import Path
@@ -69,9 +71,7 @@ def read_yaml(path):
         if Path(path).stat().st_size > MAX_BYTES:
             raise ParamsError(f"{where}: is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
         text = Path(path).read_text(encoding="utf-8")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, LOADER)):  # few make gigabytes
-            raise ParamsError(f"{where}: holds an alias (*); allowed: every value written out")
-        node, values = yaml.compose(text, LOADER), yaml.load(text, LOADER)
+        values = copy.deepcopy(_parsed(text, where))
     except ParamsError:
         raise
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: 2001-13-45
@@ -79,7 +79,17 @@ def read_yaml(path):
         raise ParamsError(f"{where}: cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
     if not isinstance(values, dict):
         raise ParamsError(f"{where}: holds {short(values)}; allowed: {LINES}")
-    _check_nodes(node, where)
+    return values
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(text, where):
+    """What a YAML text holds; kept, since a suite asks for its few files once a run."""
+    if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, LOADER)):  # few make gigabytes
+        raise ParamsError(f"{where}: holds an alias (*); allowed: every value written out")
+    node, values = yaml.compose(text, LOADER), yaml.load(text, LOADER)
+    if isinstance(values, dict):
+        _check_nodes(node, where)
     return values
 
 

@@ -1,5 +1,6 @@
 """A trained classifier on images of one's own."""
 
+import functools
 import glob
 import itertools
 import os
@@ -132,11 +133,18 @@ def predict(images, run):
         raise runs.RunError(f"{place} is not the run of a classifier")
     if not len(images):
         return np.zeros(0, "int64"), np.zeros((0, models.NUM_CLASSES), "float32")
-    model = load_model(place)
+    file = place / "model.keras" if place.is_dir() else place
+    model = _loaded(place, file.stat().st_mtime_ns if file.exists() else None)
     if model.output_shape != (None, models.NUM_CLASSES):
         raise runs.RunError(f"{place} is not a classifier: it gives {model.output_shape}")
     probabilities = evaluation.softmax(training.predict(model, images))
     return probabilities.argmax(axis=1), probabilities.astype("float32")
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(place, written):
+    """A run's model, loaded once for all predictions with it: for a few images that takes the longest."""
+    return load_model(place)
 
 
 def locate(run):

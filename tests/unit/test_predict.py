@@ -96,6 +96,18 @@ def test_a_model_s_name_means_its_run_in_any_suite_and_a_path_the_file(
         np.testing.assert_allclose(predict(images, form)[1], expected, atol=1e-6)
 
 
+def test_a_model_is_loaded_once_and_again_when_its_file_is_another(trained, images, monkeypatch):
+    run = runs.run_dir("test", "model_8", 0)
+    before = predict(images[:3], run)[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.saving, "load_model", None)
+        np.testing.assert_array_equal(predict(images[:3], run)[1], before)
+    model = load_model(run)
+    model.set_weights([2 * weight for weight in model.get_weights()])
+    model.save(run / "model.keras")
+    assert np.abs(predict(images[:3], run)[1] - before).max() > 1e-3
+
+
 def test_photographs_are_taken_as_paths_bytes_and_pillow_s(trained, sample, tmp_path):
     run = runs.run_dir("test", "model_8", 0)
     expected = predict(sample.x_val[:2], run)[1]
