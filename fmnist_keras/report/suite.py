@@ -25,17 +25,6 @@ def of_kind(grouped, kind):
     return {name: runs for name, runs in grouped.items() if name not in changed and runs[0]["kind"] == kind}
 
 
-def require_runs(suite):
-    """Raise a `RunError` where a suite has no complete run: there is nothing to report."""
-    with contextlib.suppress(FileNotFoundError):
-        runs.suite_dir(suite).stat()  # an OSError that says why, where there cannot be one
-    if runs.read_suite(suite):
-        return
-    there = [path.name for path in sorted(runs.reports_dir().glob("[!.]*/")) if runs.read_suite(path.name)]
-    reasons = "".join(f"; {reason}" for _, reason in runs.damaged(suite)[:1])
-    raise runs.RunError(f"suite {suite} has no runs{reasons}; suites with runs: {', '.join(there) or 'none'}")
-
-
 def ranked(grouped):
     """Autoencoders by their mean validation error, best first: a list of names."""
     return sorted(grouped, key=lambda model: np.mean([m["val"]["loss"] for m in grouped[model]]))

@@ -5,7 +5,7 @@ from .environment import device, versions
 from .folder import SCRATCH, Run, publish, start
 from .integrity import RunError
 from .paths import ROOT, reports_dir, run_dir, suite_dir
-from .reading import check, damaged, read, read_history, read_suite
+from .reading import check, damaged, read, read_history, read_suite, require_runs
 
 __all__ = [
     "ROOT",
@@ -21,6 +21,7 @@ __all__ = [
     "read_history",
     "read_suite",
     "reports_dir",
+    "require_runs",
     "run_dir",
     "start",
     "suite_dir",

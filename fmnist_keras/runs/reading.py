@@ -1,5 +1,7 @@
 """Runs read back: complete and undamaged, or not at all."""
 
+import contextlib
+
 from ..params import natural
 from . import integrity
 from .integrity import RunError
@@ -49,6 +51,17 @@ def damaged(suite):
         except RunError as error:
             found.append((folder, str(error)))
     return found
+
+
+def require_runs(suite):
+    """Raise a `RunError` where a suite has no complete run: there is nothing to report."""
+    with contextlib.suppress(FileNotFoundError):
+        suite_dir(suite).stat()  # an OSError that says why, where there cannot be one
+    if read_suite(suite):
+        return
+    there = [path.name for path in sorted(reports_dir().glob("[!.]*/")) if read_suite(path.name)]
+    reasons = "".join(f"; {reason}" for _, reason in damaged(suite)[:1])
+    raise RunError(f"suite {suite} has no runs{reasons}; suites with runs: {', '.join(there) or 'none'}")
 
 
 def read_history(folder):

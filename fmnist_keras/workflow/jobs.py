@@ -80,9 +80,7 @@ def make_report(suite):
     Raises:
         runs.RunError: the suite has no runs.
     """
-    from ..report.suite import require_runs
-
-    require_runs(suite)
+    runs.require_runs(suite)
     _make_page(runs.suite_dir(suite), "report", {"suite": suite}, f"{suite} report", f"Suite {suite}")
 
 

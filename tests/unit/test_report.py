@@ -401,11 +401,11 @@ def test_a_suite_without_runs_is_one_error_and_no_page(reports):
     with pytest.raises(
         runs.RunError, match="suite sweep has no runs; .*metrics.json cannot be read.*: paper"
     ):
-        suite.require_runs("sweep")
+        runs.require_runs("sweep")
     with pytest.raises(SystemExit, match="error: suite sweep has no runs"):
         main.main(["report", "sweep"])
     assert [path.name for path in (reports / "sweep").iterdir()] == ["model_9"]
-    suite.require_runs("paper")
+    runs.require_runs("paper")
 
 
 @pytest.fixture
