@@ -107,6 +107,7 @@ def _forget_job(path):
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell.source = re.sub(r"^run_dir = .*\n?", "", cell.source, flags=re.MULTILINE)
+            cell.id = "injected-parameters"  # papermill's is random: the same run would give another page
     nbformat.write(notebook, path)
 
 

@@ -46,6 +46,7 @@ def test_a_published_notebook_holds_nothing_of_the_job_that_made_it(tmp_path):
         '# Parameters\nseed = 0\nsuite = "paper"\n',
     ]
     assert made.metadata.papermill.parameters == {"seed": 0}
+    assert made.cells[1].id == "injected-parameters"  # the same numbers, the same page
 
 
 def test_landed_pages_hold_nothing_of_their_jobs():
