@@ -86,7 +86,7 @@ def _estimand(axes, y, part, shade):
         axes.plot(at(one["estimate"]), y, "o", color=shade, markerfacecolor=shade if interval else "white")
     axes.plot([0, 1], [y + 0.17, y + 0.17], color="black", linewidth=0.8)
     for tick in MaxNLocator(6).tick_values(least - span / 12, least + span * 11 / 12):
-        if 0 <= at(tick) <= 1:
+        if 0 <= at(tick) < 0.98:  # its text would run into the unit
             axes.text(at(tick), y + 0.2, f"{tick:g}", size=7, ha="center", va="top")
     axes.text(1.01, y + 0.2, part["unit"], size=7, va="top")
 

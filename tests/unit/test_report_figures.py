@@ -1,10 +1,12 @@
 """The report's own figures say in their alt texts what they show, for one seed and for many."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_keras import plots
+from fmnist_keras import plots, runs
 from fmnist_keras.report import claims, figures, tables
 
 
@@ -42,6 +44,17 @@ def test_the_forest_names_every_verdict_and_draws_an_interval_only_where_there_i
     drawn = [line for line in figure.axes[0].lines if line.get_linewidth() == 3 and len(line.get_xdata())]
     assert len(drawn) == 1
     figures.forest(claims.judge({}))  # nothing to draw is no error
+
+
+def test_no_number_of_a_scale_runs_into_its_unit():
+    rows = json.loads((runs.ROOT / "reports" / "paper" / "claims.json").read_text(encoding="utf-8"))
+    (axes,) = figures.forest(rows).axes
+    axes.figure.draw_without_rendering()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in axes.texts]
+    units = {part["unit"] for row in rows for part in row["estimands"]}
+    numbers = [box for text, box in boxes if text not in units and text[0] in "-0123456789"]
+    assert len(numbers) > 100
+    assert not [box for text, box in boxes if text in units and box.count_overlaps(numbers)]
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
