@@ -33,7 +33,7 @@ KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
 # As on Windows: without what only POSIX has, no encoding left to the locale, in a path with a space and accents.
 UNIT = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 \
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 && \
-	$(PY) -m pytest -n 2 --dist loadfile -p no:nbval --basetemp "$$folder/año más"
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile -p no:nbval --basetemp "$$folder/año más"
 
 # What may be set for which target. A variable that none of them knows would be ignored without a word.
 SUITE_VARIABLES = CORES SEEDS MODELS FORCE ABLATIONS

@@ -68,6 +68,7 @@ def heat_map(study):
     alt = f"{study.counts} by {one} and {other}: from {' to '.join(named)}."
     figure, axes = new_figure(alt, size=(1.6 + 0.9 * cells.shape[1], 1.2 + 0.5 * cells.shape[0]))
     sns.heatmap(cells, annot=True, fmt=".4f", cmap="Blues", cbar=False, ax=axes)
+    axes.set_title(f"{study.counts}, mean over seeds")
     axes.tick_params(axis="y", rotation=0)  # long values would lie over each other
     return figure
 

@@ -317,6 +317,7 @@ def test_figures_have_alt_texts_with_their_numbers(done):
     drawn = [study_figures.by_value(done), study_figures.heat_map(done), study_figures.losses(done)]
     assert "val_loss by dropout" in drawn[0].get_label()
     assert "from 0.0157 at dropout 0.1, latent_dim 64 to 0.0229 at" in drawn[1].get_label()
+    assert drawn[1].axes[0].get_title() == "val_loss, mean over seeds"
     assert all(len(figure.get_label()) > 40 for figure in drawn)
 
 
