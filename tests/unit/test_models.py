@@ -1,3 +1,5 @@
+import functools
+
 import conftest
 import keras
 import numpy as np
@@ -10,7 +12,9 @@ ENCODER = "Conv2D ReLU Dropout MaxPooling2D Conv2D ReLU Dropout MaxPooling2D Fla
 DECODER = "Dense ReLU Dropout Reshape Conv2DTranspose ReLU Dropout Conv2DTranspose Activation"
 
 
+@functools.cache
 def build(name):
+    """An untrained model, to look at."""
     return conftest.build(params.load_all()[name])
 
 
