@@ -11,6 +11,7 @@ readme                        write cuadro III and the studies' answers into REA
 """
 
 import argparse
+import gc
 import os
 import sys
 
@@ -93,6 +94,7 @@ def _report(options):
 
 def _predict(options):
     params.check_backend()
+    terminal.import_keras()
     import numpy as np
     from rich.console import Console
 
@@ -115,6 +117,7 @@ def _predict(options):
 
 def _export(options):
     params.check_backend()
+    terminal.import_keras()
     from .tools import export, predict
 
     folder = predict.find_run(options.model, options.suite, options.seed)
@@ -136,4 +139,6 @@ def _readme(options):
 
 
 if __name__ == "__main__":
+    gc.set_threshold(500_000)  # TensorFlow's import makes as many objects, which stay: see `execute`
     main()
+    gc.freeze()  # or all of them would be looked through once more at the end

@@ -27,6 +27,12 @@ gc.set_threshold(500_000)  # TensorFlow's import makes as many objects, which st
 for name, value in KERNEL_ENVIRONMENT.items():  # before a test imports TensorFlow
     os.environ.setdefault(name, value)
 
+
+def pytest_unconfigure():
+    """At a process's end Python would look through all that TensorFlow has made once more."""
+    gc.freeze()
+
+
 COPIED = ("Snakefile", "Makefile", "fmnist_keras", "notebooks", "params", "profiles")
 MODELS = ("model_3", "model_4", "model_8")
 REAL_RUNS = (  # files whose tests need `first`

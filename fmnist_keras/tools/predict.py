@@ -41,9 +41,11 @@ def find_run(model, suite=None, seed=None):
         hint = f"; the folder of that name is ./{model}" if Path(model).exists() else ""
         raise runs.RunError(f"unknown model {model!r}; {params.did_you_mean(model, [*known, *own])}{hint}")
     wanted = f"MODELS={model}" + (f" SEEDS={seed}" if seed else "")
+    of_seed = "" if seed is None else f" of seed {seed}"
     raise runs.RunError(
-        f"{model} has no trained weights (looked in {runs.reports_dir()}/{suite or '*'}/{model}); weights "
-        f"are not in git, so make them first: `make report {wanted}` in minutes, or `make paper {wanted}`"
+        f"{model} has no trained weights{of_seed} (looked in {runs.reports_dir()}/{suite or '*'}/{model}); "
+        "weights are not in git, so make them first: "
+        f"`make report {wanted}` in minutes, or `make paper {wanted}`"
     )
 
 

@@ -8,6 +8,7 @@ import tempfile
 import time
 
 from .. import params, runs
+from . import terminal
 
 NOTEBOOKS = runs.ROOT / "notebooks"
 # What a notebook's kernel finds in its environment, where nothing else is said there.
@@ -57,7 +58,7 @@ def execute_notebook(notebook, output, values, label, failed):
         try:
             with (
                 tempfile.TemporaryFile("w+", encoding="utf-8") as log,
-                _stderr_into(log),
+                terminal.stderr_into(log),
                 _environment(kernel_environment()),
             ):
                 papermill.execute_notebook(
@@ -161,18 +162,6 @@ class EpochLines:
             return ""
         seconds = (time.monotonic() - since) / (done - first) * (epochs - done)
         return f"  {seconds // 60:.0f}:{seconds % 60:02.0f} left at most"
-
-
-@contextlib.contextmanager
-def _stderr_into(file):
-    """Keep what a kernel writes to its stderr outside of any cell off the terminal."""
-    saved = os.dup(2)
-    os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 def kernel_environment():

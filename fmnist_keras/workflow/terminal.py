@@ -1,8 +1,11 @@
-"""What is printed, on terminals of any encoding."""
+"""What is printed, on terminals of any encoding, and what is not."""
 
 import codecs
+import contextlib
 import io
+import os
 import sys
+import tempfile
 import unicodedata
 
 PLAIN = str.maketrans({"━": "=", "╌": "-", "–": "-", "✗": "x", "±": "+"})
@@ -19,3 +22,21 @@ def fall_back_to_plain_characters():
 def _plain(error):
     text = error.object[error.start : error.end].translate(PLAIN)
     return unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode(), error.end
+
+
+@contextlib.contextmanager
+def stderr_into(file):
+    """Keep what is written to this process's stderr off the terminal meanwhile, also by C++."""
+    saved = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def import_keras():
+    """Import Keras without the lines that TensorFlow writes before its log level holds."""
+    with tempfile.TemporaryFile() as log, stderr_into(log):
+        import keras  # noqa: F401

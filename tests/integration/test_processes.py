@@ -41,6 +41,20 @@ def test_an_import_changes_nothing_in_the_process():
     assert set(result.stdout.split()) <= BY_OTHERS
 
 
+@pytest.mark.parametrize("command", [["predict", "model_6", "away.png"], ["export", "model_6"]])
+def test_a_command_says_nothing_of_what_tensorflow_says_as_it_starts(command, tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "fmnist_keras", *command],
+        env=os.environ | {"REPORTS_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        cwd=runs.ROOT,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: model_6 has no trained weights")
+    assert result.stderr.count("\n") == 1
+
+
 def test_without_docstrings_the_commands_run():
     command = [sys.executable, "-OO", "-m", "fmnist_keras", "claims", "paper"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=runs.ROOT)
