@@ -40,7 +40,7 @@ def by_value(study):
         sns.lineplot(seeds, errorbar=_student, err_style="bars", marker="o", err_kws={"capsize": 3}, **shown)
         sns.scatterplot(seeds, s=12, **shown | {"legend": False})
         if all(isinstance(value, int | float) for value in study.factors[field]):
-            if min(study.factors[field]) > 0 and max(study.factors[field]) > 10 * min(study.factors[field]):
+            if min(study.factors[field]) > 0 and max(study.factors[field]) >= 10 * min(study.factors[field]):
                 axes.set_xscale("log")
             axes.set_xticks(study.factors[field], map(str, study.factors[field]))
             axes.minorticks_off()

@@ -1,3 +1,4 @@
+import itertools
 import json
 import shutil
 import zipfile
@@ -319,6 +320,19 @@ def test_figures_have_alt_texts_with_their_numbers(done):
     assert "from 0.0157 at dropout 0.1, latent_dim 64 to 0.0229 at" in drawn[1].get_label()
     assert drawn[1].axes[0].get_title() == "val_loss, mean over seeds"
     assert all(len(figure.get_label()) > 40 for figure in drawn)
+
+
+def test_learning_rates_do_not_lie_over_each_other_on_their_axis(study):
+    found = study(vary={"learning_rate": [0.0005, 0.001, 0.005]})
+    for values in found.params.values():
+        for seed in found.seeds:
+            finish(values, seed, 0.02 + values.learning_rate)
+    figure = study_figures.by_value(write(found, "paper"))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert len(boxes) == 3
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 def test_a_study_without_runs_or_with_some_says_so(study):
