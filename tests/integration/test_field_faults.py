@@ -10,7 +10,6 @@ import keras
 import nbformat
 import numpy as np
 import pytest
-import stand_in
 from conftest import OF_KIND, build, copied, engine, engine_call, fitted
 
 from fmnist_keras import runs
@@ -146,7 +145,7 @@ def test_a_folder_with_a_colon_and_braces_in_a_locale_of_ascii(tmp_path):
     """Where PYTHONPATH would split, Snakemake would see wildcards, and text is not UTF-8 by itself."""
     root = tmp_path / "tesis: {final} 2"
     root.mkdir()
-    stand_in.write(copied(root, models=("model_4",)) / "notebooks")
+    copied(root, models=("model_4",))
     call = engine_call(root, "suite=sample")
     call["env"] |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "FORCE": "no"}
     result = subprocess.run(**call)

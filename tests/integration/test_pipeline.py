@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_history_to_the_byte(copy, tmp_path, kind):
     for name in ("one", "two"):
         command = [sys.executable, "-m", "papermill", str(copy / "notebooks" / f"{kind}.ipynb")]
         command += [str(tmp_path / f"{name}.ipynb")]
-        given = {"deterministic": True, "limit": 300, "epochs": 2, "run_dir": tmp_path / name}
+        given = {"deterministic": True, "limit": 500, "epochs": 3, "run_dir": tmp_path / name}
         for field, value in given.items():
             command += ["-p", field, str(value)]
         calls.append(subprocess.Popen(**engine_call(copy) | {"args": command}))
@@ -96,5 +96,5 @@ def test_the_same_seed_gives_the_same_history_to_the_byte(copy, tmp_path, kind):
         output, _ = call.communicate(timeout=300)
         assert call.returncode == 0, output
     one, two = ((tmp_path / name / "history.csv").read_bytes() for name in ("one", "two"))
-    assert one.count(b"\n") == 3
+    assert one.count(b"\n") == 4
     assert one == two

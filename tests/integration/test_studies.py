@@ -16,6 +16,7 @@ study: mine
 base: model_8
 vary:
   encoder.epochs: [10, 20]
+  final_activation: [null, relu]
 seeds: [0, 1]
 """
 DONE = re.compile(r"sample (\S+) seed (\d)  done in")
@@ -49,13 +50,13 @@ def test_a_study_that_is_killed_half_way_is_finished_by_the_same_command(root):
             break
     kill(process)
     before = results(root)
-    assert 3 <= len(before) < 8
+    assert 3 <= len(before) < 12
     output = engine(root, "suite=sample", "study=mine").stdout
     after = results(root)
-    assert len(after) == 8  # of each seed two autoencoders, and a classifier on each
+    assert len(after) == 12  # of each seed four classifiers, and two autoencoders that they share
     assert {run: after[run] for run in before} == before
-    assert f"{len(before)} of 8 runs are up to date" in output
-    assert len(DONE.findall(output)) == 8 - len(before)
+    assert f"{len(before)} of 12 runs are up to date" in output
+    assert len(DONE.findall(output)) == 12 - len(before)
     autoencoders = [run for run in after if run.startswith("model_4")]
     assert sorted(autoencoders) == [
         f"{name}/seed_{seed}" for name in ("model_4-epochs_20", "model_4") for seed in range(2)
@@ -63,15 +64,15 @@ def test_a_study_that_is_killed_half_way_is_finished_by_the_same_command(root):
     folder = root / "reports" / "sample" / "studies" / "mine"
     page = (folder / "index.html").read_text(encoding="utf-8")
     assert "Does it matter how long the autoencoder trained?" in page
-    assert page.count("<img") == page.count('alt="') >= 2
+    assert page.count("<img") == page.count('alt="') >= 3
     assert "are still missing" not in page
-    assert len((folder / "table.csv").read_text(encoding="utf-8").splitlines()) == 5
+    assert len((folder / "table.csv").read_text(encoding="utf-8").splitlines()) == 9
 
 
 def test_a_second_call_trains_nothing_and_makes_no_page(root):
     page = root / "reports" / "sample" / "studies" / "mine" / "index.html"
     before, made = results(root), page.stat().st_mtime_ns
-    assert "8 of 8 runs are up to date" in engine(root, "suite=sample", "study=mine").stdout
+    assert "12 of 12 runs are up to date" in engine(root, "suite=sample", "study=mine").stdout
     assert (results(root), page.stat().st_mtime_ns) == (before, made)
 
 

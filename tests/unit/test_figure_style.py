@@ -7,7 +7,7 @@ import pytest
 import seaborn as sns
 from conftest import fitted
 
-from fmnist_keras import plots
+from fmnist_keras import evaluation, plots
 from fmnist_keras.runs import figures
 
 HISTORY = fitted(loss=[0.5, 0.3], val_loss=[0.4, 0.25])
@@ -28,11 +28,12 @@ OWN = {
 
 
 def drawn():
-    """A hash of what a page would hold of a chart, rows of images and a confusion matrix, each."""
+    """A hash of what a page would hold of a chart, rows of images, a map and a confusion matrix, each."""
     images = np.tile(np.linspace(0, 1, 28, dtype="float32")[:, None, None], (3, 1, 28, 1))
     made = [
         plots.curves(HISTORY, "loss"),
         plots.image_rows({"original": images, "decoded": images}, "rows", ["a", "b", "c"]),
+        plots.error_map(images[0, ..., 0], evaluation.stripe_mask()),
         plots.confusion_shares(np.eye(10)),
     ]
     return [hash(figures.show(figure)[0].data) for figure in made]

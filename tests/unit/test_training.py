@@ -35,7 +35,7 @@ def test_adam_computes_what_keras_does():
     def moved(optimizer):
         variables = [keras.Variable(np.ones(shape, "float32")) for shape in ((3, 4), (5,))]
         random = np.random.default_rng(0)
-        for _ in range(20):
+        for _ in range(50):
             optimizer.apply(
                 [keras.ops.array(random.normal(size=v.shape), "float32") for v in variables], variables
             )
