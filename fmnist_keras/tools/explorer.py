@@ -216,7 +216,8 @@ class Explorer:
         self.decode()
 
     def _set_sliders(self):
-        self.start = self.directions.positions(self.codes[:1])[0].clip(-REACH, REACH)
+        start = self.directions.positions(self.codes[:1])[0].clip(-REACH, REACH)
+        self.start = start.astype("float64").round(1)  # to a step; else the browser does, and each decodes
         for row in self.rows[len(self.start) : SLIDERS]:
             row.layout.display = "none"
         for row, slider, ends, value, name, pictures in zip(

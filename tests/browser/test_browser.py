@@ -158,6 +158,7 @@ def explored(browser, lab):
     tab.get_by_role("menuitem", name="Run", exact=True).click()
     tab.get_by_text("Run All Cells", exact=True).click()
     tab.locator(".jp-OutputArea .widget-html table").wait_for(timeout=120_000)
+    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # the cells after it are done as well
     yield tab
     tab.close()
 
@@ -183,6 +184,7 @@ def test_a_picture_of_the_explorer_stands_there_before_it_is_run(browser, lab):
 def test_a_slider_changes_the_decoded_image(explored):
     assert explored.get_by_text("Ankle boot, image 0: mean squared error 0.").count() == 1
     before = pictures(explored)
+    assert before[4] == before[1]  # decoded and reconstruction, until a slider moves
     address = explored.locator(".jp-OutputArea img.widget-image").nth(4).get_attribute("src")
     slider = explored.locator(".widget-slider").first
     assert "↔" in slider.inner_text()

@@ -53,6 +53,16 @@ def test_sliders_move_the_decoded_image_and_its_classes_alone(app):
     assert app.pictures["decoded"].value == app.pictures["reconstruction"].value
 
 
+def test_a_slider_starts_at_one_of_its_steps_where_no_browser_moves_it(app):
+    app.thumbnails[3].click()
+    starts = [slider.value for slider in app.sliders]
+    before = shown(app)
+    for slider, start in zip(app.sliders, starts):
+        slider.value = float(f"{start:.1f}")  # what a browser sends once it draws the slider
+    assert [slider.value for slider in app.sliders] == starts
+    assert shown(app) == before
+
+
 def test_a_thumbnail_is_the_image_that_it_shows(app, sample):
     app.label.value = 1
     app.more.click()
