@@ -45,7 +45,10 @@ def page(notebook, path, title, home=None):
 
 
 def results_first(cells):
-    """A notebook's cells with those tagged `verdict`, then those tagged `first`, right below its title."""
+    """A notebook's cells with those tagged `verdict`, then those tagged `first`, right below its title.
+
+    Where what they show begins with a title of its own, as a study's question, that is the page's.
+    """
     tagged = {tag: [c for c in cells if tag in c.metadata.get("tags", ())] for tag in ("verdict", "first")}
     results = tagged["verdict"] + tagged["first"]
     if not results:
@@ -54,7 +57,15 @@ def results_first(cells):
     head, rest = copy.copy(cells[0]), copy.copy(cells[0])
     head.source, rest.source = title, text
     rest.id = f"{head.id}-text"
-    return [head, *results, rest, *(cell for cell in cells[1:] if cell not in results)]
+    heads = [head]
+    if _begins_with_a_title(results[0]):  # and its code comes after the text, or stood above the title
+        heads, results[0].metadata.hidden, rest.metadata.section_code = [], True, results[0].source
+    return [*heads, *results, rest, *(cell for cell in cells[1:] if cell not in results)]
+
+
+def _begins_with_a_title(cell):
+    shown = (output.get("data", {}).get("text/markdown", "") for output in cell.outputs)
+    return any(text.startswith("# ") for text in shown)
 
 
 def _gather_code(cells):

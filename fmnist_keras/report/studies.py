@@ -65,6 +65,7 @@ def load(name, suite=None):
     rows = [_row(p, found[p["run"], s]) for p in points for s in about["seeds"] if (p["run"], s) in found]
     table = pd.DataFrame(rows, columns=None if rows else [*points[0], "seed", "val_loss"])
     shown = {name: "{:.4f}" for name in table if name.split("_")[0] in ("train", "val")}
+    shown["seconds"] = "{:.0f}"
     table.attrs["format"] = {name: "{:g}" for name in table.select_dtypes("float")} | shown
     varied = ["base", *map(_column, about["vary"])]
     factors = {column: list(dict.fromkeys(point[column] for point in points)) for column in varied}
@@ -279,8 +280,8 @@ def summary(study):
 
 
 def introduction(study):
-    """The question, the banner where one is needed, what is missing, and the answer. Markdown."""
-    about, lines = study.about, [f"**{as_text(study.about['question'])}**"]
+    """The question as a title, the banner where one is needed, what is missing, and the answer. Markdown."""
+    about, lines = study.about, [f"# {as_text(study.about['question'])}"]
     total = len({point["run"] for point in about["points"]}) * len(about["seeds"])
     if not study.table.empty:
         first = runs.read(runs.run_dir(about["suite"], *study.table[["run", "seed"]].iloc[0]))["params"]

@@ -20,7 +20,7 @@ def _student(values):
 def by_value(study):
     """Each quantity by one field, a line for each value of a second; of more fields, each by itself.
 
-    Bars are Student's intervals over seeds, dots the seeds; dashed are the numbers that cuadro III has.
+    Bars are Student's intervals over seeds, small dots the seeds; dashed are the numbers that cuadro III has.
     """
     fields = sorted(study.factors, key=lambda field: (field == "base", -len(study.factors[field])))
     panels = [(fields[0], name) for name in study.table if name.split("_")[0] in ("train", "val")]
@@ -29,6 +29,7 @@ def by_value(study):
         panels = [(field, study.counts) for field in fields]
     columns, rows, alts = min(len(panels), 2), -(-len(panels) // 2), []
     figure, grid = new_figure("", rows, columns, (4.6 * columns, 3.4 * rows), squeeze=False)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # inches; labels keep clear of the next panel
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     for axes, (field, quantity) in zip(grid.flat, panels):

@@ -31,7 +31,7 @@ class Study:
 
     Attributes:
         name: the file's.
-        question: the comment at its top.
+        question: the comment at its top; where there is none, its name.
         bases: names of models.
         vary: dict of field to its values; fields that go together, as "a, b", are one entry.
         seeds: of every point.
@@ -76,7 +76,7 @@ def read(name, suite):
             point = {"base": base, "run": run.model} | shown
             points += [point] if point not in points else []
     comment = itertools.takewhile(lambda line: line[:1] == "#", paths[name].read_text("utf-8").splitlines())
-    question = " ".join(line.strip("# ") for line in comment)
+    question = " ".join(line.strip("# ") for line in comment).strip() or f"The study {name}"
     params = dict(sorted(params.items(), key=lambda item: item[1].kind == "classifier"))
     return Study(name, question, bases, values["vary"], values["seeds"], points, params)
 

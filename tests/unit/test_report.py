@@ -356,6 +356,12 @@ def test_a_run_s_page_has_its_results_right_below_its_title():
         "fit",
     ]
     assert pages.results_first(titles) == titles
+    question = nbformat.v4.new_output("display_data", {"text/markdown": "# Why?\n\nFor a reason."})
+    cells[2].outputs = [question]  # a title of its own, but not the first that is shown
+    assert "# Title" in [cell.source for cell in pages.results_first([titles[0], *cells])]
+    cells[3].outputs = [question]
+    found = [cell.source for cell in pages.results_first([titles[0], *cells])]
+    assert found == ["verdict", "curves", "images", "What it is.", "parameters", "fit"]
 
 
 TAGGED = [

@@ -56,6 +56,10 @@ def test_a_grid_is_the_product_and_what_is_a_model_already_has_its_name(study):
         assert params.validate(values.as_dict(), values.kind, "here") == values
 
 
+def test_a_study_without_a_comment_is_asked_by_its_name(study):
+    assert study(text=yaml.safe_dump(GRID)).question == "The study mine"
+
+
 def test_one_at_a_time_starts_from_the_base(study):
     found = study(each="one_at_a_time")
     assert [point["run"] for point in found.points] == [
