@@ -60,7 +60,7 @@ def ablations(found, folder=None):
     return {name: ablation(path, found)[0] for name, path in ablation_files(folder).items()}
 
 
-def for_run(name, suite, seed, found=None, own=None):
+def for_run(name, suite, seed, found=None, own=None, own_file=None):
     """The parameters of one run of a suite: the model's file, then `params/suites/<suite>.yaml`.
 
     What an ablation changes it changes in every suite, whatever the suite says of that field.
@@ -71,6 +71,7 @@ def for_run(name, suite, seed, found=None, own=None):
         seed: a whole number.
         found: what `params.load_all` returned.
         own: fields that win over the suite's: what a study varies.
+        own_file: the file that says so, for the message where they do not go together.
 
     Returns:
         `Params`, checked, `suite` and `seed` included.
@@ -108,4 +109,5 @@ def for_run(name, suite, seed, found=None, own=None):
     values = made.as_dict() | changes | of_models.get(name, {}) | own
     if own and values["optimizer"] == "sgd" and "epsilon" not in own:
         values["epsilon"] = None
-    return validate(values | {"suite": suite, "seed": seed}, made.kind, f"{where_is(path)} with {name}")
+    where = own_file if own else f"{where_is(path)} with {name}"
+    return validate(values | {"suite": suite, "seed": seed}, made.kind, where)

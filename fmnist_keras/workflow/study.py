@@ -113,16 +113,27 @@ def _check_value(where, field, value, base, models):
             allowed = "allowed with a classifier that starts from an autoencoder"
             raise ParamsError(f"{where}: {field}: {base.model} starts from none; {allowed}")
         base = models[base.encoder_from]
+    varied = [name for name in base.as_dict() if name not in NOT_VARIED]
     if inner in NOT_VARIED:
         allowed = "what a model's file says of it, the images apart; seeds have a list of their own"
         raise ParamsError(f"{where}: {field}: is not varied; allowed: {allowed}")
+    if inner not in varied:
+        hint = did_you_mean(inner, varied)
+        raise ParamsError(f"{where}: {field}: {short(value)} is an unknown field; {hint}")
     values = base.as_dict() | {inner: value}
     if values["optimizer"] == "sgd" and inner == "optimizer":
         values["epsilon"] = None
-    try:
+    with _fields_named(where, field.removesuffix(inner)):
         validate(values, base.kind, where)
-    except ParamsError as error:  # it names the autoencoder's field as the study does
-        raise ParamsError(str(error).replace(f"{where}: {inner}", f"{where}: {field}", 1)) from error
+
+
+@contextlib.contextmanager
+def _fields_named(where, prefix):
+    """A field that is wrong is named as the study names it: the autoencoder's with `encoder.` before it."""
+    try:
+        yield
+    except ParamsError as error:
+        raise ParamsError(str(error).replace(f"{where}: ", f"{where}: {prefix}", 1)) from error
 
 
 def _changes(vary, each):
@@ -143,11 +154,12 @@ def _point(base, change, suite, models, known, where):
     flat = {field: value for entry, value in change.items() for field in entry.split(", ")}
     own = {field: value for field, value in flat.items() if not field.startswith(ENCODER)}
     inner = {field.removeprefix(ENCODER): value for field, value in flat.items() if field not in own}
-    values = experiments.for_run(base, suite, 0, models, own)
+    values = experiments.for_run(base, suite, 0, models, own, where)
     parts, encoder = _differences(values, known[base]), None
     if values.encoder_from is not None:
         source = values.encoder_from
-        encoder = experiments.for_run(source, suite, 0, models, inner)
+        with _fields_named(where, ENCODER):
+            encoder = experiments.for_run(source, suite, 0, models, inner, where)
         inner_parts = _differences(encoder, known[source])
         encoder = _as_run(encoder, inner_parts, known, where)
         check_encoder(values, {source: encoder}, where)
