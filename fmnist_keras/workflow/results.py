@@ -17,7 +17,9 @@ def show(plan, suite, study=""):
     if rows:
         headers = ("model", "seed", "validation loss", "accuracy", "best epoch", "seconds", "")
         right = ("left", "right", "right", "right", "right", "right", "left")
-        table = tabulate(rows, headers, "simple", disable_numparse=True, colalign=right)
+        shown = len(headers) if any(row[-1] for row in rows) else -1  # no empty column at the end
+        rows = [row[:shown] for row in rows]
+        table = tabulate(rows, headers[:shown], "simple", disable_numparse=True, colalign=right[:shown])
         print("", table, "", sep="\n", flush=True)
     page = runs.suite_dir(suite) / (f"studies/{study}/index.html" if study else "index.html")
     if page.is_file():

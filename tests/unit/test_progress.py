@@ -118,7 +118,9 @@ def test_a_failed_run_says_that_an_earlier_one_stands(landed, capsys):
     folder = landed("model_5")
     values = params.Params(**runs.read(folder)["params"])
     results.show({("model_5", "0"): plan.Job(values, False)}, "paper")
-    assert "stands" not in capsys.readouterr().out, "it has just been made"
+    printed = capsys.readouterr().out
+    assert "stands" not in printed, "it has just been made"
+    assert len(printed.split("\n")[2].split()) == 6, "and no column without a word"
     results.show({("model_5", "0"): plan.Job(replace(values, epochs=7), False)}, "paper")
     assert "no result; an earlier run stands" in capsys.readouterr().out
     folder.with_name("seed_0.failed.ipynb").touch()
