@@ -233,7 +233,7 @@ def answer(study):
 
 
 def _best_of_each_field(study):
-    """What each field's best value changes, averaged over the others' values: a sentence, or ""."""
+    """What the best value of each field that is not the base's changes, all else averaged; or ""."""
     found = effects(study)
     if len(study.factors) < 2 or found.empty or found["low"].isna().any():
         return ""
@@ -243,7 +243,8 @@ def _best_of_each_field(study):
         f"with {row.field} {row.value} instead of {row.against}"
         for row in found.loc[better.groupby(found["field"], sort=False).idxmax()].itertuples()
     ]
-    return f"One field at a time, averaged over the others, {study.counts} changes at best {', '.join(said)}."
+    change = "One field at a time, averaged over the others, the best other value changes"
+    return f"{change} {study.counts} {', '.join(said)}."
 
 
 def _agreement_in_words(base, points, fields):
