@@ -10,8 +10,6 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 
-from snakemake.exceptions import WorkflowError
-
 from fmnist_keras import params, runs
 from fmnist_keras.workflow import execute, jobs, markers, plan, progress, results, signals
 
@@ -35,7 +33,7 @@ try:
         if done:
             results.show(JOBS, SUITE, STUDY)
 except (params.ParamsError, runs.RunError, OSError) as error:
-    raise WorkflowError(execute.disk_full(error) or str(error))
+    sys.exit(f"error: {execute.disk_full(error) or error}")
 
 progress.hide_chatter()
 signals.install_handlers(workflow.is_main_process)

@@ -127,7 +127,7 @@ def duration(seconds):
 
 
 def parse_line(line, board):
-    """Parse a line: a model's progress updates `board` and returns ""; any other line is returned.
+    """Parse a line: a model's progress updates `board` and returns "", as chatter does; others are returned.
 
     Args:
         line: what Snakemake or a model printed.
@@ -145,7 +145,7 @@ def parse_line(line, board):
         elif (match := ENDS.match(line)) and board.lines.pop(match["run"], None):
             board.took.append(time.monotonic() - board.began.pop(match["run"]))
             board.pace.pop(match["run"], None)
-        return line
+        return "" if CHATTER.match(line) else line
     return ""
 
 

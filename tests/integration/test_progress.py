@@ -18,7 +18,8 @@ FOLLOW = (
     "import sys; from fmnist_keras.workflow import progress as p; sys.exit(p.show_progress(sys.argv[1:]))"
 )
 LINES = """
-Select jobs to execute...
+Using workflow specific profile profiles/default for setting default command line arguments.
+Error in rule run:
 sample model_1 seed 0  starts
 sample model_2 seed 0  starts
 sample model_1 seed 0  epoch 1/8  loss 0.0500  val_loss 0.0400  best 0.0400
@@ -93,7 +94,7 @@ def test_a_running_model_keeps_one_line_which_is_cut_not_wrapped(columns):
 def test_what_has_ended_is_a_line_that_stays_and_all_else_is_passed_on():
     terminal = engine(f"print({DONE!r})\nprint({FAILED!r}, file=sys.stderr)\nsys.exit(3)")
     rows = terminal.read()
-    assert rows[0] == "Select jobs to execute..."
+    assert rows[0] == "Error in rule run:"  # the profile's line, before it, says nothing of a run
     assert rows[1].startswith("process ")
     assert sorted(rows[2:]) == sorted([DONE, FAILED])  # of two pipes, in either order
     assert terminal.process.wait() == 3

@@ -72,10 +72,13 @@ Exiting because a job execution failed. Look above for error messages
 )
 
 
-def test_of_snakemake_s_lines_those_stay_that_say_something():
+def test_of_snakemake_s_lines_those_stay_that_say_something(board):
     assert [line for line in CHATTER if not progress.CHATTER.match(line)] == []
     for line in ("Error in rule run:", "WorkflowError:", "sample model_1 seed 0  starts"):
         assert not progress.CHATTER.match(line)
+    profile = "Using workflow specific profile profiles/default for setting default command line arguments."
+    assert board(0, profile) == ""  # printed past Snakemake's log
+    assert board(0, "error: suite: 'x' is not in params/suites") != ""
 
 
 @pytest.fixture
