@@ -57,10 +57,12 @@ def results_first(cells):
     head, rest = copy.copy(cells[0]), copy.copy(cells[0])
     head.source, rest.source = title, text
     rest.id = f"{head.id}-text"
-    heads = [head]
-    if _begins_with_a_title(results[0]):  # and its code comes after the text, or stood above the title
-        heads, results[0].metadata.hidden, rest.metadata.section_code = [], True, results[0].source
-    return [*heads, *results, rest, *(cell for cell in cells[1:] if cell not in results)]
+    ordered = [head, *results, rest, *(cell for cell in cells[1:] if cell not in results)]
+    if not _begins_with_a_title(results[0]):
+        return ordered
+    results[0].metadata.hidden = True  # its code would stand above the title, and comes after the text
+    rest.metadata.section_code = results[0].source
+    return ordered[1:]
 
 
 def _begins_with_a_title(cell):

@@ -21,6 +21,7 @@ from . import photos, predict
 KINDS = ("autoencoder", "classifier")
 SLIDERS = 6  # directions in which the codes of the sample's images vary most
 REACH = 3  # standard deviations to either end of a slider
+DECIMALS = 1  # of a slider's value: between two steps, the browser would move it to one and so decode anew
 THUMBNAILS = 10  # of a class at a time
 SCALE, SMALL = 6, 2  # an image of 28 pixels is shown six times as large, a thumbnail twice
 ACCEPTED = ".png,.jpg,.jpeg,.webp,.gif,.bmp,.tif,.tiff"
@@ -106,7 +107,8 @@ class Explorer:
         self.more, self.reset = widgets.Button(description="more"), widgets.Button(description="reset")
         self.pin = widgets.Button(description="pin this image")
         self.pictures = {n: widgets.Image() for n in ("original", "reconstruction", "error", "decoded")}
-        self.sliders = [widgets.FloatSlider(min=-REACH, max=REACH, step=0.1) for _ in range(SLIDERS)]
+        scale = {"min": -REACH, "max": REACH, "step": 10**-DECIMALS}
+        self.sliders = [widgets.FloatSlider(**scale) for _ in range(SLIDERS)]
         self.ends = [(widgets.Image(), widgets.Image()) for _ in range(SLIDERS)]
         self.mix = widgets.FloatSlider(min=0, max=1, step=0.02, description="towards pinned", disabled=True)
         self.pinned_picture = widgets.Image(value=png(np.zeros((28, 28)), SMALL))
@@ -217,7 +219,7 @@ class Explorer:
 
     def _set_sliders(self):
         start = self.directions.positions(self.codes[:1])[0].clip(-REACH, REACH)
-        self.start = start.astype("float64").round(1)  # to a step; else the browser does, and each decodes
+        self.start = start.astype("float64").round(DECIMALS)
         for row in self.rows[len(self.start) : SLIDERS]:
             row.layout.display = "none"
         for row, slider, ends, value, name, pictures in zip(

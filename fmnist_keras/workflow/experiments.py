@@ -109,5 +109,5 @@ def for_run(name, suite, seed, found=None, own=None, own_file=None):
     values = made.as_dict() | changes | of_models.get(name, {}) | own
     if own and values["optimizer"] == "sgd" and "epsilon" not in own:
         values["epsilon"] = None
-    where = own_file if own else f"{where_is(path)} with {name}"
+    where = own_file if own and own_file else f"{where_is(path)} with {name}"
     return validate(values | {"suite": suite, "seed": seed}, made.kind, where)
