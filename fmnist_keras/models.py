@@ -9,7 +9,6 @@ import keras
 from keras import layers
 
 from .layers import Dropout, MaxPooling2D
-from .training import predict
 
 IMAGE_SHAPE = (28, 28, 1)
 NUM_CLASSES = 10
@@ -146,13 +145,3 @@ def classifier(encoder, final_activation="relu", train_encoder=True, initializer
     if final_activation is not None:
         head.append(layers.Activation(final_activation, name=f"final_{final_activation}"))
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, *head], name="classifier")
-
-
-def feature_maps(encoder, images):
-    """What the encoder's two convolutions, after their ReLU, make of images `(n, 28, 28, 1)`.
-
-    Returns:
-        Two float32 arrays, `(n, 26, 26, 16)` and `(n, 11, 11, 32)`, each value >= 0.
-    """
-    outputs = [layer.output for layer in encoder.layers if isinstance(layer, layers.ReLU)][:2]
-    return [predict(keras.Model(encoder.inputs[0], layer), images) for layer in outputs]
