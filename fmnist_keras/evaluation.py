@@ -75,15 +75,19 @@ def stripe_report(images, reconstructions):
 
     Returns:
         dict: "constant_pixels", how many are the same in every reconstruction; "mse_inside" and "mse_outside"
-        rows and columns 25 to 27; "floor", see `constant_floor`, 0 where no pixel is constant.
+        rows and columns 25 to 27; "floor", see `constant_floor`, 0 if no pixel is constant.
     """
     groups, errors = stripe_groups(), pixel_errors(images, reconstructions)
-    constant = int(np.sum(np.ptp(reconstructions[..., 0], axis=0) < 1e-6))
+    is_constant = np.ptp(reconstructions[..., 0], axis=0) < 1e-6
+    constant, of_pixels = int(np.sum(is_constant)), groups
+    if not is_constant[groups >= 0].all():  # of another decoder: each constant pixel for itself
+        of_pixels = np.full(groups.shape, -1)
+        of_pixels[is_constant] = range(constant)
     return {
         "constant_pixels": constant,
         "mse_inside": float(errors[groups >= 0].mean()),
         "mse_outside": float(errors[groups < 0].mean()),
-        "floor": constant_floor(images, groups) if constant else 0.0,
+        "floor": constant_floor(images, of_pixels) if constant else 0.0,
     }
 
 
@@ -186,13 +190,15 @@ def calibration(probabilities, labels, bins=15):
 
 
 def principal_components(codes):
-    """The first two principal components of codes `(n, d)`.
+    """Return the first two principal components of codes `(n, d)`.
 
     Returns:
-        points `(n, 2)`, and the share of the codes' variance that they hold, in [0, 1].
+        points `(n, 2)`, none if d is 0, and the share of the codes' variance that they hold, in [0, 1].
     """
     from sklearn.decomposition import PCA
 
+    if codes.shape[1] < 2:  # one number is its own component; without codes there are no points
+        return np.pad(codes, [(0, 0), (0, 1)])[: len(codes) * codes.shape[1]], float(codes.shape[1])
     pca = PCA(n_components=2, random_state=0)
     return pca.fit_transform(codes), float(pca.explained_variance_ratio_.sum())
 

@@ -145,3 +145,9 @@ def classifier(encoder, final_activation="relu", train_encoder=True, initializer
     if final_activation is not None:
         head.append(layers.Activation(final_activation, name=f"final_{final_activation}"))
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, *head], name="classifier")
+
+
+def fast(layer):
+    """Return a copy of a layer, as `keras.models.clone_model` takes it, with our dropout and pooling."""
+    kinds = {keras.layers.Dropout: Dropout, keras.layers.MaxPooling2D: MaxPooling2D}
+    return kinds.get(type(layer), type(layer)).from_config(layer.get_config())

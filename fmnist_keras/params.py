@@ -3,6 +3,7 @@
 `schema.yaml` beside this file has the fields' types and ranges.
 """
 
+import contextlib
 import functools
 import math
 import re
@@ -32,6 +33,11 @@ PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
 LONGEST = 200  # characters of a name, as schema.yaml has it
 PLACE = ("model", "suite", "run_dir", "base", "changes")  # where a run goes and why, not what it trains
+NOTEBOOK = {  # where the notebooks' own parameters, a short run on the sample, are not those of `Params`
+    "autoencoder": {"data": "sample", "epochs": 2, "upsampling": "output_padding"},
+    "classifier": {"data": "sample", "epochs": 2, "min_delta": 1.0e-4, "final_activation": "relu"}
+    | {"encoder_from": "tiny_autoencoder"},
+}
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
 
 
@@ -281,7 +287,16 @@ def names():
     return sorted((path.stem for path in found), key=natural)
 
 
-def check(namespace, kind):
+def reference(params):
+    """Return the `Params` that a run by hand is named by: of its model's file, or the notebook's own."""
+    path = PARAMS_DIR / f"{params.model}.yaml"
+    with contextlib.suppress(ParamsError):
+        if path.is_file() and (found := load(path)).kind == params.kind:
+            return found
+    return Params(model=params.model, epsilon=PAPER_EPSILON, **NOTEBOOK[params.kind])
+
+
+def check(namespace, kind=None):
     """Check the parameters that a notebook holds after its parameters cells.
 
     papermill only logs an unknown or misspelt name and goes on with the default; and in a notebook whose
@@ -289,7 +304,8 @@ def check(namespace, kind):
 
     Args:
         namespace: the notebook's `globals()`; of the fields that it does not have, the defaults hold.
-        kind: "autoencoder" or "classifier".
+        kind: "autoencoder" or "classifier"; None is the kind whose field there is, `upsampling` or
+            `encoder_from`.
 
     Returns:
         `Params`.
@@ -299,6 +315,7 @@ def check(namespace, kind):
             the backend is unknown.
     """
     check_backend()
+    kind = kind or ("autoencoder" if "upsampling" in namespace else "classifier")
     passed, known = injected.passed(namespace), fields(kind)
     for name, value in passed.items():
         held = namespace.get(name)

@@ -47,6 +47,9 @@ TOGETHER = 8  # models in one chart; more have one each
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 
 
+NO_CODES = "This autoencoder is not an encoder followed by a decoder, with a vector between them: no codes."
+
+
 class Figure(matplotlib.figure.Figure):
     """A figure whose label is its alt text. A notebook shows it where it is a cell's last value, and once."""
 
@@ -62,6 +65,14 @@ def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
     """A `Figure` with its alt text as its label, and its axes; pyplot does not know of it."""
     figure = Figure(figsize=size, layout="constrained", label=alt)
     return figure, figure.subplots(rows, columns, **kwargs)
+
+
+def absent(reason):
+    """Return a figure that says in a sentence why there is nothing to draw."""
+    figure, axes = new_figure(reason, size=(7.6, 0.6))
+    axes.text(0, 0.5, reason, va="center")
+    axes.set_axis_off()
+    return figure
 
 
 def colour(name):
@@ -100,22 +111,32 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
     Args:
         history: what `fit` returned. The best epoch is that of `training.callbacks` where they were among
             its callbacks, else the one with the least `val_loss`.
-        name: "loss" or "accuracy"; "val_" + name is drawn too.
+        name: "loss" or "accuracy"; "val_" + name is drawn too, if the history has it.
         ylabel: what it is, with its unit; None is the name.
         model: whose run it is, for its colour.
     """
-    train, val = np.asarray(history.history[name]), np.asarray(history.history[f"val_{name}"])
-    best_epoch = getattr(history, "best_epoch", None) or int(np.argmin(history.history["val_loss"])) + 1
+    train = np.asarray(history.history.get(name, []), float)
+    val = np.asarray(history.history.get(f"val_{name}", []), float)
+    if not len(train):
+        return absent(f"This history has no {name}: no epoch was finished, or `compile` was not told of it.")
     ylabel = ylabel or name
     epochs = np.arange(1, len(train) + 1)
-    alt = (
-        f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}, validation "
-        f"from {val[0]:.4f} to {val[-1]:.4f}; best epoch {best_epoch} with {val[best_epoch - 1]:.4f}."
-    )
-    figure, axes = new_figure(alt)
+    alt = f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}"
+    figure, axes = new_figure("")
     axes.plot(epochs, train, "--", color="0.25", label="training (dropout on)")
-    axes.plot(epochs, val, color=colour(model), label="validation")
-    axes.plot(best_epoch, val[best_epoch - 1], "o", color="black", label=f"best epoch: {best_epoch}")
+    known = np.isfinite(val)  # Keras may validate every few epochs, or never
+    if known.any():
+        best_epoch = (
+            getattr(history, "best_epoch", None) or int(np.nanargmin(history.history["val_loss"])) + 1
+        )
+        axes.plot(epochs[: len(val)][known], val[known], color=colour(model), label="validation")
+        axes.plot(best_epoch, val[best_epoch - 1], "o", color="black", label=f"best epoch: {best_epoch}")
+        alt += f", validation from {val[known][0]:.4f} to {val[known][-1]:.4f}; best epoch {best_epoch} with "
+        alt += f"{val[best_epoch - 1]:.4f}"
+    if cut := getattr(history, "interrupted", None):
+        axes.axvline(cut, linestyle=":", color=PALETTE[3], label=f"interrupted in epoch {cut}")
+        alt += f"; interrupted in epoch {cut}"
+    figure.set_label(f"{alt}.")
     axes.set(xlabel="epoch", ylabel=ylabel)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False)
@@ -246,6 +267,8 @@ def latent_space(points, labels, variance=None):
         labels: `(n,)` integers.
         variance: the share of the codes' variance that two principal components hold; None for a t-SNE.
     """
+    if not len(points):
+        return absent(NO_CODES)
     alt = f"{len(points)} codes by class, in two dimensions by t-SNE."
     axis_names = "t-SNE 1", "t-SNE 2"
     if variance is not None:
@@ -331,6 +354,8 @@ def reconstructions(images, decoded, labels):
 
 def interpolation(images, first, last):
     """Images `(k, 28, 28, 1)` decoded along a straight line between two codes, ends named."""
+    if not len(images):
+        return absent(NO_CODES)
     alt = f"{len(images)} decoded images on a straight line between two codes, from {first} to {last}."
     titles = [first, *[""] * (len(images) - 2), last]
     return image_rows({"decoded": images}, alt, titles)
@@ -380,6 +405,8 @@ def feature_maps(*stages, columns=16):
         stages: `(height, width, channels)` float32, one array a layer.
         columns: maps in a row.
     """
+    if not stages:
+        return absent("This model begins with no convolution that has feature maps.")
     sizes = ", then ".join(f"{s.shape[-1]} maps of {s.shape[0]}x{s.shape[1]}" for s in stages)
     silent = sum(int(np.sum(stage.max(axis=(0, 1)) == 0)) for stage in stages)
     alt = f"Feature maps of one image: {sizes}; {silent} of them are 0 everywhere."

@@ -1,6 +1,5 @@
 """Seeds, optimizers, callbacks, batches, and what a trained model comes to."""
 
-import inspect
 import signal
 import sys
 import threading
@@ -28,18 +27,19 @@ class Recorder(keras.callbacks.TerminateOnNaN):
     """Records what a `fit` did, prints one line an epoch, and turns an interrupt into the end of training.
 
     It refuses, when `fit` begins, a model that would not load again (see `check_loads`). It raises a
-    `TrainingDiverged` at the end of an epoch in which a loss was NaN or infinite. At a prompt or in Jupyter the
-    first interrupt (*Kernel, Interrupt*, Ctrl-C) ends `fit` as if the epochs had run out: the epoch that it cuts
-    leaves no row in the history and is never the best one. A second interrupt is Python's own.
+    `TrainingDiverged` at the end of an epoch in which a loss was NaN or infinite. At a prompt or in Jupyter
+    the first interrupt (*Kernel, Interrupt*, Ctrl-C) ends `fit` as if the epochs had run out: the epoch that
+    it cuts leaves no row in the history and is never the best one. A second interrupt is Python's own.
 
     The `keras.callbacks.History` that `fit` returns gets these attributes: `best_epoch`, counted from 1, and
-    `restored_epoch`, whose weights the model has now; `stopped_early`, by `early_stopping` alone; `interrupted`,
-    the number of the epoch that was cut, or None; `steps` of this `fit`; `optimizer`, as it was at the start;
-    `began`, a `time.perf_counter`; and `seconds`, the wall time of `fit`. The model gets `steps_made`, over all
-    its fits.
+    `restored_epoch`, whose weights the model has now; `stopped_early`, by `early_stopping` alone;
+    `interrupted`, the number of the epoch that was cut, or None; `steps` of this `fit`; `optimizer`, as it
+    was at the start; `began`, a `time.perf_counter`; and `seconds`, the wall time of `fit`. The model gets
+    `steps_made`, over all its fits.
 
     Args:
-        early_stopping: the `keras.callbacks.EarlyStopping` of the same `fit`, after this in the list, or None.
+        early_stopping: the `keras.callbacks.EarlyStopping` of the same `fit`, after this in the list, or
+            None.
         every: print each `every`-th epoch, the first and the last.
     """
 
@@ -150,26 +150,20 @@ def can_interrupt():
 
 
 def check_loads(model):
-    """Raise a `ValueError` if a saved model could not be loaded again: before it trains, not after.
+    """Raise an `UnsavedLayer` if a saved model could not be loaded again: before it trains, not after.
 
     Keras loads its own layers and registered classes. It loads no `Lambda` in safe mode, and no other class.
     """
     for layer in [model, *model._flatten_layers(include_self=False)]:
-        kind = type(layer)
-        known = kind.__module__.split(".")[0] == "keras" or kind.__name__ != keras.saving.get_registered_name(
-            kind
-        )
-        function = getattr(layer, "activation", None)
-        if isinstance(layer, keras.layers.Lambda) or not known:
-            raise UnsavedLayer(
-                f"layer {layer.name!r} is a {kind.__name__}, which would not load from a file; use layers of Keras, "
-                "or a class with @keras.saving.register_keras_serializable()"
-            )
-        if inspect.isfunction(function) and function.__module__.split(".")[0] != "keras":
-            if keras.saving.get_registered_name(function) == function.__name__:
+        parts = {"": type(layer), "its activation ": getattr(layer, "activation", None)}
+        for part, made in parts.items():
+            name = getattr(made, "__name__", None)  # None of an activation that is an object: a layer
+            known = name is None or made.__module__.split(".")[0] == "keras"
+            known = known or keras.saving.get_registered_name(made) != name
+            if made is keras.layers.Lambda or not known:
                 raise UnsavedLayer(
-                    f"layer {layer.name!r}: activation {function.__name__} would not load from a file; use one of "
-                    "Keras, or a function with @keras.saving.register_keras_serializable()"
+                    f"layer {layer.name!r}: {part}{name} would not load again from a file; use one of Keras, "
+                    "or put @keras.saving.register_keras_serializable() before it"
                 )
 
 
@@ -215,6 +209,13 @@ def cross_entropy():
     The softmax is in it, as in PyTorch's `CrossEntropyLoss`, which the paper took.
     """
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def loss_name(model):
+    """Return the name of a compiled model's loss in words, with its unit: "cross entropy (nats)"."""
+    loss = keras.losses.get(model.loss)
+    name = getattr(getattr(loss, "fn", loss), "__name__", type(loss).__name__).replace("_", " ")
+    return "cross entropy (nats)" if name == "sparse categorical crossentropy" else name
 
 
 def steps_per_execution():
@@ -281,12 +282,18 @@ def predict(model, inputs, batch_size=EVALUATION_BATCH):
 def halves(autoencoder):
     """Return the encoder and the decoder of an autoencoder, or None if it is of another form.
 
-    The form is that of `models.autoencoder`: two models, one after the other, with codes `(n, latent_dim)` between.
+    The form is that of `models.autoencoder`: two models, one after the other, with codes `(n, latent_dim)`
+    between.
     """
-    parts = [layer for layer in autoencoder.layers if not isinstance(layer, keras.layers.InputLayer)]
+    parts = _layers(autoencoder)
     if len(parts) == 2 and all(isinstance(part, keras.Model) for part in parts):
         return parts if len(parts[0].output_shape) == 2 else None
     return None
+
+
+def _layers(model):
+    """Return a model's layers but for its inputs: a list."""
+    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
 
 
 def encode(autoencoder, images):
@@ -305,20 +312,21 @@ def feature_maps(model, images):
     """Return what each convolution of a model's first half makes of images `(n, 28, 28, 1)`.
 
     Args:
-        model: an encoder, or a model that begins with one. An activation layer after a convolution counts as its own.
+        images: float32 in [0, 1].
+        model: an encoder, or a model that begins with one. An activation layer after a convolution counts as
+            its own.
 
     Returns:
         A list of float32 arrays `(n, height, width, filters)`, one a convolution; of models 1 to 8
         `(n, 26, 26, 16)` and `(n, 11, 11, 32)`, each value >= 0.
     """
-    while isinstance(model.layers[0], keras.Model):
-        model = model.layers[0]
+    while inner := [layer for layer in _layers(model)[:1] if isinstance(layer, keras.Model)]:
+        model = inner[0]
+    convolutions = (keras.layers.Conv2D, keras.layers.SeparableConv2D, keras.layers.DepthwiseConv2D)
     activations = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
     outputs = [
         after.output if isinstance(after, activations) else layer.output
-        for layer, after in zip(model.layers, [*model.layers[1:], None])
-        if isinstance(
-            layer, (keras.layers.Conv2D, keras.layers.SeparableConv2D, keras.layers.DepthwiseConv2D)
-        )
+        for layer, after in zip(_layers(model), [*_layers(model)[1:], None])
+        if isinstance(layer, convolutions)
     ]
     return [predict(keras.Model(model.inputs[0], output), images) for output in outputs]

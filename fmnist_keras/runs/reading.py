@@ -35,6 +35,11 @@ def check(folder):
     return metrics
 
 
+def departs(metrics):
+    """Return how a run departs from its parameters: dict of a part to words, empty if it does not."""
+    return (metrics["ran"] or {}).get("departs", {})
+
+
 def read_suite(suite):
     """All complete runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
     folders = suite_dir(suite).glob("*/seed_*")
