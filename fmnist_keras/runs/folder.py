@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ from .integrity import RunError
 from .paths import reports_dir, run_dir, suite_dir
 from .reading import read
 
-SCHEMA_VERSION = 2
 SCRATCH = "scratch"  # the suite of what is tried by hand
 NAME_LENGTH = 64  # of a model, as schema.yaml has it
 
@@ -129,20 +129,26 @@ class Run:
         trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
         seconds = {"fit": history.seconds, "total": time.perf_counter() - self.began}
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": integrity.SCHEMA_VERSION,
             "model": self.params.model,
             "kind": self.params.kind,
             "suite": self.params.suite,
             "seed": self.params.seed,
             "params": values,
+            "base": self.params.base or self.params.model,
+            "changes": self.params.changes or {},
+            "ran": None,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "interrupted": False,
             "epochs_run": len(history.epoch),
             "best_epoch": history.best_epoch,
+            "restored_epoch": history.best_epoch,
             "stopped_early": len(history.epoch) < self.params.epochs,
             "images": {"train": len(dataset.x_train), "val": len(dataset.x_val)},
             "encoder_sha256": weights_sha256(model.layers[0]),
             "parameters": {"total": model.count_params(), "trainable": trainable},
             "seconds": {name: round(value, 2) for name, value in seconds.items()},
-            "data_sha256": dataset.sha256,
+            "data": integrity.data(values) | {"sha256": dataset.sha256},
             "versions": versions(),
             "backend": keras.backend.backend(),
             "device": device(),
@@ -150,11 +156,11 @@ class Run:
 
 
 def _as_json(name, value):
-    """An array as `metrics.json` holds it: labels as digits, errors packed, others as lists."""
+    """An array as `metrics.json` holds it: labels and errors packed, others as lists."""
     if not isinstance(value, np.ndarray):
         return value
     if name in ("predictions", "labels"):
-        return "".join(map(str, value))
+        return evaluation.pack_labels(value)
     if name in ("image_errors", "pixel_errors"):
         return evaluation.pack(value)
     return value.tolist()
