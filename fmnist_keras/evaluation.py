@@ -1,6 +1,7 @@
 """Numbers from arrays, in NumPy: errors, maps, confusion counts, intervals. No model is needed."""
 
 import base64
+import zlib
 
 import numpy as np
 
@@ -41,6 +42,23 @@ def unpack(text):
         ValueError: the text is not base64, or not of whole float16 numbers.
     """
     return np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype("float64")
+
+
+def pack_labels(labels):
+    """Labels `(n,)` from 0 to 255 as text, base64 of zlib's bytes: 6 KB for 10,000 of ten classes."""
+    return base64.b64encode(zlib.compress(np.asarray(labels).astype(np.uint8).tobytes(), 9)).decode()
+
+
+def unpack_labels(text):
+    """Labels `(n,)` uint8 of the text that `pack_labels` made of them.
+
+    Raises:
+        ValueError: the text is not base64, or not of zlib's bytes.
+    """
+    try:
+        return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), np.uint8)
+    except zlib.error as error:
+        raise ValueError(f"damaged labels: {error}") from error
 
 
 def _squared_errors(images, reconstructions):

@@ -5,7 +5,7 @@ from .environment import device, versions
 from .folder import SCRATCH, Run, publish, start
 from .integrity import RunError
 from .paths import ROOT, reports_dir, run_dir, suite_dir
-from .reading import check, damaged, read, read_history, read_suite, require_runs
+from .reading import check, damaged, departs, not_counted, read, read_history, read_suite, require_runs
 
 __all__ = [
     "ROOT",
@@ -14,8 +14,10 @@ __all__ = [
     "RunError",
     "check",
     "damaged",
+    "departs",
     "device",
     "load_encoder",
+    "not_counted",
     "publish",
     "read",
     "read_history",

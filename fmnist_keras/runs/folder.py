@@ -22,7 +22,6 @@ from .integrity import RunError
 from .paths import reports_dir, run_dir
 from .reading import read
 
-SCHEMA_VERSION = 3
 SCRATCH = "scratch"  # the suite of runs by hand
 UNFINISHED = "unfinished"  # the name of a run that `finish` refused and was told to keep
 READ_BACK = 8  # images that a saved model is tried on
@@ -212,7 +211,7 @@ class Run:
         best = int(np.nanargmin(epochs["val_loss"])) + 1 if "val_loss" in epochs else rows
         restored = _restored_epoch(epochs, results)
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": integrity.SCHEMA_VERSION,
             "model": self.params.model,
             "kind": self.params.kind,
             "suite": self.params.suite,

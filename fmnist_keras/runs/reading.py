@@ -35,11 +35,6 @@ def check(folder):
     return metrics
 
 
-def departs(metrics):
-    """Return how a run departs from its parameters: dict of a part to words, empty if it does not."""
-    return (metrics["ran"] or {}).get("departs", {})
-
-
 def read_suite(suite):
     """All complete runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
     folders = suite_dir(suite).glob("*/seed_*")
@@ -56,6 +51,18 @@ def damaged(suite):
         except RunError as error:
             found.append((folder, str(error)))
     return found
+
+
+def departs(metrics):
+    """Return how a run departs from its parameters: dict of part to words, see `metrics.yaml`."""
+    return metrics["ran"]["departs"] if metrics.get("ran") else {}
+
+
+def not_counted(metrics):
+    """Return why no claim, table of the paper or study counts a complete run; "" if they do."""
+    if metrics.get("interrupted"):
+        return "interrupted"
+    return ", ".join(departs(metrics).values())
 
 
 def require_runs(suite):
