@@ -34,7 +34,7 @@ READING = (
     "What the paper leaves unsaid is here as `params/suites/reading.yaml` fills it in: initial weights, the "
     "epochs of the autoencoder of models 7 and 8, and the epochs at which models 5 and 7 were taken."
 )
-UNITS = {"autoencoder": "mean squared error", "classifier": "cross entropy"}
+STRIPE_PIXELS = 28 * 28 - 25 * 25  # in rows and columns 25 to 27
 
 
 def banner(suite, data, protocol, limit=None):
@@ -126,14 +126,14 @@ def departures(departs):
     return f"> **Not what its parameters ask:** {'; '.join(parts)}. No claim of the paper counts this run."
 
 
-def stripes(figures, mse):
+def stripes(figures):
     """What the stripes of an autoencoder cost. Markdown.
 
     Args:
-        figures: dict of "constant_pixels", "mse_inside", "mse_outside" and "floor".
-        mse: the mean squared error on the validation images.
+        figures: see `evaluation.stripe_report`.
     """
     inside, outside = figures["mse_inside"], figures["mse_outside"]
+    mse = (STRIPE_PIXELS * inside + (28 * 28 - STRIPE_PIXELS) * outside) / (28 * 28)
     text = (
         f"The mean squared error is {inside:.4f} in rows and columns 25 to 27 and {outside:.4f} elsewhere, "
         f"a ratio of {inside / outside:.1f}."

@@ -6,6 +6,7 @@ from .folder import SCRATCH, Run, publish, start
 from .integrity import RunError
 from .paths import ROOT, reports_dir, run_dir, suite_dir
 from .reading import check, damaged, departs, not_counted, read, read_history, read_suite, require_runs
+from .table import table
 
 __all__ = [
     "ROOT",
@@ -27,6 +28,7 @@ __all__ = [
     "run_dir",
     "start",
     "suite_dir",
+    "table",
     "versions",
     "weights_sha256",
 ]
