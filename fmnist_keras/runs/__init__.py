@@ -2,6 +2,7 @@
 
 from .encoders import load_encoder, weights_sha256
 from .environment import device, versions
+from .find import find, left_out, trained
 from .folder import SCRATCH, Run, publish, start
 from .integrity import RunError
 from .paths import ROOT, reports_dir, run_dir, suite_dir
@@ -15,6 +16,8 @@ __all__ = [
     "check",
     "damaged",
     "device",
+    "find",
+    "left_out",
     "load_encoder",
     "publish",
     "read",
@@ -25,6 +28,7 @@ __all__ = [
     "run_dir",
     "start",
     "suite_dir",
+    "trained",
     "versions",
     "weights_sha256",
 ]
