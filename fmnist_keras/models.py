@@ -68,7 +68,7 @@ def encoder(latent_dim=64, dropout=0.2, initializer="glorot_uniform"):
             Dropout(dropout),
             MaxPooling2D(2),  # 11x11 -> 5x5
             layers.Flatten(),
-            layers.Dense(latent_dim, **weights(32 * 5 * 5)),
+            layers.Dense(int(latent_dim), **weights(32 * 5 * 5)),
             layers.ReLU(),
             Dropout(dropout),
         ],
