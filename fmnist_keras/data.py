@@ -36,6 +36,8 @@ class Dataset:
     y_test: np.ndarray | None
     source: str
     sha256: dict
+    name: str = "fashion_mnist"
+    class_names: tuple = CLASS_NAMES
 
     def __repr__(self):
         parts = [(name, getattr(self, name)) for name in ("x_train", "x_val", "x_test")]
@@ -80,7 +82,8 @@ def load(data="full", protocol="paper", limit=None):
     images = [part if part is None else to_float(part[:limit]) for part in (x_train, x_val, x_test)]
     labels = [part if part is None else part[:limit] for part in (y_train, y_val, y_test)]
     ordered = [part for pair in zip(images, labels) for part in pair]
-    return Dataset(*ordered, source, SHA256[data])
+    name = "fashion_mnist" if data == "full" else "fashion_mnist_sample"
+    return Dataset(*ordered, source, SHA256[data], name)
 
 
 def one_per_class(labels):

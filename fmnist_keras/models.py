@@ -10,7 +10,6 @@ from keras import layers
 
 from .layers import Dropout, MaxPooling2D
 from .params import ParamsError, require
-from .training import predict
 
 IMAGE_SHAPE = (28, 28, 1)
 NUM_CLASSES = 10
@@ -157,11 +156,7 @@ def classifier(encoder, final_activation="relu", train_encoder=True, initializer
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, *head], name="classifier")
 
 
-def feature_maps(encoder, images):
-    """What the encoder's two convolutions, after their ReLU, make of images `(n, 28, 28, 1)`.
-
-    Returns:
-        Two float32 arrays, `(n, 26, 26, 16)` and `(n, 11, 11, 32)`, each value >= 0.
-    """
-    outputs = [layer.output for layer in encoder.layers if isinstance(layer, layers.ReLU)][:2]
-    return [predict(keras.Model(encoder.inputs[0], layer), images) for layer in outputs]
+def fast(layer):
+    """Return a copy of a layer, as `keras.models.clone_model` takes it, with our dropout and pooling."""
+    kinds = {keras.layers.Dropout: Dropout, keras.layers.MaxPooling2D: MaxPooling2D}
+    return kinds.get(type(layer), type(layer)).from_config(layer.get_config())

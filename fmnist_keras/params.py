@@ -3,9 +3,11 @@
 `schema.yaml` beside this file has the fields' types and ranges.
 """
 
+import contextlib
 import functools
 import math
 import re
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +31,13 @@ from .internals.files import OneSentence as OneSentence
 
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
+LONGEST = 200  # characters of a name, as schema.yaml has it
+PLACE = ("model", "suite", "run_dir", "base", "changes")  # where a run goes and why, not what it trains
+NOTEBOOK = {  # where the notebooks' own parameters, a short run on the sample, are not those of `Params`
+    "autoencoder": {"data": "sample", "epochs": 2, "upsampling": "output_padding"},
+    "classifier": {"data": "sample", "epochs": 2, "min_delta": 1.0e-4, "final_activation": "relu"}
+    | {"encoder_from": "tiny_autoencoder"},
+}
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
 
 
@@ -63,6 +72,8 @@ class Params:
     dtype_policy: str | None = None
     deterministic: bool = False
     limit: int | None = None
+    base: str | None = None  # the model that an experiment changes; None is this model itself
+    changes: dict | None = None  # field to value, "encoder.epochs" of its autoencoder
 
     @property
     def kind(self):
@@ -70,8 +81,67 @@ class Params:
         return "classifier" if self.upsampling is None else "autoencoder"
 
     def as_dict(self):
-        """The fields of this kind of model, by name."""
-        return {name: value for name, value in asdict(self).items() if name in fields(self.kind)}
+        """The fields of this kind of model by name, without `base` and `changes`."""
+        known = fields(self.kind).keys() - {"base", "changes"}
+        return {name: value for name, value in asdict(self).items() if name in known}
+
+
+def shown(value):
+    """Return the text of a value as a run's name has it: "null", "true", "0.1", "pytorch"."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return f"{value + 0:.12g}".replace("+", "")  # -0.0 + 0 is 0.0
+    return re.sub(r"[^A-Za-z0-9_.-]|(?<![0-9])[.]|[.](?![0-9])", "_", str(value))
+
+
+def run_name(base, changes):
+    """Return the name of a run that changes fields of a model: "model_4-batch_size_100-dropout_0.1".
+
+    Args:
+        base: the model's name.
+        changes: dict of field to value; "encoder.epochs" is the autoencoder's. A name of more than `LONGEST`
+            characters has as many whole parts as fit, and a hash of all.
+    """
+    parts = [base, *(f"{field.replace('.', '_')}_{shown(value)}" for field, value in sorted(changes.items()))]
+    name = "-".join(parts)
+    if len(name) <= LONGEST:
+        return name
+    end = f"-{zlib.crc32(name.encode()):08x}"
+    while len(parts) > 1 and len("-".join(parts)) > LONGEST - len(end):
+        parts.pop()
+    return "-".join(parts)[: LONGEST - len(end)] + end
+
+
+def same(one, other):
+    """Return whether two `Params` ask for the same training, whatever they are called and wherever they go.
+
+    Numbers are the same within 1e-9 of their size: 0.3 is 0.1 + 0.2.
+    """
+    return _differing(one, other) == []
+
+
+def changed(values, base):
+    """Return what `Params` change in those of a base: dict of field to value, without the seed.
+
+    Two optimizers' epsilons are not compared.
+    """
+    fields = [name for name in _differing(values, base) if name != "seed"]
+    if values.optimizer != base.optimizer:
+        fields = [name for name in fields if name != "epsilon"]
+    return {name: getattr(values, name) for name in fields}
+
+
+def _differing(one, other):
+    """Return the names of the fields, but for `PLACE`, that are not the same in two `Params`."""
+    pairs = {name: (value, getattr(other, name)) for name, value in vars(one).items() if name not in PLACE}
+    return [name for name, (ours, theirs) in pairs.items() if not _equal(ours, theirs)]
+
+
+def _equal(one, other):
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return one == other
 
 
 @functools.cache
@@ -229,7 +299,16 @@ def names():
     return sorted((path.stem for path in found), key=natural)
 
 
-def check(namespace, kind):
+def reference(params):
+    """Return the `Params` that a run by hand is named by: of its model's file, or the notebook's own."""
+    path = PARAMS_DIR / f"{params.model}.yaml"
+    with contextlib.suppress(ParamsError):
+        if path.is_file() and (found := load(path)).kind == params.kind:
+            return found
+    return Params(model=params.model, epsilon=PAPER_EPSILON, **NOTEBOOK[params.kind])
+
+
+def check(namespace, kind=None):
     """Check the parameters that a notebook holds after its parameters cells.
 
     papermill only logs an unknown or misspelt name and goes on with the default; and in a notebook whose
@@ -237,7 +316,8 @@ def check(namespace, kind):
 
     Args:
         namespace: the notebook's `globals()`; of the fields that it does not have, the defaults hold.
-        kind: "autoencoder" or "classifier".
+        kind: "autoencoder" or "classifier"; None is the kind whose field there is, `upsampling` or
+            `encoder_from`.
 
     Returns:
         `Params`.
@@ -247,6 +327,7 @@ def check(namespace, kind):
             the backend is unknown.
     """
     check_backend()
+    kind = kind or ("autoencoder" if "upsampling" in namespace else "classifier")
     passed, known = injected.passed(namespace), fields(kind)
     for name, value in passed.items():
         held = namespace.get(name)

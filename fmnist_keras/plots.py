@@ -34,7 +34,7 @@ from matplotlib.patches import Rectangle
 
 from .data import CLASS_NAMES
 from .evaluation import confusion_counts, normalised_rows
-from .internals.arrays import check_arrays, check_history, check_shape
+from .internals.arrays import check_arrays, check_shape
 from .params import ParamsError
 
 # Before a function: matplotlib's own defaults while it draws, and then again what was there.
@@ -47,6 +47,9 @@ LINES = "-", "--", "-.", ":"
 BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}  # of a legend
 TOGETHER = 8  # models in one chart; more have one each
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
+
+
+NO_CODES = "This autoencoder is not an encoder followed by a decoder, with a vector between them: no codes."
 
 
 class Figure(matplotlib.figure.Figure):
@@ -64,6 +67,14 @@ def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
     """A `Figure` with its alt text as its label, and its axes; pyplot does not know of it."""
     figure = Figure(figsize=size, layout="constrained", label=alt)
     return figure, figure.subplots(rows, columns, **kwargs)
+
+
+def absent(reason):
+    """Return a figure that says in a sentence why there is nothing to draw."""
+    figure, axes = new_figure(reason, size=(7.6, 0.6))
+    axes.text(0, 0.5, reason, va="center")
+    axes.set_axis_off()
+    return figure
 
 
 def colour(name):
@@ -102,22 +113,32 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
     Args:
         history: what `fit` returned. The best epoch is that of `training.callbacks` where they were among
             its callbacks, else the one with the least `val_loss`.
-        name: "loss" or "accuracy"; "val_" + name is drawn too.
+        name: "loss" or "accuracy"; "val_" + name is drawn too, if the history has it.
         ylabel: what it is, with its unit; None is the name.
         model: whose run it is, for its colour.
     """
-    train, val = check_history(history.history, name)
-    best_epoch = getattr(history, "best_epoch", None) or int(np.argmin(history.history["val_loss"])) + 1
+    train = np.asarray(history.history.get(name, []), float)
+    val = np.asarray(history.history.get(f"val_{name}", []), float)
+    if not len(train):
+        return absent(f"This history has no {name}: no epoch was finished, or `compile` was not told of it.")
     ylabel = ylabel or name
     epochs = np.arange(1, len(train) + 1)
-    alt = (
-        f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}, validation "
-        f"from {val[0]:.4f} to {val[-1]:.4f}; best epoch {best_epoch} with {val[best_epoch - 1]:.4f}."
-    )
-    figure, axes = new_figure(alt)
+    alt = f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}"
+    figure, axes = new_figure("")
     axes.plot(epochs, train, "--", color="0.25", label="training (dropout on)")
-    axes.plot(epochs, val, color=colour(model), label="validation")
-    axes.plot(best_epoch, val[best_epoch - 1], "o", color="black", label=f"best epoch: {best_epoch}")
+    known = np.isfinite(val)  # Keras may validate every few epochs, or never
+    if known.any():
+        best_epoch = (
+            getattr(history, "best_epoch", None) or int(np.nanargmin(history.history["val_loss"])) + 1
+        )
+        axes.plot(epochs[: len(val)][known], val[known], color=colour(model), label="validation")
+        axes.plot(best_epoch, val[best_epoch - 1], "o", color="black", label=f"best epoch: {best_epoch}")
+        alt += f", validation from {val[known][0]:.4f} to {val[known][-1]:.4f}; best epoch {best_epoch} with "
+        alt += f"{val[best_epoch - 1]:.4f}"
+    if cut := getattr(history, "interrupted", None):
+        axes.axvline(cut, linestyle=":", color=PALETTE[3], label=f"interrupted in epoch {cut}")
+        alt += f"; interrupted in epoch {cut}"
+    figure.set_label(f"{alt}.")
     axes.set(xlabel="epoch", ylabel=ylabel)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False)
@@ -252,6 +273,8 @@ def latent_space(points, labels, variance=None):
         labels: `(n,)` integers.
         variance: the share of the codes' variance that two principal components hold; None for a t-SNE.
     """
+    if not len(points):
+        return absent(NO_CODES)
     (labels,) = check_arrays(labels=labels)
     check_shape("points", points, len(labels), 2)
     alt = f"{len(points)} codes by class, in two dimensions by t-SNE."
@@ -343,6 +366,8 @@ def reconstructions(images, decoded, labels):
 
 def interpolation(images, first, last):
     """Images `(k, 28, 28, 1)` decoded along a straight line between two codes, ends named."""
+    if not len(images):
+        return absent(NO_CODES)
     alt = f"{len(images)} decoded images on a straight line between two codes, from {first} to {last}."
     titles = [first, *[""] * (len(images) - 2), last]
     return image_rows({"decoded": images}, alt, titles)
@@ -393,6 +418,8 @@ def feature_maps(*stages, columns=16):
         stages: `(height, width, channels)` float32, one array a layer.
         columns: maps in a row.
     """
+    if not stages:
+        return absent("This model begins with no convolution that has feature maps.")
     for stage in stages:
         check_shape("stages", stage, "height", "width", "channels")
     sizes = ", then ".join(f"{s.shape[-1]} maps of {s.shape[0]}x{s.shape[1]}" for s in stages)

@@ -1,5 +1,8 @@
 """Seeds, optimizers, callbacks, batches, and what a trained model comes to."""
 
+import signal
+import sys
+import threading
 import time
 
 import keras
@@ -16,57 +19,151 @@ class TrainingDiverged(OneSentence, RuntimeError):
     """The loss became infinite or not a number: the run has no result."""
 
 
-class EpochLine(keras.callbacks.Callback):
-    """Prints one line an epoch where `fit` has `verbose=0`: its progress bar would flood a saved notebook.
+class UnsavedLayer(OneSentence, ValueError):
+    """A layer would not load again from the file that a run keeps."""
 
-    The `keras.callbacks.History` that `fit` returns gets three attributes: `best_epoch`, counted from 1,
-    whose weights `early_stopping` restores; `seconds`, the wall time of `fit`; and `began`, a
-    `time.perf_counter`.
+
+class Recorder(keras.callbacks.TerminateOnNaN):
+    """Records what a `fit` did, prints one line an epoch, and turns an interrupt into the end of training.
+
+    It refuses, when `fit` begins, a model that would not load again (see `check_loads`). It raises a
+    `TrainingDiverged` at the end of an epoch in which a loss was NaN or infinite. At a prompt or in Jupyter
+    the first interrupt (*Kernel, Interrupt*, Ctrl-C) ends `fit` as if the epochs had run out: the epoch that
+    it cuts leaves no row in the history and is never the best one. A second interrupt is Python's own.
+
+    The `keras.callbacks.History` that `fit` returns gets these attributes: `best_epoch`, counted from 1, and
+    `restored_epoch`, whose weights the model has now; `stopped_early`, by `early_stopping` alone;
+    `interrupted`, the number of the epoch that was cut, or None; `steps` of this `fit`; `optimizer`, as it
+    was at the start; `began`, a `time.perf_counter`; and `seconds`, the wall time of `fit`. The model gets
+    `steps_made`, over all its fits.
 
     Args:
-        early_stopping: the `keras.callbacks.EarlyStopping` of the same `fit`.
+        early_stopping: the `keras.callbacks.EarlyStopping` of the same `fit`, after this in the list, or
+            None.
         every: print each `every`-th epoch, the first and the last.
     """
 
-    def __init__(self, early_stopping, every=1):
+    def __init__(self, early_stopping=None, every=1):
         super().__init__()
-        self.early_stopping = early_stopping
-        self.every = every
-        self.best = float("inf")
+        self.early_stopping, self.every = early_stopping, every
 
     def on_train_begin(self, logs=None):
-        """Note the time."""
-        self.began = time.perf_counter()
+        """Reset everything: the same callbacks may serve several fits."""
+        check_loads(self.model)
+        self.best, self.best_epoch, self.cut, self.rows = float("inf"), None, None, 0
+        self.began, self.steps, self.in_epoch = time.perf_counter(), 0, 0
+        self.optimizer = self.model.optimizer.get_config()
+        iterations = int(self.model.optimizer.iterations)  # also of a fit without this callback
+        self.made = max(getattr(self.model, "steps_made", 0), iterations)
+        self.interrupted, self.handler = False, None
+        if can_interrupt():
+            self.handler = signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number, frame):
+        inside = frame
+        while inside and not (inside.f_code.co_name == "fit" and inside.f_locals.get("self") is self.model):
+            inside = inside.f_back
+        if (
+            self.interrupted or inside is None
+        ):  # the second one, or `fit` ended by an error of another callback
+            self._restore_handler()
+            signal.default_int_handler(number, frame)
+        self.interrupted = self.model.stop_training = True
+
+    def _restore_handler(self):
+        if self.handler is not None:
+            signal.signal(signal.SIGINT, self.handler)
+            self.handler = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Note that no step of this epoch is made yet."""
+        self.in_epoch, self.trained = 0, False
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Count the steps; Keras counts them from 0 in each epoch."""
+        super().on_batch_end(batch, logs)
+        self.in_epoch = batch + 1
+        self.model.steps_made = self.made + self.steps + self.in_epoch
+
+    def on_test_begin(self, logs=None):
+        """Note whether the epoch's last step is made: an interrupt from here on cuts nothing."""
+        self.trained = not self.interrupted
 
     def on_epoch_end(self, epoch, logs=None):
         """Print the line; Keras gives the epoch from 0 and its figures."""
-        logs = logs or {}
-        self.best = min(self.best, logs.get(self.early_stopping.monitor, float("inf")))
+        self.steps += self.in_epoch
+        logs = {} if logs is None else logs
+        if self.interrupted and not self.trained:
+            self.cut = epoch + 1
+            logs |= dict.fromkeys([name for name in logs if name.startswith("val_")], float("nan"))
+            return
+        self.rows += 1
+        self._stop_on_divergence(epoch, logs)
+        if logs.get("val_loss", float("inf")) < self.best:
+            self.best, self.best_epoch = logs["val_loss"], epoch + 1
         epoch, epochs = epoch + 1, self.params["epochs"]
         if not self.params.get("verbose") and (epoch in (1, epochs) or epoch % self.every == 0):
             order = ("loss", "val_loss", "accuracy", "val_accuracy")
             figures = "  ".join(f"{name} {logs[name]:.4f}" for name in order if name in logs)
-            print(f"epoch {epoch}/{epochs}  {figures}  best {self.best:.4f}", flush=True)
+            best = f"  best {self.best:.4f}" if np.isfinite(self.best) else ""
+            print(f"epoch {epoch}/{epochs}  {figures}{best}", flush=True)
 
-    def on_train_end(self, logs=None):
-        """Add the attributes to the history that `fit` is about to return."""
-        history = self.model.history
-        history.best_epoch = self.early_stopping.best_epoch + 1
-        history.began, history.seconds = self.began, time.perf_counter() - self.began
-
-
-class StopOnDivergence(keras.callbacks.TerminateOnNaN):
-    """Ends `fit` with a `TrainingDiverged` at the end of the epoch in which a loss was NaN or infinite."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Look at the losses of the epoch; Keras counts it from 0."""
+    def _stop_on_divergence(self, epoch, logs):
         optimizer = self.model.optimizer
         with_what = f"{type(optimizer).__name__} and learning_rate {float(optimizer.learning_rate):g}"
         for name in ("loss", "val_loss"):
-            if not np.isfinite((logs or {}).get(name, np.nan)):
+            if not np.isfinite(logs.get(name, 0)):
+                self._restore_handler()
                 raise TrainingDiverged(
                     f"training diverged: {name} was not finite in epoch {epoch + 1} with {with_what}; "
                     "lower the learning_rate"
+                )
+
+    def on_train_end(self, logs=None):
+        """Add the attributes to the history that `fit` is about to return."""
+        self._restore_handler()
+        history, stopping = self.model.history, self.early_stopping
+        for values in (history.epoch, *history.history.values()):
+            del values[self.rows :]  # the epoch that was cut
+        history.best_epoch = self.best_epoch or self.rows
+        history.restored_epoch = (
+            self.rows if self.cut is None else None
+        )  # else its weights are of no whole epoch
+        if stopping and stopping.best_weights is not None and np.isfinite(stopping.best):
+            history.best_epoch = history.restored_epoch = stopping.best_epoch + 1
+        ended = stopping.stopped_epoch > 0 if stopping else self.rows < self.params["epochs"]
+        history.stopped_early = ended and not self.interrupted
+        history.interrupted = self.cut or (self.rows + 1 if self.interrupted else None)
+        history.steps, history.optimizer = self.steps, self.optimizer
+        history.began, history.seconds = self.began, time.perf_counter() - self.began
+
+
+def can_interrupt():
+    """Return whether an interrupt may end `fit`: at a prompt or in Jupyter, not in a batch of notebooks.
+
+    papermill and nbconvert execute notebooks by nbclient, whose kernels keep no history file.
+    """
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    batch = shell is not None and getattr(shell.history_manager, "hist_file", None) == ":memory:"
+    at_prompt = hasattr(sys, "ps1") and not batch and threading.current_thread() is threading.main_thread()
+    return at_prompt and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def check_loads(model):
+    """Raise an `UnsavedLayer` if a saved model could not be loaded again: before it trains, not after.
+
+    Keras loads its own layers and registered classes. It loads no `Lambda` in safe mode, and no other class.
+    """
+    for layer in [model, *model._flatten_layers(include_self=False)]:
+        parts = {"": type(layer), "its activation ": getattr(layer, "activation", None)}
+        for part, made in parts.items():
+            name = getattr(made, "__name__", None)  # None of an activation that is an object: a layer
+            known = name is None or made.__module__.split(".")[0] == "keras"
+            known = known or keras.saving.get_registered_name(made) != name
+            if made is keras.layers.Lambda or not known:
+                raise UnsavedLayer(
+                    f"layer {layer.name!r}: {part}{name} would not load again from a file; use one of Keras, "
+                    "or put @keras.saving.register_keras_serializable() before it"
                 )
 
 
@@ -113,6 +210,13 @@ def cross_entropy():
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
+def loss_name(model):
+    """Return the name of a compiled model's loss in words, with its unit: "cross entropy (nats)"."""
+    loss = keras.losses.get(model.loss)
+    name = getattr(getattr(loss, "fn", loss), "__name__", type(loss).__name__).replace("_", " ")
+    return "cross entropy (nats)" if name == "sparse categorical crossentropy" else name
+
+
 def steps_per_execution():
     """How many training steps Keras should give the backend at once: for `model.compile`.
 
@@ -124,19 +228,21 @@ def steps_per_execution():
 
 
 def callbacks(patience=5, min_delta=1.0e-5):
-    """What ends `fit`: early stopping on `val_loss`, or a loss that is not finite. And a line an epoch.
+    """Return the callbacks of a `fit`: a `Recorder` and, with a `patience`, early stopping on `val_loss`.
 
     Args:
-        patience: epochs without improvement before training stops.
+        patience: epochs without improvement before training stops; None leaves early stopping out.
         min_delta: an improvement has to be larger, in the unit of the loss.
     """
+    if patience is None:
+        return [Recorder()]
     early_stopping = keras.callbacks.EarlyStopping(
         monitor="val_loss",
         patience=patience,
         min_delta=min_delta,
         restore_best_weights=True,  # of the best epoch, also when the epochs run out
     )
-    return [early_stopping, StopOnDivergence(), EpochLine(early_stopping)]
+    return [Recorder(early_stopping), early_stopping]
 
 
 def evaluate(model, images, targets):
@@ -170,3 +276,56 @@ def predict(model, inputs, batch_size=EVALUATION_BATCH):
     parts = (inputs[first:][:batch_size] for first in range(0, max(len(inputs), 1), batch_size))
     made = [keras.ops.cast(model(part, training=False), "float32") for part in parts]
     return np.concatenate([keras.ops.convert_to_numpy(part) for part in made])
+
+
+def halves(autoencoder):
+    """Return the encoder and the decoder of an autoencoder, or None if it is of another form.
+
+    The form is that of `models.autoencoder`: two models, one after the other, with codes `(n, latent_dim)`
+    between.
+    """
+    parts = _layers(autoencoder)
+    if len(parts) == 2 and all(isinstance(part, keras.Model) for part in parts):
+        return parts if len(parts[0].output_shape) == 2 else None
+    return None
+
+
+def _layers(model):
+    """Return a model's layers but for its inputs: a list."""
+    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def encode(autoencoder, images):
+    """Return the codes of images, `(n, latent_dim)` float32; `(n, 0)` of an autoencoder without `halves`."""
+    parts = halves(autoencoder)
+    return predict(parts[0], images) if parts else np.zeros((len(images), 0), "float32")
+
+
+def decode(autoencoder, codes):
+    """Return the images of codes, `(n, 28, 28, 1)` float32; none of an autoencoder without `halves`."""
+    parts = halves(autoencoder)
+    return predict(parts[1], codes) if parts else np.zeros((0, 28, 28, 1), "float32")
+
+
+def feature_maps(model, images):
+    """Return what each convolution of a model's first half makes of images `(n, 28, 28, 1)`.
+
+    Args:
+        images: float32 in [0, 1].
+        model: an encoder, or a model that begins with one. An activation layer after a convolution counts as
+            its own.
+
+    Returns:
+        A list of float32 arrays `(n, height, width, filters)`, one a convolution; of models 1 to 8
+        `(n, 26, 26, 16)` and `(n, 11, 11, 32)`, each value >= 0.
+    """
+    while inner := [layer for layer in _layers(model)[:1] if isinstance(layer, keras.Model)]:
+        model = inner[0]
+    convolutions = (keras.layers.Conv2D, keras.layers.SeparableConv2D, keras.layers.DepthwiseConv2D)
+    activations = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
+    outputs = [
+        after.output if isinstance(after, activations) else layer.output
+        for layer, after in zip(_layers(model), [*_layers(model)[1:], None])
+        if isinstance(layer, convolutions)
+    ]
+    return [predict(keras.Model(model.inputs[0], output), images) for output in outputs]

@@ -77,24 +77,3 @@ def check_probabilities(probabilities, labels):
             "the rows of probabilities do not sum to 1; if these are logits, give softmax(logits)"
         )
     return probabilities, labels
-
-
-def check_history(columns, name):
-    """Return what a history's columns have of a quantity in training and in validation: two arrays.
-
-    Raises:
-        ParamsError: a column is not there, or has not an entry for every epoch.
-    """
-    if name not in columns:
-        raise ParamsError(f"history has no {name}; allowed: {', '.join(columns)}")
-    train, val = np.asarray(columns[name]), np.asarray(columns.get(f"val_{name}", []))
-    if len(train) != len(val):
-        found = f"history has {len(train)} epochs of {name} and {len(val)} of val_{name}"
-        raise ParamsError(f"{found}; give `fit` validation_data, and no validation_freq")
-    return train, val
-
-
-def two_or_more(codes):
-    """Return codes `(n, d)`, with a second number, 0, if d is 1: for two dimensions that are to be drawn."""
-    codes = check_shape("codes", codes, "n", "d")
-    return np.pad(codes, ((0, 0), (0, max(0, 2 - codes.shape[1]))))

@@ -1,46 +1,66 @@
 """All runs of a suite side by side, whatever made them: what was tried in `scratch`, above all."""
 
+import os
+
 from .. import params, runs
 from . import figures
-from . import suite as suites
-from .display import figure
+from .display import as_text, figure
 from .display import table as shown
 
 NOT_TRIED = ("model", "suite", "seed", "run_dir")
 CURVES = {
-    "autoencoder": {"val_loss": "validation error (mean squared error)"},
-    "classifier": {"val_loss": "validation loss (nats)", "val_accuracy": "validation accuracy"},
+    "autoencoder": {"val_loss": "validation loss"},
+    "classifier": {"val_loss": "validation loss", "val_accuracy": "validation accuracy"},
 }
 
 
 def table(suite=runs.SCRATCH, kind="autoencoder"):
-    """The runs of a suite, best first: a `pandas.DataFrame`, with the parameters in which they differ.
+    """Return the runs of a suite, best first: a `pandas.DataFrame`, with what sets them apart.
+
+    The columns are the parameters in which they differ, "ran" in words if a run departs from its parameters
+    or was interrupted, and the results. Of an autoencoder whose loss is not the mean squared error,
+    "validation loss" is that loss, and "mean squared error" beside it compares all.
 
     Args:
         suite: a folder of `reports`.
         kind: "autoencoder" or "classifier".
     """
-    import pandas as pd
+    frame = runs.table(suite)
+    if frame.empty or not (frame["kind"] == kind).any():
+        return frame.iloc[:0]
+    frame = frame[frame["kind"] == kind]
+    tried = [f"params.{name}" for name in params.fields(kind) if name not in NOT_TRIED]
+    tried = [name for name in tried if name in frame and len(set(map(str, frame[name]))) > 1]
+    names = {name: name.removeprefix("params.") for name in tried} | {"ran": "ran"}
+    names |= {
+        name: name.replace("val.", "validation ") for name in ("val.loss", "val.accuracy") if name in frame
+    }
+    names |= {"error": "mean squared error", "best_epoch": "best epoch", "epochs_run": "epochs run"}
+    frame = frame.assign(ran=[_otherwise(run) for run in frame.to_dict("records")])
+    frame = frame.sort_values("error" if kind == "autoencoder" else "val.loss", kind="stable")
+    if not frame["ran"].any():
+        del names["ran"]
+    if kind == "classifier" or (frame["error"] - frame["val.loss"]).abs().max() < 1e-3:
+        del names["error"]
+    made = frame[["model", "seed", *names, "seconds.fit"]].rename(columns=names | {"seconds.fit": "seconds"})
+    formats = {"validation loss": "{:.4f}", "mean squared error": "{:.4f}", "validation accuracy": "{:.1%}"}
+    formats |= dict.fromkeys(("learning_rate", "dropout", "epsilon", "min_delta"), "{:g}") | {
+        "seconds": "{:.0f}"
+    }
+    made.attrs["format"] = {name: form for name, form in formats.items() if name in made}
+    return made.reset_index(drop=True)
 
-    found = [run for run in runs.read_suite(suite) if run["kind"] == kind]
-    tried = [name for name in params.fields(kind) if name not in NOT_TRIED]
-    tried = [name for name in tried if len({run["params"].get(name) for run in found}) > 1]
-    found.sort(key=lambda run: run["val"]["loss"])
-    rows = [
-        {"model": run["model"], "seed": run["seed"]}
-        | {name: run["params"].get(name) for name in tried}
-        | {f"validation {name}": round(value, 4) for name, value in run["val"].items()}
-        | {"best epoch": run["best_epoch"], "epochs run": run["epochs_run"], "seconds": run["seconds"]["fit"]}
-        for run in found
-    ]
-    made = pd.DataFrame(rows, dtype=object)
-    shown_as = {"validation loss": "{:.4f}", "validation accuracy": "{:.1%}", "seconds": "{:.0f}"}
-    made.attrs["format"] = {name: form for name, form in shown_as.items() if name in made}
-    return made
+
+def _otherwise(run):
+    """Return how a row of `runs.table` departs from its parameters, in words; "" if it does not."""
+    cut = [f"interrupted in epoch {run['epochs_run'] + 1}"] if run["interrupted"] else []
+    return "; ".join(cut + [f"{part} {words}" for part, words in run["departs"].items()])
 
 
 def compare(suite=runs.SCRATCH):
     """Show all runs of a suite in a notebook: for each kind of model a table, best first, and their curves.
+
+    Runs that are left out, because they are damaged or incomplete, are named with the reason.
 
     Args:
         suite: a folder of `reports`.
@@ -51,11 +71,26 @@ def compare(suite=runs.SCRATCH):
     from IPython.display import Markdown, display
 
     runs.require_runs(suite)
-    grouped = suites.with_ablations(suite)
+    every = runs.read_suite(suite)
     for kind, curves in CURVES.items():
-        mine = {model: seeds for model, seeds in grouped.items() if seeds[0]["kind"] == kind}
+        mine = [run for run in every if run["kind"] == kind]
         if mine:
             display(Markdown(f"**The {kind}s of suite {suite}**"), shown(table(suite, kind), index=False))
         for name, ylabel in curves.items() if mine else ():
-            title = ylabel.split(" (")[0].capitalize()
-            display(figure(figures.curves(suites.histories(mine), name, ylabel, title)))
+            histories = {}
+            for run in mine:
+                if name in (history := runs.read_history(run["folder"])):
+                    histories.setdefault(run["model"], []).append(history)
+            if histories:
+                display(figure(figures.curves(histories, name, ylabel, ylabel.capitalize())))
+    if said := left_out(runs.damaged(suite)):
+        display(Markdown(said))
+
+
+def left_out(faults):
+    """Return which runs are left out, and why, see `runs.damaged`. Markdown, "" if none is."""
+    told = [
+        f"{as_text(f'{where.parent.name}, {where.name}')}: {as_text(reason.replace(f'{where}{os.sep}', ''))}"
+        for where, reason in faults
+    ]
+    return f"> **Left out:** {'; '.join(told)}." if told else ""

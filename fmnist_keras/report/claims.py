@@ -40,7 +40,7 @@ class Measure:
 
 
 def _labels(runs, name):
-    return np.stack([np.frombuffer(run[name].encode(), np.uint8) for run in runs]) - ord("0")
+    return np.stack([evaluation.unpack_labels(run[name]) for run in runs])
 
 
 def _errors(runs):

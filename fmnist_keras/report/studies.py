@@ -99,7 +99,7 @@ def _row(point, run):
 def _by_image(run):
     if "image_errors" in run:
         return evaluation.unpack(run["image_errors"])
-    labels, predictions = (np.frombuffer(run[name].encode(), np.uint8) for name in ("labels", "predictions"))
+    labels, predictions = (evaluation.unpack_labels(run[name]) for name in ("labels", "predictions"))
     return (labels == predictions).astype(float)
 
 

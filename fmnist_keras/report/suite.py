@@ -53,13 +53,9 @@ def histories(grouped):
 def error_maps(grouped):
     """Dict of an autoencoder's name to its mean squared error of each pixel `(28, 28)`, a mean over seeds."""
     return {
-        model: np.mean([_pixels(run["pixel_errors"]) for run in seeds], axis=0)
+        model: np.mean([evaluation.unpack(run["pixel_errors"]) for run in seeds], axis=0).reshape(28, 28)
         for model, seeds in grouped.items()
     }
-
-
-def _pixels(held):
-    return np.reshape(evaluation.unpack(held) if isinstance(held, str) else held, (28, 28))
 
 
 def with_ablations(suite):

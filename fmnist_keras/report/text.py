@@ -34,7 +34,7 @@ READING = (
     "What the paper leaves unsaid is here as `params/suites/reading.yaml` fills it in: initial weights, the "
     "epochs of the autoencoder of models 7 and 8, and the epochs at which models 5 and 7 were taken."
 )
-UNITS = {"autoencoder": "mean squared error", "classifier": "cross entropy"}
+STRIPE_PIXELS = 28 * 28 - 25 * 25  # in rows and columns 25 to 27
 
 
 def banner(suite, data, protocol, limit=None):
@@ -54,45 +54,86 @@ def source(function):
     return f"```python\n{inspect.getsource(function)}```"
 
 
-def heading(params):
-    """Which run this is, with its parameters, and the banner where one is needed. Markdown."""
-    named = ("model", "suite", "seed", "run_dir")
-    given = params.as_dict().items()
-    rest = [f"{k} {v}" for k, v in given if k not in named and v is not None and v is not False]
+def heading(run):
+    """Return which run this is: its parameters, what was chosen for it, and a banner if needed. Markdown.
+
+    Args:
+        run: a `runs.Run`.
+    """
+    params, named = run.params, ("model", "suite", "seed", "run_dir")
+    rest = [f"{name} {_text(value)}" for name, value in params.as_dict().items() if name not in named]
     text = f"Model **{params.model}**, suite **{params.suite}**, seed **{params.seed}**: "
     lines = [banner(params.suite, params.data, params.protocol, params.limit)]
     if params.kind == "classifier" and params.encoder_from is None:
         lines.append(RANDOM)
+    lines += [f"> {as_text(note)}" for note in run.notes]
     return "\n\n".join(filter(None, [text + ", ".join(rest) + ".", *lines]))
 
 
-def training(params, history, train, val):
-    """How training went: epochs, the best one, the errors in eval mode. Markdown."""
-    run, best, unit = len(history.epoch), history.best_epoch, UNITS[params.kind]
-    end = f"ran all {run} epochs"
-    if run < params.epochs:
-        end = f"stopped early after {run} of at most {params.epochs} epochs"
-    text = (
-        f"**{params.model}** {end}; the weights of epoch {best} are restored. Its {unit} is "
-        f"**{val['loss']:.4f}** on the validation images and {train['loss']:.4f} on the training images."
+def _text(value):
+    return {None: "none", True: "true", False: "false"}[value] if value in (None, True, False) else str(value)
+
+
+def training(run, model, history, train, val):
+    """Return how training went: epochs, the restored one, errors in eval mode, what departs. Markdown.
+
+    Args:
+        run: a `runs.Run`.
+        model: the trained `keras.Model`.
+        history: what its `fit` returned.
+        train: what `training.evaluate` returned for the training images.
+        val: the same for the validation images.
+    """
+    from ..training import loss_name
+
+    ran, loss = len(history.epoch), loss_name(model)
+    restored, most = getattr(history, "restored_epoch", None), (history.params or {}).get("epochs", ran)
+    end = f"ran all {ran} epochs"
+    if cut := getattr(history, "interrupted", None):
+        end = f"was interrupted in epoch {cut} of at most {most}"
+    elif ran < most:
+        end = f"stopped early after {ran} of at most {most} epochs"
+    text = f"**{as_text(run.params.model)}** {end}; "
+    text += (
+        f"the weights of epoch {restored} are restored. "
+        if restored
+        else "its weights are those at the end. "
+    )
+    text += (
+        f"Its {loss} is **{val['loss']:.4f}** on the validation images and {train['loss']:.4f} on the "
+        "training images."
     )
     if "accuracy" in val:
         text += (
             f" It names {val['accuracy']:.1%} of the validation images right, and {train['accuracy']:.1%} "
             "of the training images."
         )
-    shown = history.history["loss"][best - 1]
-    return text + f" While training, epoch {best} showed a loss of {shown:.4f}: that was with dropout on."
+    if restored:
+        shown = history.history["loss"][restored - 1]
+        text += f" While training, epoch {restored} showed a loss of {shown:.4f}: that was with dropout on."
+    departs = run.describe(model, history)["departs"]
+    return "\n\n".join(filter(None, [text, departures(departs)]))
 
 
-def stripes(figures, mse):
+def departures(departs):
+    """Return what ran otherwise than asked, see `ran.departures`, as a warning. Markdown, or ""."""
+    if not departs:
+        return ""
+    parts = []
+    for part, words in departs.items():
+        ran, _, asked = as_text(words).partition(" instead of ")
+        parts.append(f"{part} **{ran}**" + (f" (asked: {asked})" if asked else ""))
+    return f"> **Not what its parameters ask:** {'; '.join(parts)}. No claim of the paper counts this run."
+
+
+def stripes(figures):
     """What the stripes of an autoencoder cost. Markdown.
 
     Args:
-        figures: dict of "constant_pixels", "mse_inside", "mse_outside" and "floor".
-        mse: the mean squared error on the validation images.
+        figures: see `evaluation.stripe_report`.
     """
     inside, outside = figures["mse_inside"], figures["mse_outside"]
+    mse = (STRIPE_PIXELS * inside + (28 * 28 - STRIPE_PIXELS) * outside) / (28 * 28)
     text = (
         f"The mean squared error is {inside:.4f} in rows and columns 25 to 27 and {outside:.4f} elsewhere, "
         f"a ratio of {inside / outside:.1f}."

@@ -6,7 +6,8 @@ from .find import find, left_out, trained
 from .folder import SCRATCH, Run, publish, start
 from .integrity import RunError
 from .paths import ROOT, reports_dir, run_dir, suite_dir
-from .reading import check, damaged, read, read_history, read_suite, require_runs
+from .reading import check, damaged, departs, not_counted, read, read_history, read_suite, require_runs
+from .table import table
 
 __all__ = [
     "ROOT",
@@ -15,10 +16,12 @@ __all__ = [
     "RunError",
     "check",
     "damaged",
+    "departs",
     "device",
     "find",
     "left_out",
     "load_encoder",
+    "not_counted",
     "publish",
     "read",
     "read_history",
@@ -28,6 +31,7 @@ __all__ = [
     "run_dir",
     "start",
     "suite_dir",
+    "table",
     "trained",
     "versions",
     "weights_sha256",

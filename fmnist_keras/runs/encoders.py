@@ -1,4 +1,4 @@
-"""The encoder that a classifier starts from: which one is meant, and is it what its autoencoder left?"""
+"""Resolve `encoder_from`, and verify that the file is the encoder that its autoencoder saved."""
 
 import hashlib
 from dataclasses import replace
@@ -10,44 +10,72 @@ from .integrity import RunError
 from .paths import reports_dir, run_dir
 from .reading import check, read
 
-LATEST = "latest"  # an `encoder_from`: the autoencoder that was trained last
+LATEST = "latest"  # an `encoder_from`: the autoencoder trained last
 
 
-def latest_encoder(params):
+def latest_encoder(params, notes):
     """Put the name of the autoencoder that was trained last in the place of "latest".
 
+    Args:
+        params: the classifier's `Params`.
+        notes: a list that gets a sentence if a later autoencoder does not fit, or none does.
+
     Returns:
-        `Params`, their `encoder_from` a name; or None, which is random weights, where the suite has no
+        `Params`, their `encoder_from` a name; or None, which is random weights, if the suite has no
         autoencoder of that `latent_dim` and seed.
     """
     if params.encoder_from != LATEST:
         return params
-    found = [name for name in encoders(params) if name.startswith(f"{params.suite}/")]
-    return replace(params, encoder_from=found[0].split("/")[1] if found else None)
+    every = [run for run in _autoencoders() if run["suite"] == params.suite]
+    fitting = [run for run in every if _fits(run, params)]
+    chosen = fitting[0]["model"] if fitting else None
+    if every and every[0] not in fitting:
+        last = f"{every[0]['model']} (latent_dim {_length(every[0])}, seed {every[0]['seed']})"
+        taken = f"{chosen}, which was trained earlier" if chosen else "random weights"
+        wanted = f"latent_dim {params.latent_dim} and seed {params.seed}"
+        notes.append(
+            f"The autoencoder trained last, {last}, does not fit {wanted}: this starts from {taken}."
+        )
+    return replace(params, encoder_from=chosen)
 
 
 def encoders(params):
-    """Encoders that a classifier with these parameters can start from: names `suite/model`, latest first."""
-    folders = reports_dir().glob(f"[!.]*/*/seed_{params.seed}")
-    found = filter(None, (read(folder) for folder in folders if (folder / "encoder.keras").is_file()))
-    fitting = [run for run in found if run["params"]["latent_dim"] == params.latent_dim]
-    fitting.sort(key=lambda run: (run["folder"] / "metrics.json").stat().st_mtime_ns, reverse=True)
-    return [f"{run['suite']}/{run['model']}" for run in fitting]
+    """Return the encoders that fit a classifier: names `suite/model`, the one finished last first."""
+    return [f"{run['suite']}/{run['model']}" for run in _autoencoders() if _fits(run, params)]
 
 
-def load_encoder(params):
-    """The encoder that a classifier starts from: its own copy, as the autoencoder's run left it.
+def _autoencoders():
+    """Return the runs with an encoder's file, the one finished last first: a list of metrics."""
+    paths = reports_dir().glob("[!.]*/*/seed_*/encoder.keras")
+    found = [run for run in (read(path.parent) for path in paths) if run]
+    return sorted(found, key=lambda run: run["finished"] or "", reverse=True)
+
+
+def _length(run):
+    """Return the length of an autoencoder's codes: of what ran, if that is recorded."""
+    return (run["ran"] or {}).get("latent_dim") or run["params"]["latent_dim"]
+
+
+def _fits(run, params):
+    return _length(run) == params.latent_dim and run["seed"] == params.seed
+
+
+def load_encoder(params, notes=()):
+    """Load the encoder that a classifier starts from: its own copy, as the autoencoder's run saved it.
 
     Args:
         params: the classifier's `params.Params`; `encoder_from` is a name in the same suite, or
             `suite/name`; None gives an encoder with random weights.
+        notes: a list that gets a sentence if the encoder was trained under another backend, or its run
+            departs from its parameters.
 
     Returns:
-        `keras.Sequential`, see `models.encoder`; its dropout is the classifier's.
+        `keras.Sequential`, see `models.encoder`, its dropout the classifier's; or the layers that the
+        autoencoder had, if they were its own.
 
     Raises:
-        RunError: the autoencoder's run is not there or of another `latent_dim`, or its encoder is not the one
-            that it left.
+        RunError: the autoencoder's run is missing or of another `latent_dim`, or its encoder is not the one
+            that it saved.
     """
     import keras
 
@@ -59,33 +87,50 @@ def load_encoder(params):
     *other, name = params.encoder_from.split("/")
     path = run_dir(*(other or [params.suite]), name, params.seed) / "encoder.keras"
     if not path.is_file():
-        raise RunError(f"encoder_from: {params.encoder_from!r}: {path} is missing; {_would_do(params, name)}")
+        raise RunError(f"encoder_from: {params.encoder_from!r}: {_why_missing(path, params, name)}")
     metrics = check(path.parent)
-    if (length := metrics["params"]["latent_dim"]) != params.latent_dim:
+    if (length := _length(metrics)) != params.latent_dim:
         allowed = f"allowed: {length}, the latent_dim of encoder_from: {params.encoder_from}"
         raise RunError(f"latent_dim: {params.latent_dim} is not allowed; {allowed}")
+    departs = (metrics["ran"] or {}).get("departs", {})
     try:
-        encoder.set_weights(keras.saving.load_model(path, compile=False).get_weights())
-    except Exception as error:  # Keras raises many kinds; in safe mode a ValueError where there is code in it
+        loaded = keras.saving.load_model(path, compile=False)
+        if "layers" in departs:
+            encoder = keras.models.clone_model(loaded, clone_function=models.fast)
+        encoder.set_weights(loaded.get_weights())
+    except Exception as error:  # Keras raises many kinds; in safe mode a ValueError if there is code in it
         raise RunError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
     if weights_sha256(encoder) != metrics["encoder_sha256"]:
-        raise RunError(f"{path} is not what its run left: metrics.json beside it has other weights' SHA-256")
+        raise RunError(
+            f"{path} does not match its run: the SHA-256 of its weights differs from metrics.json; train "
+            f"{name} again"
+        )
+    if isinstance(notes, list):
+        if metrics["backend"] != keras.backend.backend():
+            notes.append(f"The encoder of {name} was trained under {metrics['backend']}.")
+        if departs or metrics["interrupted"]:
+            notes.append(f"The encoder's run, {name}, does not do what its parameters say.")
     return encoder
 
 
-def _would_do(params, name):
-    """The end of an error: encoders that are there, those of that name first, and how to make one."""
+def _why_missing(path, params, name):
+    """Return why a run has no encoder's file, encoders that are there, and how to train one."""
+    metrics = read(path.parent)
+    if metrics and metrics["kind"] == "autoencoder" and not metrics.get("encoder_sha256"):
+        return f"this autoencoder is not an encoder followed by a decoder, so it has no {path.name}"
     there = sorted(encoders(params), key=lambda found: not found.endswith(f"/{name}"))
     here = f"latent_dim {params.latent_dim} and seed {params.seed}"
     text = f"with {here} there are: {', '.join(there[:5])}; or " if there else f"none with {here} is there; "
     if name in names():
         seed = f" SEEDS={params.seed}" if params.seed else ""
-        return f"{text}in minutes: `make report MODELS={name}{seed}`, then encoder_from sample/{name}"
-    return f"{text}in a minute: autoencoder.ipynb with {here}, then encoder_from {LATEST}"
+        text += f"in minutes: `make report MODELS={name}{seed}`, then encoder_from sample/{name}"
+    else:
+        text += f"in a minute: autoencoder.ipynb with {here}, then encoder_from {LATEST}"
+    return f"{path} is missing; {text}"
 
 
 def weights_sha256(model):
-    """SHA-256 of a model's weights, in their order, as little-endian float32."""
+    """Return the SHA-256 of a model's weights, in their order, as little-endian float32."""
     digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight, "<f4").tobytes())

@@ -1,7 +1,8 @@
-"""A run's folder while it is made: started hidden, finished in one step."""
+"""One run while it is made: started, checked against what ran, and put in place whole."""
 
 import contextlib
-import hashlib
+import datetime
+import itertools
 import json
 import os
 import re
@@ -13,48 +14,47 @@ from pathlib import Path
 import numpy as np
 
 from .. import evaluation
-from ..params import Params
+from ..params import LONGEST, Params, ParamsError, changed, check, reference, run_name, same
 from . import integrity, locks
 from .encoders import latest_encoder, load_encoder, weights_sha256
 from .environment import device, versions
 from .integrity import RunError
-from .paths import reports_dir, run_dir, suite_dir
+from .paths import reports_dir, run_dir
 from .reading import read
 
-SCHEMA_VERSION = 2
-SCRATCH = "scratch"  # the suite of what is tried by hand
-NAME_LENGTH = 64  # of a model, as schema.yaml has it
+SCRATCH = "scratch"  # the suite of runs by hand
+UNFINISHED = "unfinished"  # the name of a run that `finish` refused and was told to keep
+READ_BACK = 8  # images that a saved model is tried on
 
 
 class Run:
     """One run while it is made. Nothing of it is on disk until `finish` puts its folder in place.
 
     Args:
-        params: the run's `params.Params`; `run_dir`, where it is set, says where the run belongs, absolute
-            or below `reports_dir()`. The run's own `params` name the encoder that is meant, and the attempt:
-            see `latest_encoder` and `name_attempt`.
+        params: the run's `params.Params`; `run_dir`, if it is set, says where the run belongs, absolute or
+            below `reports_dir()`.
+        namespace: the notebook's `globals()`, whose parameters `finish` checks again, or None.
+
+    Attributes:
+        params: the same, with the name of the run's folder as `model`, its `base` and `changes`, and the name
+            of an autoencoder in the place of "latest".
+        notes: sentences for the heading about what was chosen and not asked for.
+        folder: the `Path` of the run's folder, unless something else runs than the parameters say.
 
     Raises:
         RunError: `run_dir` leads out of `reports_dir()`, or is a folder of something else, which `finish`
             would replace.
+        OSError: the folder cannot be written.
     """
 
-    def __init__(self, params):
-        params = name_attempt(latest_encoder(params))
-        usual = run_dir(params.suite, params.model, params.seed)
-        given = os.path.expanduser(params.run_dir or usual)
-        final = Path(os.path.normpath(reports_dir() / given))  # not resolved: a suite's folder may be a link
-        if not (final.is_relative_to(reports_dir()) or os.path.isabs(given)):
-            raise RunError(f"run_dir: {params.run_dir!r} is not allowed; allowed: an absolute path, or no ..")
-        if final != usual and final.exists() and not (final / "metrics.json").is_file():
-            allowed = "allowed: a new folder, or one that holds a run"
-            raise RunError(f"run_dir: {final} contains no run and would be replaced by one; {allowed}")
-        final.parent.mkdir(parents=True, exist_ok=True)  # before it trains: may this process write there?
-        self.params = params
-        self.folder = final
+    def __init__(self, params, namespace=None):
+        self.asked, self.namespace, self.notes = params, namespace, []
+        self.params = _named(params, latest_encoder(params, self.notes))
+        self.folder = _folder(self.params)
+        _try_to_write(self.folder)
         self.began = time.perf_counter()
         self.figures = {}  # name to (when it was shown, its files by their ending)
-        self.started_from = None
+        self.encoder = self.started_from = None
 
     def show(self, name, figure):
         """Show a figure, and keep it for the run's folder, as `figures/<name>.png`; a chart as SVG too."""
@@ -65,117 +65,296 @@ class Run:
         return shown
 
     def load_encoder(self):
-        """The encoder that a classifier starts from; see `load_encoder`."""
-        encoder = load_encoder(self.params)
-        self.started_from = weights_sha256(encoder)
-        return encoder
+        """Return the encoder that a classifier starts from; see `load_encoder`."""
+        self.encoder = load_encoder(self.params, self.notes)
+        self.started_from = weights_sha256(self.encoder)
+        return self.encoder
 
-    def finish(self, model, history, dataset, **results):
-        """Write the run's folder, `metrics.json` last, and put it in place in one step.
+    def describe(self, model, history, images=None):
+        """Return what ran, see `ran.describe`, with "departs": how that departs from the parameters.
 
         Args:
-            model: the restored `keras.Sequential`; its first layer is the encoder.
-            history: what `fit` returned, with `training.callbacks` among its callbacks. Figures that are
-                older than it belong to an earlier `fit` in the same kernel and are left out.
-            dataset: `data.Dataset`; where it has test images, the model is evaluated on them now.
-            results: what joins `metrics.json`: "train", "val", and what is of one kind of model.
+            model: the trained `keras.Model`.
+            history: what its `fit` returned.
+            images: how many images trained it; None compares no steps.
+        """
+        from . import ran
+
+        held = ran.describe(model, history)
+        held["departs"] = ran.departures(self.params, held, model, images)
+        if self.encoder is not None and all(layer is not self.encoder for layer in model.layers):
+            held["departs"].setdefault("encoder", f"not the encoder of {self.params.encoder_from}")
+        return held
+
+    def finish(self, model, history, dataset, keep=False, **results):
+        """Check that the results are this model's, write the run's folder and put it in place in one step.
+
+        A run whose layers, loss or optimizer are not those of its parameters is recorded as what ran, in a
+        folder of its own. By hand, no run replaces one with other parameters, layers or data.
+
+        Args:
+            model: the restored `keras.Model`.
+            history: what its `fit` returned. Figures that are older than it belong to an earlier `fit` in the
+                same kernel and are left out.
+            dataset: `data.Dataset`; if it has test images, the model is evaluated on them now.
+            keep: keep a run that would be refused as `scratch/unfinished`, with results computed now.
+            results: what joins `metrics.json`: "train", "val", and the results of one kind of model.
 
         Returns:
             The run's folder, a `Path`.
+
+        Raises:
+            RunError: the history is of another model, the model has trained longer than its history says, the
+                results are not this model's on this data set, or its file does not load as the same model.
+        """
+        from . import ran
+
+        self._say_what_was_not_used()
+        problem = ran.contradiction(model, history) or ran.other_results(model, dataset, results)
+        if problem and not keep:
+            raise RunError(f"{problem}; run.finish(..., keep=True) keeps it in {SCRATCH}/{UNFINISHED}")
+        held = self.describe(model, history, len(dataset.x_train))
+        if problem:
+            held["departs"][UNFINISHED] = problem
+            results = ran.results(model, dataset)
+        if self.params.run_dir is None:  # or the engine says where it goes
+            self.params = self._place(held, history, dataset)
+            self.folder = _folder(self.params)
+        folder = self.write(model, history, dataset, held, **results)
+        if held["departs"]:
+            said = in_words(held["departs"])
+            print(f"Another run than the parameters say ({said}): {folder.parent.name}")
+        return folder
+
+    def _say_what_was_not_used(self):
+        """Print which of the notebook's parameters have changed since `start`: nothing trained with them."""
+        try:
+            unused = {} if self.namespace is None else changed(check(self.namespace), self.asked)
+        except ParamsError as error:
+            return print(f"Not used: {error}")
+        for name, value in unused.items():
+            line = "run the cell with `run = fk.runs.start(globals())` and all below"
+            print(f"`{name} = {value!r}` was not used; to train with it, {line}")
+
+    def _place(self, held, history, dataset):
+        """Return the `Params` with the name of a folder of the run's own: free, or that of the same run."""
+        cut, departs = bool(getattr(history, "interrupted", None)), held["departs"]
+        params, words = self.params, [*_name_parts(held), *(["interrupted"] if cut else [])]
+        if UNFINISHED in departs:
+            params, words = replace(params, suite=SCRATCH, base=params.base or params.model), []
+            params = replace(params, model=UNFINISHED)
+        name = "-".join([params.model, *words])[:LONGEST]
+
+        def is_free(name):
+            theirs = read(run_dir(params.suite, name, params.seed))
+            return not theirs or _is_same(theirs, params, held, dataset, cut)
+
+        theirs = read(run_dir(params.suite, name, params.seed))
+        more = run_name(name, changed(params, Params(**theirs["params"])) if theirs else {})
+        numbered = (f"{more}-{number}" for number in itertools.count(2))
+        return replace(params, model=next(filter(is_free, itertools.chain([name, more], numbered))))
+
+    def write(self, model, history, dataset, ran=None, **results):
+        """Write the run's folder as it is told, `metrics.json` last, and put it in place in one step.
+
+        Arguments and errors as `finish`, which checks them first; `ran` is what `describe` returned, or None.
         """
         partial = locks.temporary_folder(self.folder, "partial")
         try:
-            self._write(partial, model, history, dataset, results)
+            self._write(partial, model, history, dataset, ran, results)
             locks.release(partial)
             publish(partial, self.folder)
         finally:
             locks.discard(partial)  # nothing, unless writing it has failed
         return self.folder
 
-    def _write(self, partial, model, history, dataset, results):
-        import pandas as pd
-
+    def _write(self, partial, model, history, dataset, ran, results):
         from .. import training
 
         (partial / "figures").mkdir()
         for name, (when, files) in self.figures.items():
-            for ending, content in files.items() if when >= history.began else ():
+            for ending, content in files.items() if when >= getattr(history, "began", self.began) else ():
                 (partial / "figures" / f"{name}{ending}").write_bytes(content)
-        epochs = pd.DataFrame(history.history, index=range(1, len(history.epoch) + 1))
-        columns = [name for name in ("loss", "val_loss", "accuracy", "val_accuracy") if name in epochs]
-        epochs[columns].to_csv(partial / "history.csv", index_label="epoch", lineterminator="\n")
+        epochs = _table(history)
+        epochs.to_csv(partial / "history.csv", index_label="epoch", lineterminator="\n")
         model.save(partial / "model.keras")
-        if self.params.kind == "autoencoder":
-            model.layers[0].save(partial / "encoder.keras")
+        autoencoder = self.params.kind == "autoencoder"
+        halves = training.halves(model) if autoencoder else None
+        if halves:
+            halves[0].save(partial / "encoder.keras")
         if dataset.x_test is not None:
-            targets = dataset.x_test if self.params.kind == "autoencoder" else dataset.y_test
+            targets = dataset.x_test if autoencoder else dataset.y_test
             results["test"] = training.evaluate(model, dataset.x_test, targets)
-        if self.params.kind == "classifier":
+        if not autoencoder:
             results["labels"] = dataset.y_val
             results["started_from_sha256"] = self.started_from
+        encoder = halves[0] if halves else None if autoencoder else model.layers[0]
         metrics = {
-            **self._metrics(model, history, dataset),
+            **self._metrics(model, history, dataset, epochs, results),
+            "ran": ran,
+            "encoder_sha256": encoder and weights_sha256(encoder),
             **{name: _as_json(name, value) for name, value in results.items()},
             "history_sha256": integrity.text_sha256(partial / "history.csv"),
         }
+        metrics = {name: value for name, value in metrics.items() if value is not None or name in KEPT}
         (partial / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        _read_back(partial, model, dataset.x_val[:READ_BACK])
 
-    def _metrics(self, model, history, dataset):
-        """What `metrics.json` says of any run: see `metrics.yaml`."""
+    def _metrics(self, model, history, dataset, epochs, results):
+        """Return what `metrics.json` says of any run: see `metrics.yaml`."""
         import keras
 
-        values = self.params.as_dict()
+        values, rows = self.params.as_dict(), len(epochs)
         values.pop("run_dir")
         trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-        seconds = {"fit": history.seconds, "total": time.perf_counter() - self.began}
+        fit, total = getattr(history, "seconds", None), time.perf_counter() - self.began
+        best = int(np.nanargmin(epochs["val_loss"])) + 1 if "val_loss" in epochs else rows
+        restored = _restored_epoch(epochs, results)
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": integrity.SCHEMA_VERSION,
             "model": self.params.model,
             "kind": self.params.kind,
             "suite": self.params.suite,
             "seed": self.params.seed,
             "params": values,
-            "epochs_run": len(history.epoch),
-            "best_epoch": history.best_epoch,
-            "stopped_early": len(history.epoch) < self.params.epochs,
+            "base": self.params.base or self.params.model,
+            "changes": self.params.changes or {},
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "interrupted": bool(getattr(history, "interrupted", None)),
+            "epochs_run": rows,
+            "best_epoch": getattr(history, "best_epoch", best),
+            "restored_epoch": getattr(history, "restored_epoch", restored),
+            "stopped_early": getattr(history, "stopped_early", rows < self.params.epochs),
             "images": {"train": len(dataset.x_train), "val": len(dataset.x_val)},
-            "encoder_sha256": weights_sha256(model.layers[0]),
+            "data": {
+                "name": dataset.name,
+                "sha256": dataset.sha256,
+                "class_names": list(dataset.class_names),
+            },
             "parameters": {"total": model.count_params(), "trainable": trainable},
-            "seconds": {name: round(value, 2) for name, value in seconds.items()},
-            "data_sha256": dataset.sha256,
+            "seconds": {"fit": fit if fit is None else round(fit, 2), "total": round(total, 2)},
             "versions": versions(),
             "backend": keras.backend.backend(),
             "device": device(),
         }
 
 
+KEPT = ("ran", "restored_epoch")  # of `metrics.json`, also if they are null
+
+
+def in_words(departs):
+    """Return what departs from the parameters as text: "layers: 284,417 parameters instead of 116,417"."""
+    return "; ".join(f"{part}: {words}" for part, words in departs.items())
+
+
+def _table(history):
+    """Return a history as a `pandas.DataFrame`, an epoch a row, blank where Keras did not validate."""
+    import pandas as pd
+
+    rows = len(history.epoch)
+    if not rows:
+        raise RunError("no epoch was finished, so there is nothing to keep; train again")
+    epochs = pd.DataFrame(index=range(1, rows + 1))
+    for name in ("loss", "val_loss", "accuracy", "val_accuracy"):
+        if values := history.history.get(name):
+            every = rows // len(values)  # Keras' validation_freq
+            epochs[name] = pd.Series(values, index=range(every, every * len(values) + 1, every))
+    return epochs
+
+
+def _restored_epoch(epochs, results):
+    """Return the epoch whose validation loss the model has, or None: for a `fit` without our callbacks."""
+    loss = results.get("val", {}).get("loss", np.nan)
+    near = np.isclose(epochs.get("val_loss", np.nan), loss, rtol=1e-3)
+    return int(epochs.index[near][-1]) if near.any() else None
+
+
+def _name_parts(held):
+    """Return the words of a folder's name for what departs from the parameters: a list of text."""
+    departs, parts = held["departs"], []
+    if "layers" in departs:
+        words = departs["layers"].split(" instead")[0].replace(",", "")
+        parts.append("own_layers-" + re.sub(r"\W+", "_", words).strip("_"))
+    for part in ("loss", "optimizer"):
+        if part in departs:
+            parts.append(f"{part}_" + re.sub(r"\W+", "_", held[part].split("(")[0]).lower())
+    if "epochs" in departs:
+        parts.append(f"epochs_{held['epochs']}")
+    named = {"trainable": "other_weights_train", "steps": "own_batches", "encoder": "own_encoder"}
+    return parts + [words for part, words in named.items() if part in departs]
+
+
+def _is_same(metrics, params, held, dataset, cut):
+    """Return whether a finished run is the same as this one: parameters, what ran, data, and cut or not."""
+    theirs = metrics["ran"]
+    alike = theirs is None and not held["departs"]
+    alike = alike or (theirs is not None and {**theirs, "departs": 0} == {**_as_read(held), "departs": 0})
+    alike = alike and metrics["data"]["sha256"] == dataset.sha256 and metrics["interrupted"] == cut
+    return alike and same(Params(**metrics["params"]), params)
+
+
+def _as_read(held):
+    return json.loads(json.dumps(held))
+
+
 def _as_json(name, value):
-    """An array as `metrics.json` holds it: labels as digits, errors packed, others as lists."""
+    """Return an array as `metrics.json` has it: labels and errors packed, others as lists."""
     if not isinstance(value, np.ndarray):
         return value
     if name in ("predictions", "labels"):
-        return "".join(map(str, value))
+        return evaluation.pack_labels(value)
     if name in ("image_errors", "pixel_errors"):
         return evaluation.pack(value)
     return value.tolist()
 
 
-def start(params):
+def _read_back(folder, model, images):
+    """Raise a `RunError` unless a folder's model loads as the same, and readers accept the folder."""
+    import keras
+
+    from .. import training
+
+    again = "nothing was kept, and an earlier result is as it was"
+    try:
+        loaded = keras.saving.load_model(folder / "model.keras", compile=False)
+        outputs, expected = training.predict(loaded, images), training.predict(model, images)
+    except Exception as error:  # Keras raises many kinds
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(f"model.keras does not load again: {reason}; {again}") from error
+    if outputs.shape != expected.shape or not np.allclose(outputs, expected, rtol=1e-3, atol=1e-4):
+        raise RunError(
+            f"model.keras, loaded again by Keras {keras.__version__}, gives other outputs, of shape "
+            f"{outputs.shape} instead of {expected.shape}; {again}"
+        )
+    try:
+        integrity.check(folder)
+    except RunError as error:
+        raise RunError(f"{str(error).replace(f'{folder}{os.sep}', '')}; {again}") from error
+
+
+def start(values):
     """Begin a run: seed everything, set what of Keras a number depends on, and look where its folder will go.
 
+    The seed is set for Python's `random`, NumPy and the backend: Keras draws initial weights from the first,
+    and so a loop around `start` would draw the same numbers from it each time.
+
     Args:
-        params: `params.Params`.
+        values: a notebook's `globals()`, whose parameters are checked (see `params.check`), or
+            `params.Params`.
 
     Returns:
-        A `Run`.
+        A `Run`; cells after it read `run.params`.
 
     Raises:
+        ParamsError: a parameter is wrong.
         RunError: see `Run`.
     """
     import keras
 
     from .. import training
 
+    namespace = None if isinstance(values, Params) else values
+    params = values if namespace is None else check(namespace)
     training.seed_everything(params.seed, params.deterministic)
     keras.config.set_floatx("float32")  # a person's keras.json may say otherwise, and gives other numbers
     keras.config.set_epsilon(1e-7)
@@ -183,13 +362,51 @@ def start(params):
     for limit in ("set_max_epochs", "set_max_steps_per_epoch"):  # KERAS_MAX_EPOCHS, in Keras 3.12 and later
         getattr(keras.config, limit, id)(None)
     keras.config.set_dtype_policy(params.dtype_policy or "float32")
-    return Run(params)
+    return Run(params, namespace)
+
+
+def _named(asked, params):
+    """Return `Params` with the name of the run's folder, which says what they change in their `reference`.
+
+    Args:
+        asked: as they were given.
+        params: the same, with the encoder that "latest" means.
+    """
+    if params.run_dir or params.base:  # the engine says both
+        return params
+    usual = reference(params)
+    changes = changed(params, usual)
+    return replace(params, model=run_name(params.model, changes), base=params.model, changes=changes)
+
+
+def _folder(params):
+    """Return where a run goes, a `Path`; see `Run`."""
+    usual = run_dir(params.suite, params.model, params.seed)
+    given = os.path.expanduser(params.run_dir or usual)
+    final = Path(os.path.normpath(reports_dir() / given))  # not resolved: a suite's folder may be a link
+    if not (final.is_relative_to(reports_dir()) or os.path.isabs(given)):
+        raise RunError(f"run_dir: {params.run_dir!r} is not allowed; allowed: an absolute path, or no ..")
+    if final != usual and final.exists() and not (final / "metrics.json").is_file():
+        allowed = "allowed: a new folder, or one that holds a run"
+        raise RunError(f"run_dir: {final} contains no run and would be replaced by one; {allowed}")
+    return final
+
+
+def _try_to_write(final):
+    """Make a temporary folder as `finish` will, before hours of training, and leave nothing behind."""
+    there = next(folder for folder in final.parents if folder.exists())
+    locks.discard(locks.temporary_folder(final, "trial"))
+    for folder in final.parents:
+        if folder == there:
+            break
+        with contextlib.suppress(OSError):  # another run's folder has come meanwhile
+            folder.rmdir()
 
 
 def publish(folder, final):
     """Put a complete folder in the place of `final`; the previous run is deleted only after the move.
 
-    Where `final` is a link, it is the link that is replaced: what it points to stays as it is.
+    If `final` is a link, it is the link that is replaced: its target stays as it is.
     """
     old = final.with_name(f".{final.name}.old")
     _remove(old)
@@ -201,32 +418,6 @@ def publish(folder, final):
 
 
 def _remove(folder):
-    """Delete a folder, or a link to one and not what it points to, as far as that is possible."""
+    """Delete a folder, or a link to one and not its target, as far as that is possible."""
     with contextlib.suppress(OSError):
         folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
-
-
-def name_attempt(params):
-    """Name a run in `scratch` so that no earlier attempt with other parameters loses its place to it.
-
-    The first attempt has the model's name; another one's name says what differs from the first:
-    `tiny_autoencoder-latent_dim_32`.
-
-    Returns:
-        `Params`, of another `model` where the name is taken.
-    """
-    if params.suite != SCRATCH or params.run_dir:
-        return params
-    first = next(filter(None, map(read, sorted(suite_dir(SCRATCH).glob(f"{params.model}/seed_*")))), None)
-    if first is None:
-        return params
-    theirs, defaults = first["params"], vars(Params(model=params.model))
-    changes = [
-        f"{name}_{value}"
-        for name, value in params.as_dict().items()
-        if name not in ("model", "suite", "seed", "run_dir") and value != theirs.get(name, defaults[name])
-    ]
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", "-".join([params.model, *changes]))
-    if len(name) > NAME_LENGTH:  # the folder's metrics.json says the rest
-        name = f"{name[: NAME_LENGTH - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    return replace(params, model=name)

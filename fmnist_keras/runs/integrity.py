@@ -11,13 +11,16 @@ import zlib
 from pathlib import Path
 
 import fastjsonschema
+import numpy as np
 import yaml
 
-from ..evaluation import unpack
+from .. import evaluation
+from ..data import CLASS_NAMES
 from ..params import OneSentence
 
+SCHEMA_VERSION = 3
 PIXELS = 28 * 28
-NAMED = {"image_errors": "validation images", "pixel_errors": "pixels"}
+PER_IMAGE = ("labels", "predictions")
 NUMBER = re.compile(r"[-+.e\d]+", re.ASCII)  # as pandas reads one; Python's float takes 1_0 too
 
 
@@ -51,11 +54,41 @@ def _validator():
     return fastjsonschema.compile(yaml.safe_load(text), use_default=False)
 
 
+def upgrade(metrics):
+    """Return metrics of schema 2 as schema 3 has them, and any other value as it is.
+
+    Nothing is known of what ran or when it finished. A run counts as that of a model, not of an experiment.
+    """
+    if not isinstance(metrics, dict) or metrics.get("schema_version") != 2:
+        return metrics
+    old = dict(metrics)
+    new = {"schema_version": 3, "base": old["model"], "changes": {}, "ran": None, "finished": None}
+    new |= {"interrupted": False, "restored_epoch": old["best_epoch"], "data": data(old["params"])}
+    new["data"]["sha256"] = old.pop("data_sha256")
+    if isinstance(old.get("pixel_errors"), list):
+        new["pixel_errors"] = evaluation.pack(old["pixel_errors"])
+    for name in PER_IMAGE:
+        if name in old:
+            digits = np.frombuffer(old[name].encode("ascii"), np.uint8)
+            new[name] = evaluation.pack_labels(digits - ord("0"))
+    return old | new
+
+
+def data(params):
+    """Return what `metrics.json` says of the data of a run with these parameters, a dict, but the SHA-256."""
+    name = "fashion_mnist_sample" if params["data"] == "sample" else "fashion_mnist"
+    return {"name": name, "sha256": {}, "class_names": list(CLASS_NAMES)}
+
+
 def _metrics(path):
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
+    try:
+        metrics = upgrade(metrics)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{path} is not a valid run: {type(error).__name__}: {error}") from error
     try:
         _validator()(metrics)
     except fastjsonschema.JsonSchemaValueException as error:
@@ -64,22 +97,28 @@ def _metrics(path):
         raise RunError(
             f"{path} is not a valid run: epoch {metrics['best_epoch']} is best of {metrics['epochs_run']}"
         )
-    for name, expected in (("image_errors", metrics["images"]["val"]), ("pixel_errors", PIXELS)):
-        if isinstance(metrics.get(name), str):
-            _errors(path, name, expected, metrics)
+    if any(len(row) != len(metrics["confusion"]) for row in metrics.get("confusion", ())):
+        raise RunError(f"{path} is not a valid run: confusion is not square")
+    for name in ("image_errors", "pixel_errors", *PER_IMAGE):
+        if name in metrics:
+            _check_packed(path, name, metrics)
     return metrics
 
 
-def _errors(path, name, expected, metrics):
-    """Raise a `RunError` unless there are as many errors as expected, and their mean is the loss."""
+def _check_packed(path, name, metrics):
+    """Raise a `RunError` unless there is a value for each image or pixel, and the mean error is the loss."""
     where = f"{path} is not a valid run: {name}"
     try:
-        errors = unpack(metrics[name])
+        unpack = evaluation.unpack_labels if name in PER_IMAGE else evaluation.unpack
+        values = unpack(metrics[name])
     except ValueError as error:
         raise RunError(f"{where}: {error}") from error
-    mean, loss = errors.mean() if len(errors) else 0, metrics["val"]["loss"]
-    if len(errors) != expected:
-        raise RunError(f"{where}: {len(errors)} errors; there are {expected} {NAMED[name]}")
+    expected, of = (PIXELS, "pixels") if name == "pixel_errors" else (metrics["images"]["val"], "images")
+    if len(values) != expected:
+        raise RunError(f"{where}: {len(values)} values, {expected} {of}")
+    if name in PER_IMAGE or (metrics["ran"] and metrics["ran"]["loss"] != "mean_squared_error"):
+        return
+    mean, loss = values.mean() if len(values) else 0, metrics["val"]["loss"]
     if not math.isclose(mean, loss, rel_tol=0.01):
         raise RunError(f"{where}: their mean is {mean:.6g}, the val loss {loss:.6g}")
 
@@ -89,15 +128,19 @@ def _no_number(name):
 
 
 def _history(path, metrics):
-    """Raise a `RunError` unless this is the run's table of finite numbers, an epoch a row."""
-    columns = [part + name for name in metrics["val"] for part in ("", "val_")]
+    """Raise a `RunError` unless this is the run's table of finite numbers, an epoch a row.
+
+    Only a loss is required of each epoch: `fit` without validation data, or with some now and then, gives no
+    more.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
         for number, row in enumerate(rows, start=1):
-            if not (int(row["epoch"]) == number and all(row[name] for name in columns)):
+            if not (int(row["epoch"]) == number and row["loss"]):
                 raise ValueError(f"row {number} is not that of epoch {number}")
-            if not all(NUMBER.fullmatch(value) and math.isfinite(float(value)) for value in row.values()):
+            values = [value for value in row.values() if value != ""]
+            if not all(NUMBER.fullmatch(value) and math.isfinite(float(value)) for value in values):
                 raise ValueError(f"row {number} has a value that is not a finite number")
         if len(rows) != metrics["epochs_run"]:
             raise ValueError(f"it has {len(rows)} epochs, metrics.json has {metrics['epochs_run']}")

@@ -53,6 +53,18 @@ def damaged(suite):
     return found
 
 
+def departs(metrics):
+    """Return how a run departs from its parameters: dict of part to words, see `metrics.yaml`."""
+    return metrics["ran"]["departs"] if metrics.get("ran") else {}
+
+
+def not_counted(metrics):
+    """Return why no claim, table of the paper or study counts a complete run; "" if they do."""
+    if metrics.get("interrupted"):
+        return "interrupted"
+    return ", ".join(departs(metrics).values())
+
+
 def require_runs(suite):
     """Raise a `RunError` where a suite has no complete run: there is nothing to report."""
     with contextlib.suppress(FileNotFoundError):

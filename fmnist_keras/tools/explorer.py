@@ -9,7 +9,6 @@ from html import escape
 from types import SimpleNamespace
 
 import ipywidgets as widgets
-import keras
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
@@ -17,7 +16,7 @@ from matplotlib import colormaps
 from PIL import Image
 from sklearn.decomposition import PCA
 
-from .. import data, runs, training
+from .. import data, plots, runs, training
 from . import photos, predict
 
 KINDS = ("autoencoder", "classifier")
@@ -33,7 +32,6 @@ NOTHING = (
     "<code>make report</code> in a terminal, a few minutes, or run <code>autoencoder.ipynb</code> and "
     "<code>classifier.ipynb</code> as they stand; then run this notebook again.</p>"
 )
-NO_CODE = "the model is not an encoder followed by a decoder, with codes (n, k)"
 STATIC = "FMNIST_STATIC_WIDGETS"  # set where a notebook is run to be committed: widgets would show nothing
 STATIC_ALT = "The explorer once it runs: a garment, its reconstruction, sliders, the bars of its classes"
 
@@ -199,10 +197,10 @@ class Explorer:
         Of a model of another form, the whole model is the decoder, and the image is its own code.
         """
         model = predict.load_model(self.autoencoders[name]["folder"])
-        decoded = training.predict(model, self.images[:2])
-        if decoded.shape != (2, 28, 28, 1):
-            raise runs.RunError(f"{name} is left out: its model returns {decoded.shape[1:]}, not images")
-        if (parts := halves(model, self.images[:2], decoded)) is None:
+        shape = training.predict(model, self.images[:1]).shape[1:]
+        if shape != (28, 28, 1):
+            raise runs.RunError(f"{name} is left out: its model returns {shape}, not images")
+        if (parts := training.halves(model)) is None:
             return _same, model, NO_DIRECTIONS
         encoder, decoder = parts
         return encoder, decoder, Directions(training.predict(encoder, self.images), self.labels, decoder)
@@ -232,7 +230,7 @@ class Explorer:
         self.decoder, self.directions, self.codes = decoder, directions, codes
         self.message.value = f"{title}: mean squared error {((image - decoded) ** 2).mean():.4f}"
         if directions is NO_DIRECTIONS:
-            self.message.value += f"; no sliders: {NO_CODE}"
+            self.message.value += f". {plots.NO_CODES}"
         self.pictures["original"].value = png(image[..., 0])
         self.pictures["reconstruction"].value = png(decoded[..., 0])
         self.pictures["error"].value = png(abs(image - decoded)[..., 0] / ERROR_TOP, SCALE, "magma")
@@ -349,22 +347,6 @@ NO_DIRECTIONS = SimpleNamespace(
     positions=lambda codes: np.zeros((len(codes), 0)),
     steps=lambda positions: 0,
 )
-
-
-def halves(model, images, decoded):
-    """Return the encoder and the decoder of an autoencoder, or None if it is not one followed by the other.
-
-    Args:
-        model: a Keras model.
-        images: `(n, 28, 28, 1)` float32 in [0, 1], to compare on.
-        decoded: what the model makes of them.
-    """
-    parts = [part for part in model.layers if not isinstance(part, keras.layers.InputLayer)]
-    if len(parts) != 2 or not all(isinstance(part, keras.Model) for part in parts):
-        return None
-    codes = training.predict(parts[0], images)
-    same = codes.ndim == 2 and np.allclose(training.predict(parts[1], codes), decoded, atol=1e-3)
-    return parts if same else None
 
 
 def _same(images, training=False):

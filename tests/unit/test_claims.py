@@ -37,8 +37,8 @@ def classifier(accuracy, seed, ran=40, best=40, shirt=0.7, others=None):
     wrong = place >= shares[LABELS] - np.random.default_rng(seed).normal(0, 0.003)
     predictions = np.where(wrong, np.where(LABELS == 6, 0, (LABELS + 1) % 10), LABELS)
     return common(seed, ran, best) | {
-        "labels": "".join(map(str, LABELS)),
-        "predictions": "".join(map(str, predictions)),
+        "labels": evaluation.pack_labels(LABELS),
+        "predictions": evaluation.pack_labels(predictions),
     }
 
 
@@ -161,7 +161,7 @@ def test_models_are_compared_over_the_seeds_that_both_have():
     part = claims.Estimand("gap", "accuracy", ({"model_5": 1, "model_8": -1},))
     found = claims.estimate(runs, part, part.comparisons[0])
     right = [
-        np.mean([[a == b for a, b in zip(run["labels"], run["predictions"])] for run in some])
+        np.mean([evaluation.unpack_labels(run["predictions"]) == LABELS for run in some])
         for some in (runs["model_5"][1:4], runs["model_8"])
     ]
     assert found["seeds"] == 3

@@ -240,7 +240,7 @@ def test_an_autoencoder_of_another_form_is_shown(copied):
     form = flat(keras.layers.Dense(784, "sigmoid"), keras.layers.Reshape((28, 28, 1)))
     folder = copied("sample/one_part/seed_0", source=AUTOENCODER, model=form)
     app = explorer.Explorer({"mine": runs.read(folder)}, {"its": runs.read(runs.find("model_8"))})
-    assert "no sliders: the model is not an encoder followed by a decoder" in app.message.value
+    assert "This autoencoder is not an encoder followed by a decoder" in app.message.value
     assert {row.layout.display for row in app.rows[: explorer.SLIDERS]} == {"none"}
     assert decoded(app)[0] == decoded(app)[1]
     assert "Trouser" in app.classes.value

@@ -9,7 +9,15 @@ from fmnist_keras import params, runs
 NOTEBOOKS = sorted((runs.ROOT / "notebooks").glob("*.ipynb"))
 KINDS = {"autoencoder": "autoencoder", "classifier": "classifier"}
 CHECKED = "nbval-check-output"
-RARE = {"run_dir", "dtype_policy", "deterministic", "limit", "tsne"}  # papermill takes them all the same
+RARE = {
+    "run_dir",
+    "dtype_policy",
+    "deterministic",
+    "limit",
+    "tsne",
+    "base",
+    "changes",
+}  # papermill takes them all the same
 
 
 def code_cells(path):

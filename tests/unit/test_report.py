@@ -125,10 +125,10 @@ def test_machines_that_differ_are_told_from_machines_that_do_not():
     assert machines.comparison({"model_5": apart["model_5"][1:3]}) == "", "of so few nothing can be said"
 
 
-def test_errors_of_pixels_are_read_as_runs_hold_them_and_once_held_them():
-    rows = [[row + column / 100 for column in range(28)] for row in range(28)]
-    grouped = {"model_1": [{"pixel_errors": rows}, {"pixel_errors": evaluation.pack(rows)}]}
-    assert np.allclose(suite.error_maps(grouped)["model_1"], rows, rtol=1e-3)
+def test_an_error_map_is_a_mean_over_seeds():
+    rows = np.add.outer(np.arange(28), np.arange(28) / 100)
+    grouped = {"model_1": [{"pixel_errors": evaluation.pack(errors)} for errors in (rows, 3 * rows)]}
+    assert np.allclose(suite.error_maps(grouped)["model_1"], 2 * rows, rtol=1e-3)
 
 
 def test_ablations_that_stop_where_the_paper_stopped_stand_beside_their_model():
@@ -267,7 +267,7 @@ def test_landed_runs_are_the_paper_s_in_full():
     for m in landed:
         assert params.Params(**m["params"]) == replace(given[m["model"]], seed=m["seed"])
         assert m["images"] == {"train": 60_000, "val": 10_000}
-        assert m["data_sha256"] == data.SHA256["full"]
+        assert m["data"]["sha256"] == data.SHA256["full"]
     assert {m["model"] for m in landed if m["seed"] == 0} >= {f"model_{i}" for i in range(1, 9)}
 
 

@@ -4,7 +4,6 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import fitted
 
 import fmnist_keras as fk
 from fmnist_keras import evaluation, models, plots, runs, training
@@ -14,8 +13,6 @@ IMAGES = np.zeros((4, 28, 28, 1), "float32")
 LABELS = np.array([0, 1, 2, 9])
 SHARES = np.full((4, 10), 0.1)
 COUNTS = r"counts have shape .*; allowed: \(k, k\)"
-HISTORY = fitted(loss=[0.5, 0.3], val_loss=[0.4, 0.2])
-NO_VAL = fitted(loss=[0.5, 0.3])
 
 WRONG = {
     "protocol": (
@@ -103,11 +100,6 @@ WRONG = {
     "more labels": (lambda: plots.examples(IMAGES[:2], LABELS), "there are 2 images, 4 labels"),
     "decoded": (lambda: plots.reconstructions(IMAGES, IMAGES[:2], LABELS), "4 images, 2 decoded, 4 labels"),
     "interpolation": (lambda: plots.interpolation(IMAGES[..., 0], "a", "b"), r"shape \(4, 28, 28\)"),
-    "accuracy": (
-        lambda: plots.curves(HISTORY, "accuracy"),
-        "history has no accuracy; allowed: loss,",
-    ),
-    "no validation": (lambda: plots.curves(NO_VAL), "0 of val_loss; give `fit` validation_data"),
     "shares": (lambda: plots.confusion_shares(SHARES), r"shares have shape \(4, 10\); allowed: \(10, 10\)"),
     "reliability": (lambda: plots.reliability(SHARES, "model_5"), r"give evaluation\.calibration\(prob"),
     "codes for points": (
@@ -150,6 +142,7 @@ def test_one_number_a_code_is_drawn():
     assert (points.shape, variance) == ((20, 2), pytest.approx(1))
     assert np.ptp(points[:, 1]) == pytest.approx(0)
     assert evaluation.tsne(codes).shape == (20, 2)
+    assert len(evaluation.tsne(codes[:, :0])) == 0, "there are no codes"
 
 
 @pytest.mark.parametrize(

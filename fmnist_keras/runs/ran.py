@@ -1,0 +1,254 @@
+"""Describe what ran, from the model and its history, and how it departs from what was asked for."""
+
+import json
+
+import keras
+import numpy as np
+
+from .. import evaluation, models, training
+
+EVALUATED = 10_000  # images that results are computed on again, at most
+COMPARED = 500  # images whose predictions or errors are
+TOLERANCE = 1e-3  # of a loss, relative: sums over batches of other sizes round otherwise
+
+# Of a layer's or an optimizer's configuration: what changes no output, or is a default that every layer has.
+LEFT_OUT = {
+    "name",
+    "trainable",
+    "dtype",
+    "seed",
+    "build_input_shape",
+    "batch_shape",
+    "data_format",
+    "input_axes",
+}
+LEFT_OUT |= {"loss_scale_factor", "gradient_accumulation_steps", "ema_momentum", "ema_overwrite_frequency"}
+DEFAULTS = {"use_bias": True, "groups": 1, "activation": "linear", "dilation_rate": [1, 1], "reduction": None}
+DEFAULTS |= {"bias_initializer": "Zeros()", "kernel_initializer": "GlorotUniform()", "strides": [1, 1]}
+DEFAULTS |= {"momentum": 0.0, "padding": "valid", "negative_slope": 0.0, "threshold": 0.0}
+LOSSES = {
+    "autoencoder": "mean_squared_error",
+    "classifier": "sparse_categorical_crossentropy(from_logits=True)",
+}
+
+
+def describe(model, history):
+    """Return what ran, as `metrics.json` keeps it in `ran`.
+
+    Args:
+        model: the trained `keras.Model`, compiled.
+        history: what its `fit` returned.
+
+    Returns:
+        dict: "layers", a text a layer, a list for a model within; "trainable", a 0 or 1 for each of the
+        model's weights; "loss" and "optimizer" as texts; "latent_dim" of an autoencoder with
+        `training.halves`, else None; "epochs" at most, and "steps_per_epoch", None if Keras did not know
+        them.
+    """
+    optimizer = getattr(history, "optimizer", None) or model.optimizer.get_config()
+    parts, asked = training.halves(model), history.params or {}
+    return {
+        "layers": _layers(model),
+        "trainable": "".join(str(int(weight.trainable)) for weight in model.weights if _is_learned(weight)),
+        "loss": _loss(model.loss),
+        "optimizer": _text(type(model.optimizer).__name__, optimizer),
+        "latent_dim": parts[0].output_shape[-1] if parts else None,
+        "epochs": asked.get("epochs"),
+        "steps_per_epoch": asked.get("steps"),
+    }
+
+
+def _is_learned(weight):
+    return "seed_generator" not in weight.path
+
+
+def departures(params, ran, model, images):
+    """Return how what ran departs from what `params` ask for.
+
+    Args:
+        params: the run's `params.Params`.
+        ran: see `describe`.
+        model: the model that ran.
+        images: how many images trained it; None compares no steps.
+
+    Returns:
+        dict of a part ("layers", "trainable", "loss", "optimizer", "epochs", "steps") to words; empty if all
+        ran as asked.
+    """
+    asked = _asked(params)
+    optimizer = training.optimizer(params.optimizer, params.learning_rate, params.epsilon)
+    expected = {
+        "loss": LOSSES[params.kind],
+        "optimizer": _text(type(optimizer).__name__, optimizer.get_config()),
+        "epochs": params.epochs,
+        "steps_per_epoch": ran["steps_per_epoch"] if images is None else -(-images // params.batch_size),
+    }
+    found = {}
+    if ran["layers"] != _layers(asked):
+        found["layers"] = _layers_in_words(model, asked, ran["layers"])
+    trains = "".join(str(int(weight.trainable)) for weight in asked.weights if _is_learned(weight))
+    if ran["trainable"] != trains and ("layers" not in found or ("0" in ran["trainable"]) != ("0" in trains)):
+        found["trainable"] = (
+            f"{_count(model.trainable_weights):,} of {model.count_params():,} parameters train"
+        )
+    for part, value in expected.items():
+        if ran[part] is not None and ran[part] != value:
+            found[part.split("_")[0]] = f"{ran[part]} instead of {value}"
+    return found
+
+
+def _asked(params):
+    """Return the untrained model that `params` ask for."""
+    encoder = models.encoder(params.latent_dim, params.dropout, params.initializer)
+    if params.kind == "classifier":
+        rest = params.final_activation, params.train_encoder, params.initializer
+        return models.classifier(encoder, *rest)
+    rest = params.latent_dim, params.dropout, params.upsampling, params.initializer
+    return models.autoencoder(encoder, models.decoder(*rest))
+
+
+def _layers_in_words(model, asked, layers):
+    ours, theirs = model.count_params(), asked.count_params()
+    if ours != theirs:
+        return f"{ours:,} parameters instead of {theirs:,}"
+    pairs = zip(_flat(layers), _flat(_layers(asked)))
+    return next((f"{one} instead of {other}" for one, other in pairs if one != other), "other layers")
+
+
+def _flat(layers):
+    for layer in layers:
+        yield from _flat(layer) if isinstance(layer, list) else [layer]
+
+
+def _layers(model):
+    return [
+        _layers(layer) if isinstance(layer, keras.Model) else _text(type(layer).__name__, layer.get_config())
+        for layer in model.layers
+        if not isinstance(layer, keras.layers.InputLayer)
+    ]
+
+
+def _count(weights):
+    return sum(int(np.prod(weight.shape)) for weight in weights)
+
+
+def _loss(loss):
+    """Return a loss as text, the same for a name, a function and an object that compute the same."""
+    if isinstance(loss, (list, tuple, dict)) or loss is None:
+        return str(loss)
+    loss = keras.losses.get(loss)
+    name = getattr(getattr(loss, "fn", loss), "__name__", type(loss).__name__)
+    config = getattr(loss, "_fn_kwargs", {})
+    return _text(name, {key: value for key, value in config.items() if value != -1}).removesuffix("()")
+
+
+def _text(name, config):
+    """Return a layer, an optimizer or an initializer as text: "Conv2D(filters=16, kernel_size=[3, 3])"."""
+    shown = {key: _value(value) for key, value in config.items() if key not in LEFT_OUT}
+    shown = {
+        key: value
+        for key, value in shown.items()
+        if value is not None and value is not False and DEFAULTS.get(key, KeyError) != value
+    }
+    return f"{name}({', '.join(f'{key}={value}' for key, value in sorted(shown.items()))})"
+
+
+def _value(value):
+    if isinstance(value, dict) and "class_name" in value:
+        inner = value.get("config")
+        return _text(value["class_name"], inner) if isinstance(inner, dict) else str(inner)
+    if isinstance(value, keras.Variable) or (hasattr(value, "shape") and np.ndim(value) == 0):
+        value = float(value)
+    if isinstance(value, float):
+        return float(f"{value:.7g}")  # as exact as float32
+    if isinstance(value, (list, tuple)):
+        return [_value(part) for part in value]
+    if hasattr(value, "get_config"):
+        return _text(type(value).__name__, value.get_config())
+    return value if isinstance(value, (bool, int, str, type(None))) else json.dumps(value, default=str)
+
+
+def contradiction(model, history):
+    """Return why a history cannot be that of a model as it is now, a sentence; "" if it can."""
+    if getattr(history, "model", None) is not model:
+        return "this history is of another model: run the Training cell of this one, and all below"
+    made = getattr(model, "steps_made", None)
+    steps = getattr(history, "steps", None)
+    if steps is None:  # without our callbacks
+        steps = (history.params.get("steps") or np.inf) * len(history.epoch)
+        made = np.inf if made else int(model.optimizer.iterations)
+    if made > steps:
+        return (
+            f"this model has made {made:,.0f} training steps, and its history has {steps:,.0f}: run the "
+            "Model cell and all below, so that one fit trains a new model"
+        )
+    return ""
+
+
+def other_results(model, dataset, results):
+    """Return which results are not those of a model on a data set, a sentence; "" if all are.
+
+    Losses and accuracies are computed again on at most `EVALUATED` images, predictions and errors on
+    `COMPARED`. A classifier's missing accuracies are added to `results`.
+    """
+    classifier = "predictions" in results
+    parts = {"train": (dataset.x_train, dataset.y_train), "val": (dataset.x_val, dataset.y_val)}
+    for part, (images, labels) in parts.items():
+        handed = results.get(part)
+        if not isinstance(handed, dict) or "loss" not in handed:
+            return f"{part} is missing: finish(..., {part}=fk.training.evaluate(model, ...))"
+        if len(images) <= EVALUATED:
+            found = training.evaluate(model, images, labels if classifier else images)
+            for name in handed.keys() & found.keys():
+                if not np.isclose(handed[name], found[name], rtol=TOLERANCE, atol=TOLERANCE / 10):
+                    return (
+                        f"{part} {name} {handed[name]:.4f} is not this model's, which has {found[name]:.4f} "
+                        "on this data set: run the evaluation cells again"
+                    )
+        if classifier and "accuracy" not in handed:
+            handed["accuracy"] = float(np.mean(training.predict(model, images).argmax(axis=1) == labels))
+    images, labels = dataset.x_val, dataset.y_val
+    outputs = training.predict(model, images[:COMPARED])
+    again = "are not this model's on this data set: run the evaluation cells again"
+    if classifier:
+        predictions = results["predictions"]
+        if (
+            len(predictions) != len(labels)
+            or np.mean(predictions[:COMPARED] != outputs.argmax(axis=1)) > 0.01
+        ):
+            return f"predictions {again}"
+        if "confusion" in results:
+            counts = evaluation.confusion_counts(labels, predictions)
+            return "" if np.array_equal(results["confusion"], counts) else f"confusion {again}"
+        return ""
+    errors = results.get("image_errors", ())
+    expected = evaluation.image_errors(images[:COMPARED], outputs)
+    wrong = len(errors) != len(images) or not np.allclose(errors[:COMPARED], expected, rtol=0.01, atol=1e-5)
+    return f"image_errors {again}" if wrong else ""
+
+
+def results(model, dataset):
+    """Return all results of a model that `Run.finish` takes, computed now: a dict."""
+    classifier = len(model.output_shape) == 2
+    parts = {"train": (dataset.x_train, dataset.y_train), "val": (dataset.x_val, dataset.y_val)}
+    found = {
+        part: training.evaluate(model, images, labels if classifier else images)
+        for part, (images, labels) in parts.items()
+    }
+    outputs = training.predict(model, dataset.x_val)
+    if not classifier:
+        stripes = evaluation.stripe_report(dataset.x_val, outputs)
+        errors = {
+            name: getattr(evaluation, name)(dataset.x_val, outputs)
+            for name in ("pixel_errors", "image_errors")
+        }
+        return found | {"stripes": stripes} | errors
+    predictions = outputs.argmax(axis=1)
+    for part, (images, labels) in parts.items():
+        if "accuracy" not in found[part]:
+            found[part]["accuracy"] = float(np.mean(training.predict(model, images).argmax(axis=1) == labels))
+    return found | {
+        "predictions": predictions,
+        "confusion": evaluation.confusion_counts(dataset.y_val, predictions),
+        "calibration": evaluation.calibration(evaluation.softmax(outputs), dataset.y_val),
+    }
