@@ -143,6 +143,6 @@ format: $(VENV)/test.installed  ## ruff: format everything
 	@$(PY) -m ruff check --fix
 	@$(PY) -m ruff format
 
-clean:  ## remove what can be made again: caches, the sample suite, scratch runs
-	rm -rf .pytest_cache .ruff_cache .snakemake *.egg-info reports/sample reports/scratch reports/.engine
+clean:  ## remove caches; results stay, in reports and in exports
+	rm -rf .pytest_cache .ruff_cache .snakemake *.egg-info reports/.engine
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

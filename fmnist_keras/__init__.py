@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors, which complete these names
     from . import data, evaluation, layers, models, params, plots, report, runs, tools, training
-    from .tools.predict import predict
+    from .tools.predict import load_model, predict
 
 __version__ = "0.1.0"
 __all__ = [
     "data",
     "evaluation",
     "layers",
+    "load_model",
     "models",
     "params",
     "plots",
@@ -28,8 +29,8 @@ __all__ = [
 
 
 def __getattr__(name):
-    if name == "predict":
-        return import_module(".tools.predict", __name__).predict
+    if name in ("load_model", "predict"):
+        return getattr(import_module(".tools.predict", __name__), name)
     if name in __all__:
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,6 +18,8 @@ import sys
 from . import data, params, runs
 from .workflow import execute, jobs, signals, terminal
 
+RUN = "its name (the run finished last), suite/model, suite/model/seed_0, or the folder of its run"
+
 
 def main(arguments=None):
     """Parse the command line and do what it says; errors are one sentence and exit status 1."""
@@ -56,13 +58,11 @@ def _parser():
     for job in (run, study, report):
         job.add_argument("--parent", type=int, help="a process to end with, when it is the parent")
     predict = add(_predict, "what a trained classifier takes photographs for")
-    predict.add_argument("model", help="its name, the folder of its run, or an exported .keras file")
+    predict.add_argument("model", help=RUN + "; or an exported .keras file")
     predict.add_argument("pictures", nargs="+", metavar="picture", help="PNG, JPEG, WebP, GIF, BMP or TIFF")
     export = add(_export, "export a trained model to another format, with a model card")
-    export.add_argument("model")
+    export.add_argument("model", help=RUN)
     export.add_argument("--format", choices=("keras", "saved_model", "onnx"), default="keras")
-    export.add_argument("--suite", help="the first of paper, sample and scratch that has its weights")
-    export.add_argument("--seed", type=int, default=0)
     export.add_argument("--out", default="exports", help="a folder (default: exports)")
     claims = add(_claims, "test the paper's claims on the runs of a suite")
     claims.add_argument("suite", nargs="?", default="paper")
@@ -100,7 +100,8 @@ def _predict(options):
 
     from .tools import photos, predict
 
-    model, images, console = predict.locate(options.model), {}, Console(highlight=False, markup=False)
+    left_out, images, console = [], {}, Console(highlight=False, markup=False)
+    model = runs.find(options.model, say=left_out.append)
     for picture in options.pictures:
         try:
             images[picture] = photos.to_image(picture)
@@ -111,6 +112,7 @@ def _predict(options):
         for picture, image, label, probabilities in zip(images, images.values(), *answers):
             console.print(f"{picture}: {data.CLASS_NAMES[label]}", soft_wrap=True)
             predict.show(image / 255, probabilities, console)
+    _say("".join(left_out))
     if wrong := len(set(options.pictures)) - len(images):
         sys.exit(f"error: {wrong} of {len(options.pictures)} pictures could not be read")
 
@@ -118,11 +120,13 @@ def _predict(options):
 def _export(options):
     params.check_backend()
     terminal.import_keras()
-    from .tools import export, predict
+    from .tools import export
 
-    folder = predict.find_run(options.model, options.suite, options.seed)
+    left_out = []
+    folder = runs.find(options.model, say=left_out.append)
     path, difference = export.export(folder, options.format, options.out)
     print(f"{path}: differs from its original by {difference:.1e} on {export.PARITY_IMAGES} images")
+    _say("".join(left_out))
 
 
 def _claims(options):
@@ -130,6 +134,13 @@ def _claims(options):
 
     for row in suite.judge(options.suite):
         print(f"{row['claim']:4} {row['verdict']:16} {row['statement']}; {tables.decision(row)}")
+    _say(runs.left_out([reason for _, reason in runs.damaged(options.suite)]))
+
+
+def _say(sentence):
+    """Print a sentence below the results, to the stream that programs which read these do not read."""
+    if sentence:
+        print(sentence, file=sys.stderr)
 
 
 def _readme(options):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .internals.arrays import is_count
 from .internals.sources import FILES, SHA256, DataError, find
+from .params import ParamsError, require
 
 __all__ = ["CLASS_NAMES", "SHA256", "DataError", "Dataset", "find", "load", "one_per_class", "to_float"]
 CLASS_NAMES = (  # from the data set's README, in the order of the labels 0 to 9
@@ -58,7 +60,11 @@ def load(data="full", protocol="paper", limit=None):
 
     Raises:
         DataError: no source has the files, or a file is not what its SHA-256 says.
+        ParamsError: an argument is none of these.
     """
+    require(data=data, protocol=protocol)
+    if limit is not None and not is_count(limit):
+        raise ParamsError(f"limit: {limit!r} is not allowed; allowed: a whole number from 1, or None for all")
     source, arrays = find(data)
     x_train, y_train, x_test, y_test = (arrays[name] for name in FILES)
     x_val, y_val = x_test, y_test
@@ -89,6 +95,8 @@ def to_float(images):
     """uint8 images `(n, 28, 28)` in [0, 255] to float32 `(n, 28, 28, 1)` in [0, 1]; what is float32 stays."""
     if images.dtype == np.float32:
         return images
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise ParamsError(f"images are {images.dtype} {images.shape}; allowed: uint8 (n, 28, 28)")
     converted = images[..., np.newaxis].astype("float32")
     converted /= 255  # in place: fresh memory for 60,000 images costs more time than the arithmetic
     return converted

@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 
 from .data import CLASS_NAMES
+from .internals.arrays import check_arrays, check_probabilities, check_shape
 
 
 def pixel_errors(images, reconstructions):
@@ -62,6 +63,7 @@ def unpack_labels(text):
 
 
 def _squared_errors(images, reconstructions):
+    images, reconstructions = check_arrays(images=images, reconstructions=reconstructions)
     errors = images - reconstructions
     return np.square(errors, out=errors)  # 10,000 images are 30 MB: one such array, not two
 
@@ -128,26 +130,27 @@ def softmax(logits):
     """Probabilities `(n, k)` float64 of logits `(n, k)`; a row sums to 1."""
     from scipy.special import softmax as along_axis
 
-    return along_axis(np.asarray(logits, "float64"), axis=1)
+    return along_axis(check_shape("logits", logits, "n", "k").astype("float64"), axis=1)
 
 
 def confusion_counts(labels, predictions):
-    """How often each class (row) was taken for each class (column): `(10, 10)` int64."""
+    """Count how often each class (row) was taken for each class (column): `(10, 10)` int64."""
     from sklearn.metrics import confusion_matrix
 
+    labels, predictions = check_arrays(labels=labels, predictions=predictions)
     return confusion_matrix(labels, predictions, labels=range(len(CLASS_NAMES)))
 
 
 def most_confused(counts, k):
     """The `k` largest cells off the diagonal of counts `(10, 10)`: a list of (true class, taken for)."""
-    off = np.where(np.eye(len(counts), dtype=bool), -1, counts)
+    off = np.where(np.eye(len(counts), dtype=bool), -1, check_shape("counts", counts, "k", "k"))
     largest = np.argsort(-off, axis=None, kind="stable")[:k]
     return [(int(true), int(taken)) for true, taken in zip(*np.unravel_index(largest, off.shape))]
 
 
 def normalised_rows(counts):
     """Shares of each row of counts `(k, k)`; a row without any count is all 0."""
-    counts = np.asarray(counts, "float64")
+    counts = check_shape("counts", counts, "k", "k").astype("float64")
     totals = counts.sum(axis=1, keepdims=True)
     return np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
 
@@ -158,7 +161,7 @@ def class_scores(counts):
     Returns:
         dict of "precision", "recall", "f1" to `(k,)` float64 in [0, 1]; 0 where undefined.
     """
-    counts = np.asarray(counts, "float64")
+    counts = check_shape("counts", counts, "k", "k").astype("float64")
     hits = np.diag(counts)
     precision = np.diag(normalised_rows(counts.T))
     recall = np.diag(normalised_rows(counts))
@@ -169,7 +172,7 @@ def class_scores(counts):
 
 def dead_classes(counts):
     """The labels of the classes that are never recognised, of confusion counts `(k, k)`: a list of ints."""
-    return np.flatnonzero(np.diag(counts) == 0).tolist()
+    return np.flatnonzero(np.diag(check_shape("counts", counts, "k", "k")) == 0).tolist()
 
 
 def proportion_interval(hits, total):
@@ -191,6 +194,7 @@ def calibration(probabilities, labels, bins=15):
         dict: "count", "confidence", "accuracy", a list of `bins` values each (0 in an empty bin), and
         "ece", the expected calibration error in [0, 1].
     """
+    probabilities, labels = check_probabilities(probabilities, labels)
     confidence = probabilities.max(axis=1).astype("float64")
     correct = probabilities.argmax(axis=1) == labels
     which = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -215,6 +219,7 @@ def principal_components(codes):
     """
     from sklearn.decomposition import PCA
 
+    codes = check_shape("codes", codes, "n", "d")
     if codes.shape[1] < 2:  # one number is its own component; without codes there are no points
         return np.pad(codes, [(0, 0), (0, 1)])[: len(codes) * codes.shape[1]], float(codes.shape[1])
     pca = PCA(n_components=2, random_state=0)
@@ -225,7 +230,11 @@ def tsne(codes):
     """t-SNE (van der Maaten and Hinton, 2008) of codes `(n, d)`, always the same: points `(n, 2)`."""
     from sklearn.manifold import TSNE
 
-    return TSNE(random_state=0).fit_transform(codes)
+    codes = check_shape("codes", codes, "n", "d")
+    if codes.shape[1] < 2:  # scikit-learn wants two numbers a code
+        codes = np.pad(codes, [(0, 0), (0, 1)])[: len(codes) * codes.shape[1]]
+    perplexity = min(30, len(codes) - 1)  # scikit-learn's own is 30, and has to be below n
+    return TSNE(random_state=0, perplexity=perplexity).fit_transform(codes) if len(codes) else codes
 
 
 def pca_errors(train, val, lengths):

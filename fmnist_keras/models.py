@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from .layers import Dropout, MaxPooling2D
+from .params import ParamsError, require
 
 IMAGE_SHAPE = (28, 28, 1)
 NUM_CLASSES = 10
@@ -30,12 +31,11 @@ def initial(initializer, fan_in):
         fan_in: the inputs of a unit; of a transposed convolution its output channels times its kernel's area.
 
     Raises:
-        KeyError: `initializer` is neither of the two.
+        ParamsError: `initializer` is neither of the two.
     """
+    require(initializer=initializer)
     if initializer == "glorot_uniform":
         return {}
-    if initializer != "pytorch":
-        raise KeyError(initializer)
     return {
         "kernel_initializer": keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
         "bias_initializer": keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5),
@@ -53,6 +53,7 @@ def encoder(latent_dim=64, dropout=0.2, initializer="glorot_uniform"):
     Returns:
         `keras.Sequential` from `(n, 28, 28, 1)` to `(n, latent_dim)` float32, each value >= 0.
     """
+    require(latent_dim=latent_dim, dropout=dropout)
     weights = partial(initial, initializer)
     return keras.Sequential(
         [
@@ -66,7 +67,7 @@ def encoder(latent_dim=64, dropout=0.2, initializer="glorot_uniform"):
             Dropout(dropout),
             MaxPooling2D(2),  # 11x11 -> 5x5
             layers.Flatten(),
-            layers.Dense(latent_dim, **weights(32 * 5 * 5)),
+            layers.Dense(int(latent_dim), **weights(32 * 5 * 5)),
             layers.ReLU(),
             Dropout(dropout),
         ],
@@ -88,8 +89,9 @@ def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding", initializer
         `keras.Sequential` from `(n, latent_dim)` to `(n, 28, 28, 1)` float32 in [0, 1].
 
     Raises:
-        KeyError: `upsampling` is neither of the two.
+        ParamsError: an argument is none of these.
     """
+    require(latent_dim=latent_dim, dropout=dropout, upsampling=upsampling)
     weights = partial(initial, initializer)
     (kernel_1, padding_1), (kernel_2, padding_2) = UPSAMPLING[upsampling]
     return keras.Sequential(
@@ -123,6 +125,9 @@ def autoencoder(encoder, decoder):
 
     The two are shared, not copied: training the autoencoder trains them.
     """
+    if encoder.output_shape != decoder.input_shape:
+        codes = f"the encoder returns {encoder.output_shape}, the decoder takes {decoder.input_shape}"
+        raise ParamsError(f"{codes}; give both the same latent_dim")
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, decoder], name="autoencoder")
 
 
@@ -132,14 +137,18 @@ def classifier(encoder, final_activation="relu", train_encoder=True, initializer
     Args:
         encoder: the encoder to start from. It is shared, not copied, so give a classifier its own.
         final_activation: "relu" (models 5-7) or None (model 8). No softmax: the loss has it.
-        train_encoder: False freezes the encoder's weights (model 8). Its dropout stays active in
-            `fit`, as it did in the original.
+        train_encoder: False freezes the encoder's weights (model 8), True leaves `encoder.trainable` as it
+            is. The dropout of a frozen encoder stays active in `fit`, as it did in the original.
         initializer: of the dense layer, "glorot_uniform" or "pytorch", see `initial`.
 
     Returns:
         `keras.Sequential` from `(n, 28, 28, 1)` float32 in [0, 1] to logits `(n, 10)` float32.
     """
-    encoder.trainable = train_encoder
+    require(final_activation=final_activation, train_encoder=train_encoder)
+    if len(encoder.output_shape) != 2:
+        raise ParamsError(f"the encoder returns {encoder.output_shape}; allowed: codes (n, k), as by Flatten")
+    if not train_encoder:
+        encoder.trainable = False
     weights = initial(initializer, encoder.output_shape[-1])
     head = [layers.Dense(NUM_CLASSES, name="head", dtype="float32", **weights)]  # also under mixed precision
     if final_activation is not None:

@@ -161,6 +161,11 @@ def _validator(kind, name):
 
 
 def _is_valid(kind, name, value):
+    # JSON Schema takes 64.0 for a whole number and infinity for a number, and cannot print huge ones.
+    whole = "integer" in fields(kind)[name].get("type", "")
+    odd = isinstance(value, float) and (whole or not math.isfinite(value))
+    if odd or (isinstance(value, int) and value.bit_length() > 64):
+        return False
     try:
         _validator(kind, name)(value)
     except fastjsonschema.JsonSchemaValueException:
@@ -199,19 +204,26 @@ def check_fields(values, kind, where):
             hint = did_you_mean(name, known)
             shown = name if isinstance(name, str) and name.isprintable() else short(name)
             raise ParamsError(f"{where}: {shown}: {short(value)} is an unknown field; {hint}")
-        # JSON Schema takes 64.0 for a whole number and infinity for a number, and cannot print huge ones.
-        whole = "integer" in known[name].get("type", "")
-        odd = isinstance(value, float) and (whole or not math.isfinite(value))
-        odd |= isinstance(value, int) and value.bit_length() > 64
-        if odd or not _is_valid(kind, name, value):
+        if not _is_valid(kind, name, value):
             raise ParamsError(_not_allowed(where, name, value, known))
     for name in required:
         if name not in values:
             raise ParamsError(f"{where}: {name}: is missing; allowed: {known[name]['description']}")
 
 
+def require(**values):
+    """Raise a `ParamsError` of the first argument that is not allowed for the field of its name."""
+    for name, value in values.items():
+        kind = "autoencoder" if name in fields("autoencoder") else "classifier"
+        if not _is_valid(
+            kind, name, value.item() if hasattr(value, "item") else value
+        ):  # NumPy's numbers too
+            raise ParamsError(_not_allowed(None, name, value, fields(kind)))
+
+
 def _not_allowed(where, name, value, known):
-    message = f"{where}: {name}: {short(value)} is not allowed; allowed: {known[name]['description']}"
+    place = f"{where}: {name}" if where else name
+    message = f"{place}: {short(value)} is not allowed; allowed: {known[name]['description']}"
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
         mantissa, exponent = re.split("e", value, flags=re.IGNORECASE)
         message += f" (YAML reads {value} as text: write {mantissa}.0e{exponent})"

@@ -34,6 +34,8 @@ from matplotlib.patches import Rectangle
 
 from .data import CLASS_NAMES
 from .evaluation import confusion_counts, normalised_rows
+from .internals.arrays import check_arrays, check_shape
+from .params import ParamsError
 
 # Before a function: matplotlib's own defaults while it draws, and then again what was there.
 in_house_style = matplotlib.style.context("default", after_reset=True)
@@ -152,6 +154,7 @@ def error_map(errors, stripe):
         errors: `(28, 28)`, see `evaluation.pixel_errors`.
         stripe: `(28, 28)` bool, see `evaluation.stripe_mask`.
     """
+    check_shape("errors", errors, 28, 28)
     inside, outside = errors[stripe].mean(), errors[~stripe].mean()
     alt = (
         f"Mean squared error per pixel: {inside:.4f} in rows and columns 25 to 27, {outside:.4f} elsewhere, "
@@ -208,6 +211,7 @@ def confusion_shares(shares, title=""):
         shares: `(10, 10)` in [0, 1], see `evaluation.normalised_rows`.
         title: above the figure, and the first words of its alt text.
     """
+    check_shape("shares", shares, 10, 10)
     recall = np.diag(shares)
     off = np.where(np.eye(len(shares), dtype=bool), -1, shares)
     true, taken = np.unravel_index(off.argmax(), off.shape)
@@ -234,6 +238,8 @@ def reliability(calibration, model):
         calibration: see `evaluation.calibration`.
         model: whose it is, for its colour.
     """
+    if not isinstance(calibration, dict):
+        raise ParamsError("calibration is not a dict; give evaluation.calibration(probabilities, labels)")
     count, confidence, accuracy = (
         np.asarray(calibration[name]) for name in ("count", "confidence", "accuracy")
     )
@@ -269,6 +275,8 @@ def latent_space(points, labels, variance=None):
     """
     if not len(points):
         return absent(NO_CODES)
+    (labels,) = check_arrays(labels=labels)
+    check_shape("points", points, len(labels), 2)
     alt = f"{len(points)} codes by class, in two dimensions by t-SNE."
     axis_names = "t-SNE 1", "t-SNE 2"
     if variance is not None:
@@ -319,6 +327,8 @@ def image_rows(rows, alt, titles=None):
         alt: the alt text.
         titles: k texts above the columns.
     """
+    for images in rows.values():
+        check_arrays(images=images)
     count = max(1, *(len(images) for images in rows.values()), 0)
     tiles = np.full((len(rows), count, 28, 28), np.nan, "float32")
     for row, images in zip(tiles, rows.values()):
@@ -336,12 +346,14 @@ def image_rows(rows, alt, titles=None):
 
 def examples(images, labels):
     """Images in one row, each with its class above it."""
+    images, labels = check_arrays(images=images, labels=labels)
     names = [CLASS_NAMES[label] for label in labels]
     return image_rows({"": images}, f"{len(images)} images: {', '.join(names)}.", names)
 
 
 def reconstructions(images, decoded, labels):
     """Originals over reconstructions, each pair with its class above it."""
+    images, decoded, labels = check_arrays(images=images, decoded=decoded, labels=labels)
     errors = np.mean((images - decoded) ** 2, axis=(1, 2, 3))
     alt = (
         f"{len(images)} validation images over their reconstructions; mean squared error per image from "
@@ -364,6 +376,7 @@ def interpolation(images, first, last):
 @in_house_style
 def prediction_grid(images, labels, predictions, columns=8):
     """Figure 2 of the paper: true label left of each image, predicted label above, wrong ones framed."""
+    images, labels, predictions = check_arrays(images=images, labels=labels, predictions=predictions)
     wrong = int(np.sum(labels != predictions))
     alt = f"{len(images)} validation images with true and predicted labels; wrong predictions: {wrong}"
     mistakes = [f"{CLASS_NAMES[t]} taken for {CLASS_NAMES[p]}" for t, p in zip(labels, predictions) if t != p]
@@ -407,6 +420,8 @@ def feature_maps(*stages, columns=16):
     """
     if not stages:
         return absent("This model begins with no convolution that has feature maps.")
+    for stage in stages:
+        check_shape("stages", stage, "height", "width", "channels")
     sizes = ", then ".join(f"{s.shape[-1]} maps of {s.shape[0]}x{s.shape[1]}" for s in stages)
     silent = sum(int(np.sum(stage.max(axis=(0, 1)) == 0)) for stage in stages)
     alt = f"Feature maps of one image: {sizes}; {silent} of them are 0 everywhere."

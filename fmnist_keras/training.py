@@ -10,7 +10,7 @@ import numpy as np
 
 from .internals.adam import Adam
 from .internals.batches import EVALUATION_BATCH, batches
-from .params import PAPER_EPSILON, OneSentence
+from .params import PAPER_EPSILON, OneSentence, require
 
 STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: section 7 of bench.md
 
@@ -194,14 +194,13 @@ def optimizer(name="adam", learning_rate=0.001, epsilon=None):
         epsilon: of Adam; None is the paper's 1e-8.
 
     Raises:
-        ValueError: another name.
+        ParamsError: an argument is none of these.
     """
+    require(optimizer=name, learning_rate=learning_rate, epsilon=epsilon)
     learning_rate = float(learning_rate)  # `1` in a params file is a number too, but not to Keras
     if name == "adam":
         return Adam(learning_rate, epsilon=PAPER_EPSILON if epsilon is None else epsilon)
-    if name == "sgd":
-        return keras.optimizers.SGD(learning_rate)
-    raise ValueError(f"optimizer {name!r} is not allowed; allowed: adam or sgd")
+    return keras.optimizers.SGD(learning_rate)
 
 
 def cross_entropy():

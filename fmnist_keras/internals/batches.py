@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+from .arrays import is_count
+from .files import ParamsError
+
 EVALUATION_BATCH = 1000  # images at once outside training; it changes no number, only the speed
 
 
@@ -20,7 +23,16 @@ def batches(images, targets, batch_size=EVALUATION_BATCH, shuffle=False):
 
     Returns:
         A `tf.data.Dataset` or `keras.utils.PyDataset` of pairs of a batch.
+
+    Raises:
+        ParamsError: there are not as many targets as images, or `batch_size` is not a whole number from 1.
     """
+    if len(images) != len(targets):
+        raise ParamsError(
+            f"there are {len(images)} images, {len(targets)} targets; give equally many of each"
+        )
+    if not is_count(batch_size):
+        raise ParamsError(f"batch_size: {batch_size!r} is not allowed; allowed: a whole number from 1")
     if shuffle and keras.backend.backend() == "tensorflow":
         return _pipeline(images, targets, batch_size)
     return _Batches(images, targets, batch_size, shuffle)  # in order TensorFlow needs no copy of all images

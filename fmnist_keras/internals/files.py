@@ -25,6 +25,7 @@ def is_root(folder):
 
 ROOT = find_root(Path(__file__).resolve().parents[2])
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, ten times as fast, where PyYAML has it
+MANY = 12  # names that an error lists
 MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
 LINES = "lines of the form `field: value`"
 ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
@@ -52,9 +53,12 @@ def short(value):
 
 
 def did_you_mean(name, allowed):
-    """The end of an error: the allowed name that comes near, or all that are allowed."""
-    near = difflib.get_close_matches(str(name), allowed, n=1)
-    return f"did you mean {near[0]}?" if near else f"allowed: {', '.join(allowed)}"
+    """Return the end of an error: the allowed name that is near, or the first `MANY` that are allowed."""
+    names = sorted(map(str, allowed), key=natural)
+    if near := difflib.get_close_matches(str(name), names, n=1):
+        return f"did you mean {near[0]}?"
+    more = f", … and {len(names) - MANY} more" if len(names) > MANY else ""
+    return f"allowed: {', '.join(names[:MANY])}{more}"
 
 
 def read_yaml(path):

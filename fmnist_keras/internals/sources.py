@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import OneSentence
+from .files import OneSentence, ParamsError, short
 
 # SHA-256 of the decompressed bytes: the .gz files of Debian and of the authors differ, these do not.
 _FULL = """\
@@ -51,7 +51,10 @@ def find(data="full"):
 
     Raises:
         DataError: with every place tried and how to mend it.
+        ParamsError: there is no data set of that name.
     """
+    if data not in ("full", "sample"):
+        raise ParamsError(f"data: {short(data)} is not allowed; allowed: full or sample")
     if data == "sample":
         return f"embedded sample, {SAMPLE_DIR}", read_folder(SAMPLE_DIR, SHA256["sample"])
     chosen = os.path.expanduser(os.environ.get("FMNIST_DATA_DIR", ""))

@@ -2,6 +2,7 @@
 
 from .encoders import load_encoder, weights_sha256
 from .environment import device, versions
+from .find import find, left_out, trained
 from .folder import SCRATCH, Run, publish, start
 from .integrity import RunError
 from .paths import ROOT, reports_dir, run_dir, suite_dir
@@ -17,6 +18,8 @@ __all__ = [
     "damaged",
     "departs",
     "device",
+    "find",
+    "left_out",
     "load_encoder",
     "not_counted",
     "publish",
@@ -29,6 +32,7 @@ __all__ = [
     "start",
     "suite_dir",
     "table",
+    "trained",
     "versions",
     "weights_sha256",
 ]

@@ -6,6 +6,7 @@ import io
 import os
 from contextlib import contextmanager
 from html import escape
+from types import SimpleNamespace
 
 import ipywidgets as widgets
 import numpy as np
@@ -15,7 +16,7 @@ from matplotlib import colormaps
 from PIL import Image
 from sklearn.decomposition import PCA
 
-from .. import data, evaluation, runs, training
+from .. import data, plots, runs, training
 from . import photos, predict
 
 KINDS = ("autoencoder", "classifier")
@@ -35,27 +36,38 @@ STATIC = "FMNIST_STATIC_WIDGETS"  # set where a notebook is run to be committed:
 STATIC_ALT = "The explorer once it runs: a garment, its reconstruction, sliders, the bars of its classes"
 
 
-def app(suite=None):
-    """Everything in one box: the image, its reconstruction, sliders for its code, and the classes.
+def app(suite=None, run=None):
+    """Show everything in one box: the image, its reconstruction, sliders for its code, and the classes.
 
     Args:
         suite: only runs of this suite, or None for all.
+        run: the name of the run to begin with, see `runs.find`; None is the one finished last.
 
     Returns:
-        An `ipywidgets.Widget`; a sentence where no autoencoder has weights that can be loaded; a picture of
-        the widgets where `STATIC` is set.
+        An `ipywidgets.Widget`; a sentence if no autoencoder has weights that can be loaded; a picture of
+        the widgets if `STATIC` is set.
+
+    Raises:
+        runs.RunError: there is no run of that name.
     """
     if os.environ.get(STATIC):
         source = base64.b64encode((runs.ROOT / "notebooks" / "explorer.png").read_bytes()).decode()
         return HTML(
             f'<img alt="{STATIC_ALT}" src="data:image/png;base64,{source}">'
         )  # Lab drops an Image's alt
-    trained = predict.trained_runs(suite)
+    trained, reasons = runs.trained(suite)
+    if run is not None:
+        folder = runs.find(run, suite)
+        first = [name for name, held in trained.items() if held["folder"] == folder]
+        if not first:
+            raise runs.RunError(f"{run} is not among the runs to explore: {', '.join(trained) or 'none'}")
+        trained = {name: trained[name] for name in [*first, *trained]}
     kinds = {kind: {n: r for n, r in trained.items() if r["kind"] == kind} for kind in KINDS}
+    left_out = escape(runs.left_out(reasons))
     if not kinds["autoencoder"]:
-        return widgets.HTML(NOTHING)
+        return widgets.HTML(NOTHING + left_out)
     try:
-        return Explorer(*kinds.values()).box
+        return Explorer(*kinds.values(), left_out).box
     except runs.RunError as error:
         return widgets.HTML(f"<b>{escape(str(error))}</b>")
 
@@ -64,8 +76,9 @@ class Explorer:
     """The widgets, and what they show now.
 
     Args:
-        autoencoders: dict of a run's name to its metrics, see `predict.trained_runs`; at least one.
+        autoencoders: dict of a run's name to its metrics, see `runs.trained`; at least one.
         classifiers: the same of classifiers.
+        left_out: HTML below the widgets: which runs are left out, and why.
 
     Attributes:
         box: the `ipywidgets.Widget` with everything in it.
@@ -74,7 +87,7 @@ class Explorer:
         runs.RunError: no autoencoder can be loaded.
     """
 
-    def __init__(self, autoencoders, classifiers):
+    def __init__(self, autoencoders, classifiers, left_out=""):
         self.autoencoders, self.classifiers = autoencoders, classifiers
         dataset = data.load("sample")
         self.images, self.labels = predict.as_images(dataset.x_val), dataset.y_val
@@ -82,7 +95,7 @@ class Explorer:
         self.still, self.page, self.pinned = False, 0, None
         self._build()
         self._observe()
-        self.box = self._layout()
+        self.box = widgets.VBox([*self._layout(), widgets.HTML(left_out)])
         self.show_thumbnails()
         broken = []
         for name in autoencoders:
@@ -147,17 +160,15 @@ class Explorer:
         rows = [[left, slider, right] for slider, (left, right) in zip(self.sliders, self.ends)]
         rows += [[self.pin, self.mix, self.pinned_picture], [self.reset]]
         self.rows = [_row(row, align_items="center") for row in rows]
-        return widgets.VBox(
-            [
-                _row([self.choice, self.classifier]),
-                _row([self.label, self.more, self.upload]),
-                _row([*self.thumbnails, self.thumbnail_style]),
-                self.problem,
-                self.message,
-                _row(shown),
-                _row([widgets.VBox(self.rows), self.classes]),
-            ]
-        )
+        return [
+            _row([self.choice, self.classifier]),
+            _row([self.label, self.more, self.upload]),
+            _row([*self.thumbnails, self.thumbnail_style]),
+            self.problem,
+            self.message,
+            _row(shown),
+            _row([widgets.VBox(self.rows), self.classes]),
+        ]
 
     def _guarded(self, action, *arguments):
         """Do what a widget asks for. Where that fails, say so; the widgets show what they showed."""
@@ -181,8 +192,17 @@ class Explorer:
             self.still = False
 
     def _load(self, name):
-        """An autoencoder's encoder and decoder, and `Directions` of the sample's codes."""
-        encoder, decoder = predict.load_model(self.autoencoders[name]["folder"]).layers
+        """Return an autoencoder's encoder and decoder, and `Directions` of the sample's codes.
+
+        Of a model of another form, the whole model is the decoder, and the image is its own code.
+        """
+        model = predict.load_model(self.autoencoders[name]["folder"])
+        shape = training.predict(model, self.images[:1]).shape[1:]
+        if shape != (28, 28, 1):
+            raise runs.RunError(f"{name} is left out: its model returns {shape}, not images")
+        if (parts := training.halves(model)) is None:
+            return _same, model, NO_DIRECTIONS
+        encoder, decoder = parts
         return encoder, decoder, Directions(training.predict(encoder, self.images), self.labels, decoder)
 
     def show(self, run=None, number=None, own=None):
@@ -209,6 +229,8 @@ class Explorer:
         self.run, self.image, self.title = run, image, title
         self.decoder, self.directions, self.codes = decoder, directions, codes
         self.message.value = f"{title}: mean squared error {((image - decoded) ** 2).mean():.4f}"
+        if directions is NO_DIRECTIONS:
+            self.message.value += f". {plots.NO_CODES}"
         self.pictures["original"].value = png(image[..., 0])
         self.pictures["reconstruction"].value = png(decoded[..., 0])
         self.pictures["error"].value = png(abs(image - decoded)[..., 0] / ERROR_TOP, SCALE, "magma")
@@ -234,7 +256,7 @@ class Explorer:
         moves = np.array([slider.value for slider in self.sliders[: len(self.start)]]) - self.start
         code = self.codes[:1] + self.directions.steps(moves)
         code = (1 - self.mix.value) * code + self.mix.value * self.codes[1:]
-        decoded = training.predict(self.decoder, code.clip(0).astype("float32"))[0]
+        decoded = training.predict(self.decoder, code.clip(self.directions.floor).astype("float32"))[0]
         classes = self.class_bars(decoded)
         self.pictures["decoded"].value, self.classes.value = png(decoded[..., 0]), classes
 
@@ -244,9 +266,9 @@ class Explorer:
             return "No classifier has been trained yet."
         try:
             model = self.load_classifier(self.classifiers[self.classifier.value]["folder"])
+            probabilities = predict.classify(model, np.stack([self.image, decoded]), self.classifier.value)
         except runs.RunError as error:
             return f"<b>{escape(str(error))}</b>"
-        probabilities = evaluation.softmax(training.predict(model, np.stack([self.image, decoded])))
         table = pd.DataFrame(probabilities.T, data.CLASS_NAMES, ["original", "decoded"])
         bars = table.style.format("{:.0%}").bar(vmin=0, vmax=1, color="#7fb3d5")
         return bars.set_properties(width="9em", **{"text-align": "right"}).to_html()
@@ -291,9 +313,11 @@ class Directions:
     Attributes:
         names: for each direction, the classes that lie farthest to its two ends.
         ends: `(directions, 2, 28, 28, 1)`, what lies two standard deviations to either side of the mean code.
+        floor: the least value of a code: 0 if the codes come from a ReLU, else none.
     """
 
     def __init__(self, codes, labels, decoder):
+        self.floor = 0 if codes.min() >= 0 else -np.inf
         self.pca = PCA(min(SLIDERS, *codes.shape)).fit(codes)
         self.deviation = np.sqrt(self.pca.explained_variance_).clip(1e-6)
         means = pd.DataFrame(self.positions(codes)).groupby(labels).mean()
@@ -303,7 +327,9 @@ class Directions:
         ]
         both = np.stack([-2 * np.eye(len(means.columns)), 2 * np.eye(len(means.columns))], axis=1)
         far = self.pca.mean_ + self.steps(both.reshape(-1, len(means.columns)))
-        self.ends = training.predict(decoder, far.clip(0).astype("float32")).reshape(-1, 2, 28, 28, 1)
+        self.ends = training.predict(decoder, far.clip(self.floor).astype("float32")).reshape(
+            -1, 2, 28, 28, 1
+        )
 
     def positions(self, codes):
         """Where codes lie along each direction, in standard deviations: `(n, directions)`."""
@@ -312,6 +338,19 @@ class Directions:
     def steps(self, positions):
         """The change of a code that such positions stand for: `(..., latent_dim)`."""
         return positions * self.deviation @ self.pca.components_
+
+
+NO_DIRECTIONS = SimpleNamespace(
+    names=[],
+    ends=[],
+    floor=-np.inf,
+    positions=lambda codes: np.zeros((len(codes), 0)),
+    steps=lambda positions: 0,
+)
+
+
+def _same(images, training=False):
+    return images
 
 
 def _row(children, **layout):

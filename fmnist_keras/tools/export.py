@@ -27,7 +27,7 @@ def export(run, format, folder):
     The weights are float32, and so is what an export computes in, whatever the run's dtype policy was.
 
     Args:
-        run: the run's folder.
+        run: the run's folder, or its name, see `runs.find`.
         format: "keras", "saved_model" or "onnx".
         folder: where `<model>.keras`, `<model>/` or `<model>.onnx` is written, and its card, `.md` added.
 
@@ -49,7 +49,9 @@ def export(run, format, folder):
         )
     if format == "onnx" and not (find_spec("tf2onnx") and find_spec("onnxruntime")):
         raise runs.RunError("onnx needs more than is installed: `pip install -r requirements/export.txt`")
-    model, metrics = plain(load_model(run)), runs.read(Path(run))
+    run = runs.find(run)
+    metrics, trained = runs.check(run), load_model(run)
+    model = plain(trained)
     folder = Path(os.path.expanduser(folder))
     name = metrics["model"] + {"keras": ".keras", "saved_model": "", "onnx": ".onnx"}[format]
     place = folder / name
@@ -67,8 +69,14 @@ def export(run, format, folder):
     with scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # tf2onnx uses a deprecated NumPy alias
         made = Path(scratch.name) / name
-        _write(model, made, format)
-        difference = float(np.abs(_outputs(made, format, images) - expected).max())
+        try:
+            _write(model, made, format, is_plain=model is not trained)
+            difference = float(np.abs(_outputs(made, format, images) - expected).max())
+        except OSError:
+            raise
+        except Exception as error:  # Keras, TensorFlow and the ONNX libraries raise many kinds
+            reason = " ".join(str(error).split())[:300]
+            raise runs.RunError(f"{name} cannot be written as {format}: {reason}") from error
         if not difference <= PARITY:
             raise runs.RunError(
                 f"{name} differs from its original by {difference:.1e}; allowed: {PARITY:.0e}"
@@ -81,10 +89,13 @@ def export(run, format, folder):
 
 
 def plain(model):
-    """A copy of a trained `keras.Sequential` that computes the same, see `plain_config`."""
-    import keras
+    """Return a copy of a trained model that computes the same, see `plain_config`.
 
-    copy = keras.Sequential.from_config(plain_config(model.get_config()))
+    A model with layers that are not Keras' own is returned as it is: they may need what the copy leaves out.
+    """
+    if not all(type(layer).__module__.startswith("keras.") for layer in model._flatten_layers()):
+        return model
+    copy = type(model).from_config(plain_config(model.get_config()))
     pairs = zip(model.get_weights(), copy.get_weights())  # a kernel that has become larger is 0 there
     copy.set_weights([np.pad(old, [(0, n - o) for o, n in zip(old.shape, new.shape)]) for old, new in pairs])
     return copy
@@ -108,12 +119,14 @@ def plain_config(config):
     return kept | ({"dtype": "float32"} if "dtype" in config else {})
 
 
-def _write(model, path, format):
-    """Write a model that `plain` made."""
+def _write(model, path, format, is_plain):
+    """Write a model; `is_plain` says that it is a copy by `plain`."""
     if format != "keras":
         model.export(path, format={"saved_model": "tf_saved_model"}.get(format, format), verbose=False)
         return
     model.save(path)
+    if not is_plain:
+        return
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     files["config.json"] = json.dumps(plain_config(json.loads(files["config.json"])))

@@ -151,7 +151,7 @@ def test_keras_own_initial_weights_are_the_default():
     assert (found[:, 0] <= 1.0001 * np.sqrt(6 / fans)).all()
     assert (found[:, 0] > 0.9 * np.sqrt(6 / fans)).all()
     assert (found[:, 1] == 0).all()
-    with pytest.raises(KeyError):
+    with pytest.raises(params.ParamsError, match="'torch' is not allowed; allowed: glorot_uniform"):
         models.encoder(initializer="torch")
 
 
@@ -162,5 +162,5 @@ def test_feature_maps_are_those_of_both_convolutions(images):
 
 
 def test_upsampling_must_be_one_of_two():
-    with pytest.raises(KeyError):
+    with pytest.raises(params.ParamsError, match="'bilinear' is not allowed; allowed: output_padding or"):
         models.decoder(64, 0.2, "bilinear")

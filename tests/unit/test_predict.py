@@ -9,7 +9,7 @@ from rich.console import Console
 
 from fmnist_keras import data, evaluation, predict, runs, training
 from fmnist_keras.__main__ import main
-from fmnist_keras.tools.predict import as_images, find_run, load_model, show
+from fmnist_keras.tools.predict import as_images, load_model, show
 
 
 def as_bytes(images):
@@ -69,7 +69,7 @@ def test_a_run_that_is_not_there_or_no_classifier_s_is_named(trained, images, tm
     with pytest.raises(runs.RunError, match=r"model_6 has no trained weights .*make report MODELS=model_6"):
         predict(images[:1], "model_6")
     with pytest.raises(runs.RunError, match=r"model_8 has no trained weights of seed 3 .*SEEDS=3"):
-        find_run("model_8", seed=3)
+        runs.find("model_8", seed=3)
     with pytest.raises(runs.RunError, match=r"unknown model 'model_66'; did you mean model_6"):
         predict(images[:1], "model_66")
     with pytest.raises(runs.RunError, match="is not the run of a classifier"):

@@ -1,0 +1,79 @@
+"""Check the arrays that a person hands over, each fault one sentence."""
+
+import numpy as np
+
+from .files import ParamsError
+
+CLASSES = 10
+IMAGES = ("images", "reconstructions", "decoded")  # the names of arrays of images; other arrays are labels
+
+
+def is_count(value):
+    """Return whether a value is a whole number from 1, Python's or NumPy's."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+
+
+def check_arrays(**arrays):
+    """Return arrays that belong together as NumPy arrays, checked by their names.
+
+    Args:
+        arrays: `images`, `reconstructions` or `decoded`, `(n, 28, 28, 1)` floating point; any other name is
+            that of labels `(n,)`, whole numbers in [0, 9]. All have the same n.
+
+    Raises:
+        ParamsError: an array is of another shape, type or range, or they are not equally many.
+    """
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in arrays.items():
+        (_check_images if name in IMAGES else _check_labels)(name, array)
+    counts = {name: len(array) for name, array in arrays.items()}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise ParamsError(f"there are {found}; give equally many of each")
+    return [*arrays.values()]
+
+
+def _check_images(name, images):
+    if images.shape[1:] != (28, 28, 1):
+        raise ParamsError(f"{name} have shape {images.shape}; allowed: (n, 28, 28, 1)")
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ParamsError(f"{name} are {images.dtype}; divide by 255 to get floating point in [0, 1]")
+
+
+def _check_labels(name, labels):
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        hint = f"for probabilities or logits, give {name}.argmax(axis=1)"
+        raise ParamsError(f"{name} have shape {labels.shape}; allowed: (n,); {hint}")
+    if labels.ndim != 1:
+        raise ParamsError(f"{name} have shape {labels.shape}; allowed: (n,)")
+    if labels.size and not np.issubdtype(labels.dtype, np.integer):
+        raise ParamsError(f"{name} are {labels.dtype}; allowed: whole numbers from 0 to {CLASSES - 1}")
+    if labels.size and not (labels.min() >= 0 and labels.max() < CLASSES):
+        found = f"{name} are in [{labels.min()}, {labels.max()}]"
+        raise ParamsError(f"{found}; allowed: whole numbers from 0 to {CLASSES - 1}")
+
+
+def check_shape(name, array, *sizes):
+    """Return an array of a shape; `sizes` are numbers, or letters, of which equal ones are equal sizes.
+
+    Raises:
+        ParamsError: it has another shape.
+    """
+    array, sides = np.asarray(array), {}
+    if array.ndim != len(sizes) or not all(
+        found == (sides.setdefault(size, found) if isinstance(size, str) else size)
+        for size, found in zip(sizes, array.shape)
+    ):
+        raise ParamsError(f"{name} have shape {array.shape}; allowed: ({', '.join(map(str, sizes))})")
+    return array
+
+
+def check_probabilities(probabilities, labels):
+    """Return probabilities `(n, 10)` and labels `(n,)`; raise a `ParamsError` if they are not that."""
+    (labels,) = check_arrays(labels=labels)
+    probabilities = check_shape("probabilities", probabilities, len(labels), CLASSES)
+    if probabilities.min(initial=0) < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=0.01):
+        raise ParamsError(
+            "the rows of probabilities do not sum to 1; if these are logits, give softmax(logits)"
+        )
+    return probabilities, labels

@@ -1,0 +1,122 @@
+"""Find a run by its name, `[suite/]model[/seed_k]`, wherever a run is named."""
+
+import glob
+import os
+import re
+import warnings
+from pathlib import Path
+
+from ..params import PARAMS_DIR, did_you_mean, files, names, natural, short
+from .integrity import RunError
+from .paths import reports_dir, suite_dir
+from .reading import check
+
+PART = r"(?!seed_\d+(?:/|\Z))[A-Za-z0-9][A-Za-z0-9_.-]*"  # the name of a suite or a model
+NAME = re.compile(rf"(?:({PART})/)?({PART})(?:/seed_(\d+))?/?", re.ASCII)
+ALLOWED = "allowed: a model's name, suite/model or suite/model/seed_0, a run's folder, a .keras file"
+WEIGHTS = "model.keras"
+FEW = 3  # runs or reasons that one sentence names
+
+
+def trained(suite=None, model=None, seed=None, file=WEIGHTS):
+    """Return the runs whose weights are on this machine, the one finished last first.
+
+    Args:
+        suite: their suite; None is any, as in the next two.
+        model: their model.
+        seed: their seed.
+        file: the file of weights: "model.keras", or "encoder.keras" for an autoencoder's encoder.
+
+    Returns:
+        dict of "suite/model/seed_k" to metrics, see `check`; and a list of reasons, one for each run that
+        has that file and is left out, because it is damaged.
+    """
+    suites = [suite_dir(suite)] if suite else reports_dir().glob("[!.]*/")
+    wanted = f"{glob.escape(model) if model else '[!.]*'}/seed_{'*' if seed is None else seed}/{file}"
+    folders = [path.parent for folder in suites for path in folder.glob(wanted)]
+    found, left_out = {}, []
+    for folder in sorted(folders, key=lambda folder: natural(str(folder))):
+        try:
+            found[folder.relative_to(reports_dir()).as_posix()] = check(folder)
+        except RunError as error:
+            left_out.append(str(error))
+    # The time is text in UTC; runs of schema 2 have none, and are the oldest.
+    latest = sorted(found, key=lambda name: found[name].get("finished") or "", reverse=True)
+    return {name: found[name] for name in latest}, left_out
+
+
+def find(run, suite=None, seed=None, file=WEIGHTS, say=warnings.warn):
+    """Return the folder or file that the name of a run, or a path, means: a `Path`.
+
+    Args:
+        run: a name, `[suite/]model[/seed_k]`: of several runs that fit, the one finished last. Or a path,
+            which is a `Path`, text that ends in `.keras` or begins with `.`, `/` or `~`, or other text with
+            slashes if no run has that name.
+        suite: the suite of a name that does not say it; None is any, as in the next.
+        seed: the seed of a name that does not say it.
+        file: the file of weights that the run must have, see `trained`.
+        say: is called with one sentence if damaged runs of that name are left out.
+
+    Raises:
+        RunError: no such run has weights; it says which do, or how to train it. Or the path does not exist.
+    """
+    text = str(run)
+    if not isinstance(run, str | Path):
+        raise RunError(f"run: {short(run)} is not allowed; {ALLOWED}")
+    if isinstance(run, Path) or text.startswith((".", "~")) or text.endswith(".keras") or os.path.isabs(text):
+        return _existing(run)
+    if not (named := NAME.fullmatch(text)):
+        return _existing(run)
+    suite, model, seed = named[1] or suite, named[2], seed if named[3] is None else int(named[3])
+    found, damaged = trained(suite, model, seed, file)
+    if found:
+        if damaged:
+            say(left_out(damaged))
+        return next(iter(found.values()))["folder"]
+    if "/" in text and Path(text).exists():
+        return Path(text).resolve()
+    raise RunError(left_out(damaged) if damaged else _missing(text, suite, model, seed, file))
+
+
+def left_out(reasons):
+    """Return one sentence on the runs that a reader leaves out, or "" if there are none.
+
+    Args:
+        reasons: a text for each run, such as `trained` returns, or `damaged` beside each folder.
+    """
+    if not reasons:
+        return ""
+    more = [f"and {len(reasons) - FEW} more"] if len(reasons) > FEW else []
+    are = "1 run is" if len(reasons) == 1 else f"{len(reasons)} runs are"
+    return f"{are} left out: {'; '.join([*reasons[:FEW], *more])}"
+
+
+def _existing(path):
+    found = Path(path).expanduser().resolve()
+    if not found.exists():
+        raise RunError(f"{found} does not exist; {ALLOWED}")
+    return found
+
+
+def _missing(text, suite, model, seed, file):
+    """Return the sentence on a run that is not there: what was looked for, near names, how to train it."""
+    of_seed = "" if seed is None else f" of seed {seed}"
+    what = "trained weights" if file == WEIGHTS else file
+    looked = f"{model} has no {what}{of_seed} (looked in {reports_dir()}/{suite or '*'}/{model})"
+    suites = [path.stem for path in files(PARAMS_DIR / "suites")]
+    there = [path.name for path in reports_dir().glob("[!.]*/")]
+    if suite and suite not in {*suites, *there}:
+        return f"unknown suite {suite!r}; {did_you_mean(suite, {*suites, *there})}"
+    if others := list(trained(model=model, file=file)[0]):
+        looked += f"; there are: {', '.join(others[:FEW])}"
+    if model not in names():
+        if others:
+            return looked
+        own = {name.split("/")[1] for name in trained(file=file)[0]}
+        hint = f"; the folder of that name is ./{text}" if Path(text).exists() else ""
+        return f"unknown model {model!r}; {did_you_mean(model, {*names(), *own})}{hint}"
+    models = f"MODELS={model}" + (f" SEEDS={seed}" if seed else "")
+    train = f"`make report {models}` in minutes, or `make paper {models}`"
+    if suite in suites:
+        train = f"`make report SUITE={suite} {models}`"
+    return f"{looked}; weights are not in git, so train it first: {train}"
