@@ -392,7 +392,7 @@ def _folder(params):
 
 @contextlib.contextmanager
 def _hidden_folder(final, kind):
-    """Make a `locks.temporary_folder`; if it is not moved, nothing of it is left, and no empty folder above it."""
+    """Make a `locks.temporary_folder` that leaves nothing, and no empty folder, unless it is moved."""
     there = next(folder for folder in final.parents if folder.exists())
     folder = locks.temporary_folder(final, kind)
     try:
