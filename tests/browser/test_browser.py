@@ -92,8 +92,11 @@ def test_a_narrow_screen_scrolls_no_page_sideways_and_shrinks_no_figure_beyond_r
     assert all(shown >= min(wanted, 560) for shown, wanted in widths)
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
+@pytest.mark.parametrize(
+    ("scheme", "width"), [("light", 1280), pytest.param("dark", 375, marks=pytest.mark.long)]
+)
 def test_both_colour_schemes_are_accessible(page, scheme, width):
+    """Long in the dark: axe takes its time, and the schemes differ in a few colours."""
     from axe_playwright_python.sync_playwright import Axe
 
     page.emulate_media(color_scheme=scheme)
@@ -131,36 +134,44 @@ def lab(copy, first):
         server.wait(30)
 
 
-def test_jupyterlab_shows_a_chart_with_its_alt_text(browser, lab, copy):
+@pytest.fixture(scope="module")
+def opened(browser, lab, copy):
+    """The explore notebook in JupyterLab before it is run, with a chart of ours after its cells.
+
+    The outputs are as committed, which JupyterLab does not trust.
+    """
     chart, _ = figures.show(plots.curves(fitted(loss=[2, 1], val_loss=[2, 1]), "loss", "mean squared error"))
+    notebook = nbformat.read(copy / "notebooks" / "explore.ipynb", 4)
     output = nbformat.v4.new_output("display_data", {"text/html": chart.data})
-    cell = nbformat.v4.new_code_cell("chart", outputs=[output])  # as committed: JupyterLab does not trust it
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}  # or it asks which one
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata=kernel)
-    nbformat.write(notebook, copy / "notebooks" / "chart.ipynb")
-    tab = browser.new_page()
-    tab.goto(f"{lab}/lab/tree/chart.ipynb?reset")
-    image = tab.locator(".jp-OutputArea img")
-    image.wait_for(timeout=60_000)
-    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # a server with a kernel half started ends slowly
-    assert "mean squared error over 2 epochs" in image.get_attribute("alt")
-    assert image.evaluate("i => i.complete && i.naturalWidth > 0")
+    notebook.cells.append(nbformat.v4.new_code_cell("", outputs=[output]))
+    nbformat.write(notebook, copy / "notebooks" / "opened.ipynb")
+    tab = browser.new_page(viewport={"width": 1400, "height": 1400})
+    tab.goto(f"{lab}/lab/tree/opened.ipynb?reset")
+    tab.locator(".jp-NotebookPanel").first.wait_for(timeout=60_000)
+    yield tab
     tab.close()
+
+
+def test_a_notebook_shows_its_outputs_before_it_is_run(opened):
+    """Show a picture in place of the explorer, and a chart, each with its alt text."""
+    picture = opened.locator(".jp-OutputArea img[alt*='explorer']")
+    picture.wait_for(timeout=60_000)
+    assert picture.evaluate("i => i.complete && i.naturalWidth > 500")
+    assert opened.get_by_text("VBox(").count() == 0
+    chart = opened.locator(".jp-OutputArea img[alt*='mean squared error over 2 epochs']")
+    chart.scroll_into_view_if_needed()
+    assert chart.evaluate("i => i.complete && i.naturalWidth > 0")
 
 
 @pytest.fixture(scope="module")
-def explored(browser, lab):
-    """The explore notebook in JupyterLab, all its cells run."""
-    tab = browser.new_page(viewport={"width": 1400, "height": 1400})
-    tab.goto(f"{lab}/lab/tree/explore.ipynb?reset")
-    tab.locator(".jp-NotebookPanel").first.wait_for(timeout=60_000)
-    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # the kernel is there
-    tab.get_by_role("menuitem", name="Run", exact=True).click()
-    tab.get_by_text("Run All Cells", exact=True).click()
-    tab.locator(".jp-OutputArea .widget-html table").wait_for(timeout=120_000)
-    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # the cells after it are done as well
-    yield tab
-    tab.close()
+def explored(opened):
+    """The same notebook, all its cells run."""
+    opened.get_by_text("| Idle").wait_for(timeout=60_000)  # the kernel is there
+    opened.get_by_role("menuitem", name="Run", exact=True).click()
+    opened.get_by_text("Run All Cells", exact=True).click()
+    opened.locator(".jp-OutputArea .widget-html table").wait_for(timeout=120_000)
+    opened.get_by_text("| Idle").wait_for(timeout=60_000)  # the cells after it are done as well
+    return opened
 
 
 def pictures(tab):
@@ -168,17 +179,6 @@ def pictures(tab):
     return tab.evaluate("""async () => Promise.all(
         [...document.querySelectorAll(".jp-OutputArea img.widget-image")].slice(0, 5).map(async image =>
             new Uint8Array(await (await fetch(image.src)).arrayBuffer()).join()))""")
-
-
-def test_a_picture_of_the_explorer_stands_there_before_it_is_run(browser, lab):
-    tab = browser.new_page()
-    tab.goto(f"{lab}/lab/tree/explore.ipynb?reset")
-    image = tab.locator(".jp-OutputArea img[alt*='explorer']")
-    image.wait_for(timeout=60_000)
-    assert image.evaluate("i => i.complete && i.naturalWidth > 500")
-    assert tab.get_by_text("VBox(").count() == 0
-    tab.get_by_text("| Idle").wait_for(timeout=60_000)  # a server with a kernel half started ends slowly
-    tab.close()
 
 
 def test_a_slider_changes_the_decoded_image(explored):

@@ -1,4 +1,7 @@
-"""The front page of the landed ten seeds, in headless Chromium: short cells, and pictures first."""
+"""The front page of the landed ten seeds, in headless Chromium: short cells, and pictures first.
+
+Long: the report of 315 runs takes half a minute, and test_browser.py opens that of a few runs.
+"""
 
 import json
 import os
@@ -23,7 +26,10 @@ WORDS_BEFORE_A_PICTURE = """() => {
   return words.length;
 }"""
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Keras' other backends: the same models train there, and a file from one gives the same numbers in another.
 
-`make backends` installs JAX and PyTorch beside TensorFlow; without them these tests are skipped.
+`make backends` installs JAX and PyTorch beside TensorFlow; without them these tests are skipped. Long: most
+checkouts have no other backend, and each is imported in a process of its own.
 """
 
 import os
@@ -15,6 +16,7 @@ import pytest
 from fmnist_keras import training
 from fmnist_keras.tools import predict
 
+pytestmark = pytest.mark.long
 OTHERS = {"jax": "model_4", "torch": "model_5"}  # an autoencoder on one, a classifier on the other
 TESTS = str(Path(__file__).parents[1])  # where conftest.py is
 TRAIN = """

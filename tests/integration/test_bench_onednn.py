@@ -1,8 +1,17 @@
+"""Which of its two ways a benchmark script computes.
+
+Long: three Pythons import TensorFlow, for a page that is made twice a year.
+"""
+
 import os
 import subprocess
 import sys
 
+import pytest
+
 from fmnist_keras import runs
+
+pytestmark = pytest.mark.long
 
 
 def onednn(*arguments, code="import keras_script"):

@@ -4,6 +4,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 from conftest import build, compile_model, fit_small_classifier
 from scipy import stats
 
@@ -35,7 +36,9 @@ def test_a_saved_model_needs_nothing_of_ours(tmp_path, images):
     np.testing.assert_allclose(np.load(files[2]), model.predict(images, verbose=0), atol=1e-5)
 
 
-def test_losses_differ_from_those_with_keras_layer_by_no_more_than_seeds_do(monkeypatch):
+@pytest.mark.long
+def test_losses_differ_no_more_than_seeds_do(monkeypatch):
+    """Long: ten fits. tests/unit/test_layers.py compares the layer with its definition in a second."""
     ours = [fit_small_classifier(seed) for seed in range(5)]
     monkeypatch.setattr(models, "Dropout", keras.layers.Dropout)
     theirs = [fit_small_classifier(seed) for seed in range(5)]

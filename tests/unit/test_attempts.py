@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import OF_KIND, fitted, small_model
+from conftest import OF_KIND, build, fitted, small_model
 
 from fmnist_keras import data, params, report, runs
 from fmnist_keras.params import ParamsError
@@ -14,15 +14,19 @@ from fmnist_keras.training import TrainingDiverged
 
 @pytest.fixture
 def attempt(tiny, reports, sample):
-    """Writes a small autoencoder's run, in `scratch` unless said otherwise: its folder."""
+    """Write an autoencoder's run, by default in `scratch`, and return its folder.
 
-    def write(model="tiny_autoencoder", suite="scratch", **changes):
+    Its encoder is a small one that no classifier can take, except `whole`.
+    """
+
+    def write(model="tiny_autoencoder", suite="scratch", whole=False, **changes):
         values = replace(tiny("model_1", **{"latent_dim": 8, "suite": suite} | changes), model=model)
         errors = {"image_errors": np.full(len(sample.x_val), 0.1)}
         results = OF_KIND["autoencoder"] | {"train": {"loss": 0.1}, "val": {"loss": 0.1}} | errors
         history = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.1])
         run = runs.start(values)
-        return run.finish(small_model(run.params.latent_dim), history, sample, **results)
+        made = build(values) if whole else small_model(values.latent_dim)
+        return run.finish(made, history, sample, **results)
 
     return write
 
@@ -71,7 +75,7 @@ def test_the_latest_autoencoder_that_fits_is_the_default(attempt, tiny):
     assert runs.start(classifier(tiny)).params.encoder_from is None, "nothing has been trained"
     tried = {}, {"epochs": 2}, {"latent_dim": 4}, {"suite": "sweep"}, {"seed": 1}
     for when, changes in enumerate(tried):
-        os.utime(attempt(**changes) / "metrics.json", (when, when))
+        os.utime(attempt(**changes, whole="epochs" in changes) / "metrics.json", (when, when))
     assert runs.start(classifier(tiny, latent_dim=4)).params.encoder_from == "tiny_autoencoder-latent_dim_4"
     run = runs.start(classifier(tiny))
     assert run.params.encoder_from == "tiny_autoencoder-epochs_2"
@@ -83,7 +87,7 @@ def test_the_latest_autoencoder_that_fits_is_the_default(attempt, tiny):
 
 
 def test_an_encoder_of_any_suite_is_found_by_its_name(attempt, tiny):
-    folder = attempt("mine", suite="sweep")
+    folder = attempt("mine", suite="sweep", whole=True)
     found = runs.load_encoder(classifier(tiny, encoder_from="sweep/mine"))
     assert runs.weights_sha256(found) == runs.read(folder)["encoder_sha256"]
 

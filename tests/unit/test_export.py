@@ -12,7 +12,7 @@ def test_onnx_says_what_to_install(monkeypatch, tmp_path):
         export.export(tmp_path / "a run", "onnx", tmp_path / "out")
 
 
-def test_an_export_that_differs_is_refused(trained, tmp_path, monkeypatch):
+def test_an_export_that_differs_is_refused(untouched, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_outputs", lambda path, format, images: np.ones((256, 10)))
     with pytest.raises(runs.RunError, match="differs from its original"):
         export.export(runs.run_dir("test", "model_8", 0), "keras", tmp_path / "out")
@@ -20,14 +20,14 @@ def test_an_export_that_differs_is_refused(trained, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("format", ["saved_model", "onnx"])
-def test_a_format_of_tensorflow_s_says_so_on_another_backend(trained, tmp_path, monkeypatch, format):
+def test_a_format_of_tensorflow_s_says_so_on_another_backend(untouched, tmp_path, monkeypatch, format):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(runs.RunError, match=f"{format} is written by TensorFlow and not by jax"):
         export.export(runs.run_dir("test", "model_8", 0), format, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_card_names_what_the_model_cannot_do(trained):
+def test_a_model_card_names_what_the_model_cannot_do(untouched):
     metrics = runs.read(runs.run_dir("test", "model_8", 0))
     assert "no validation image of" not in export.model_card(metrics, "x", 0)
     metrics["confusion"][4], metrics["confusion"][6] = [1] + [0] * 9, [1] + [0] * 9
@@ -37,7 +37,7 @@ def test_a_model_card_names_what_the_model_cannot_do(trained):
     assert "159 of the 784 pixels are the same in every image" in export.model_card(metrics, "x", 0)
 
 
-def test_an_export_replaces_earlier_exports_and_nothing_else(trained, tmp_path):
+def test_an_export_replaces_earlier_exports_and_nothing_else(untouched, tmp_path):
     run = runs.run_dir("test", "model_8", 0)
     precious = tmp_path / "model_8" / "thesis.txt"
     precious.parent.mkdir()

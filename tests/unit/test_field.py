@@ -184,3 +184,9 @@ def test_a_suite_on_another_disk_takes_runs(tmp_path, monkeypatch, tiny):
     (tmp_path / "reports" / "paper").symlink_to(tmp_path / "disk")
     run = runs.Run(replace(tiny("model_1"), run_dir="paper/model_1/.seed_0.job-x/seed_0"))
     assert run.folder == tmp_path / "reports" / "paper" / "model_1" / ".seed_0.job-x" / "seed_0"
+
+
+def test_a_flag_is_a_word_for_yes_or_no():
+    assert not plan.yes_or_no({"force": "no"}, "force")
+    with pytest.raises(params.ParamsError, match="FORCE: 'maybe' is not allowed; allowed: 1, yes"):
+        plan.yes_or_no({"force": "maybe"}, "force")

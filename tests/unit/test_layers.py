@@ -5,7 +5,8 @@ from scipy import stats
 
 from fmnist_keras import layers
 
-UNITS = 10**7
+UNITS = 10**6
+MANY = 10**7  # of which a rate of 2**-20 drops ten
 SHAPE = (100, 26, 26, 16)
 
 on_tensorflow = pytest.mark.skipif(
@@ -28,13 +29,13 @@ def test_units_are_kept_with_probability_one_minus_rate(rate):
     assert kept.min() == kept.max() == np.float32(1 / (1 - rate))
     standard_error = np.sqrt(rate / (1 - rate) / UNITS)  # of the mean of 0 and 1 / (1 - rate)
     assert abs(out.mean(dtype="float64") - 1) < 4 * standard_error
-    assert out.var(dtype="float64") == pytest.approx(rate / (1 - rate), rel=0.02)
+    assert out.var(dtype="float64") == pytest.approx(rate / (1 - rate), rel=0.1 if rate > 0.9 else 0.02)
 
 
 @pytest.mark.parametrize("rate", [2**-20, 1 - 2**-20, 1 - 2**-40])
 def test_rates_at_the_ends_are_met(rate):
-    kept = int(np.count_nonzero(dropped(rate, (UNITS,))))
-    assert stats.binomtest(kept, UNITS, 1 - rate).pvalue > 0.001
+    kept = int(np.count_nonzero(dropped(rate, (MANY,))))
+    assert stats.binomtest(kept, MANY, 1 - rate).pvalue > 0.001
 
 
 def correlation(a, b):
@@ -141,7 +142,7 @@ def block(pooling, shape):
 
 
 @on_tensorflow
-@pytest.mark.parametrize("shape", [(6, 26, 26, 16), (6, 11, 11, 32), (4, 5, 8, 3)])
+@pytest.mark.parametrize("shape", [(6, 26, 26, 16), (4, 5, 11, 3)])  # even sides, and odd ones
 def test_pooling_in_one_loop_gives_what_the_three_layers_give_bit_for_bit(shape):
     ours, theirs = block(layers.MaxPooling2D(2), shape), block(keras.layers.MaxPooling2D(2), shape)
     for mine, keras_own in zip(ours, theirs):

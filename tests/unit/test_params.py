@@ -1,3 +1,4 @@
+import json
 import os
 from dataclasses import replace
 
@@ -347,3 +348,20 @@ def test_a_params_file_names_an_autoencoder_of_its_own_folder(folder):
     for name in ("latest", "sample/model_1"):
         with pytest.raises(params.ParamsError, match="is not an autoencoder in params"):
             params.load_all(folder("model_9", changed(CLASSIFIER, encoder_from=name)))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"backend": "theano"}, "backend: 'theano' is not allowed; allowed: tensorflow, jax, torch"),
+        ({"floatx": "float8"}, "floatx: 'float8' is not allowed; did you mean float"),
+        ({"image_data_format": "th"}, "image_data_format: 'th' is not allowed; allowed: channels"),
+    ],
+)
+def test_a_wrong_keras_json_is_named(tmp_path, monkeypatch, said, words):
+    (tmp_path / "keras.json").write_text(json.dumps(said), encoding="utf-8")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    with pytest.raises(params.ParamsError) as error:
+        backend.check_backend()
+    assert str(error.value).startswith(f"{tmp_path / 'keras.json'}: {words}")

@@ -86,10 +86,7 @@ def with_profile(image):
     return saved(photograph(image), pnginfo=info)
 
 
-MADE = {
-    "the image itself": lambda i: saved(i),
-    "the image, dark on light": lambda i: saved(255 - i),
-    "flat": lambda i: saved(photograph(i)),
+FILES = {  # the same photograph in other files, for which one garment is enough
     "JPEG": lambda i: saved(photograph(i), "JPEG", quality=60),
     "CMYK": lambda i: saved(photograph(i), "JPEG", "CMYK"),
     "WebP": lambda i: saved(photograph(i), "WEBP"),
@@ -100,6 +97,11 @@ MADE = {
     "12 bits of 16": lambda i: saved(photograph(i).astype("uint16") * 16, mode="I;16"),
     "large colour profile": with_profile,
     "turned by EXIF": turned,
+}
+MADE = FILES | {
+    "the image itself": lambda i: saved(i),
+    "the image, dark on light": lambda i: saved(255 - i),
+    "flat": lambda i: saved(photograph(i)),
     "shadow from the left": lambda i: saved(photograph(i, light=half_shadow(1 - X))),
     "shadow from the right": lambda i: saved(photograph(i, light=half_shadow(X))),
     "shadow from above": lambda i: saved(photograph(i, light=half_shadow(1 - Y))),
@@ -145,10 +147,10 @@ def expected(garments, classify):
 
 @pytest.mark.parametrize("kind", MADE)
 def test_a_photograph_becomes_what_the_data_set_would_have_made_of_it(garments, classify, expected, kind):
-    originals = list(garments.values())
+    originals = list(garments.values())[: 1 if kind in FILES else None]
     made = [photos.to_image(MADE[kind](image)) for image in originals]
     assert all((image.shape, image.dtype) == ((28, 28), np.uint8) for image in made)
-    assert classify(made) == expected
+    assert classify(made) == expected[: len(made)]
     if kind != "cut off":
         for one, original in zip(made, originals):
             shapes = [ndimage.binary_fill_holes(image > 25) for image in (one, original)]

@@ -1,4 +1,3 @@
-import ast
 import re
 from pathlib import Path
 
@@ -7,27 +6,19 @@ import pytest
 from fmnist_keras import runs
 from fmnist_keras.report import readme
 
-README = (runs.ROOT / "README.md").read_text()
+README = (runs.ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_tests_behind_the_promises_are_there():
-    section = README.split("## When things go wrong\n")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
-    there = {
-        node.name
-        for path in Path(__file__).parents[1].rglob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef)
-    }
-    assert len(rows) >= 15
-    for row in rows:
-        named = re.findall(r"`(test_\w+)`", row.split("|")[-2])
-        assert named, row
-        assert set(named) <= there, row
+def test_tests_behind_promises_exist():
+    files = Path(__file__).parents[1].rglob("test_*.py")
+    there = {name for path in files for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.M)}
+    named = set(re.findall(r"`(test_\w+)`", README))
+    assert len(named) > 20
+    assert named <= there
 
 
 @pytest.mark.parametrize("name", readme.PARTS)
-def test_what_the_readme_says_of_the_landed_runs_is_their_own(name):
+def test_landed_numbers_are_the_runs_own(landed, name):
     part = readme.PARTS[name]()
     assert len(part) > 100
     assert f"<!-- {name}: make readme -->\n{part}\n{readme.END}" in README  # else: make readme

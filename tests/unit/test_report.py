@@ -254,7 +254,7 @@ def test_landed_claims_are_what_the_landed_runs_give(reports):
     assert suite.judge("paper") == json.loads((landed / "claims.json").read_text())
 
 
-def test_landed_runs_are_the_paper_s_in_full():
+def test_landed_runs_are_the_paper_s_in_full(landed):
     """What stands in reports/paper was made from all images, as params and its studies say."""
     from fmnist_keras import data
     from fmnist_keras.workflow import experiments, study
@@ -263,12 +263,12 @@ def test_landed_runs_are_the_paper_s_in_full():
     given = {name: experiments.for_run(name, "paper", 0) for name in names}
     for path in (params.PARAMS_DIR / "studies").glob("*.yaml"):
         given |= study.read(path.stem, "paper").params
-    landed = [m for m in runs.read_suite("paper")]
-    for m in landed:
+    found = runs.read_suite("paper")
+    for m in found:
         assert params.Params(**m["params"]) == replace(given[m["model"]], seed=m["seed"])
         assert m["images"] == {"train": 60_000, "val": 10_000}
         assert m["data"]["sha256"] == data.SHA256["full"]
-    assert {m["model"] for m in landed if m["seed"] == 0} >= {f"model_{i}" for i in range(1, 9)}
+    assert {m["model"] for m in found if m["seed"] == 0} >= {f"model_{i}" for i in range(1, 9)}
 
 
 def test_neither_html_nor_markdown_comes_to_life_in_what_names_a_run(reports):
