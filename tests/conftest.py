@@ -16,6 +16,7 @@ if os.environ.get("HIDE_POSIX"):  # as on Windows, where these two have another 
     sys.modules.update(dict.fromkeys(("fcntl", "resource", "pwd", "grp", "termios")))
 
 import numpy as np
+import processes
 import pytest
 import stand_in
 import yaml
@@ -91,8 +92,8 @@ def foreground():
 
 @pytest.fixture(scope="session")
 def copy(tmp_path_factory):
-    """A copy whose path has a space and an accent, with three models, an epoch on 64 images each."""
-    return copied(tmp_path_factory.mktemp("una copia pequeña"))
+    """A copy whose path has a space and an accent, with three models, two epochs on 64 images each."""
+    return copied(tmp_path_factory.mktemp("una copia pequeña"), epochs=2, deterministic=True)
 
 
 def engine_call(root, *config):
@@ -149,10 +150,18 @@ def quick(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="session")
-def quick_first(quick):
-    """The engine's first call in the quick copy: what it printed, and the runs that it made."""
-    return engine(quick), results(quick)
+@pytest.fixture
+def start():
+    """Start processes; whatever they have started is gone when the test is over."""
+    started = []
+
+    def one(**call):
+        started.append(processes.Running(**call))
+        return started[-1]
+
+    yield one
+    for running in started:
+        running.clear()
 
 
 @pytest.fixture(scope="session")
