@@ -41,6 +41,14 @@ REAL_RUNS = (  # files whose tests need `first`
     "tests/integration/test_machines.py",
     "tests/browser/test_browser.py",
 )
+LONGEST = (  # these begin first, or a worker would idle while another one ends with them
+    *REAL_RUNS,
+    "tests/integration/test_engine.py",
+    "tests/integration/test_killed_study.py",
+    "tests/integration/test_field_faults.py",
+    "notebooks/",
+    "tests/integration/test_faults.py",
+)
 STRIPES = {"constant_pixels": 0, "mse_inside": 0.1, "mse_outside": 0.1, "floor": 0.0}
 OF_KIND = {  # what `metrics.json` holds of one kind alone, for runs that no notebook has made
     "autoencoder": {
@@ -66,6 +74,15 @@ def copied(root, models=MODELS, **suite):
     return root
 
 
+def pytest_collection_modifyitems(items):
+    """Sort the tests: those of the longest files first, the others as they were."""
+
+    def place(item):
+        return next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
+
+    items.sort(key=place)
+
+
 @pytest.hookimpl(optionalhook=True)  # xdist's
 def pytest_xdist_make_scheduler(config, log):
     """A file's tests run in one worker, and those of all files that share the real runs in the same."""
@@ -76,6 +93,7 @@ def pytest_xdist_make_scheduler(config, log):
             file = nodeid.split("::")[0]
             return "real runs" if file in REAL_RUNS else file
 
+    config.option.loadscopereorder = False  # by their number, which says little of how long they take
     return Files(config, log)
 
 

@@ -1,5 +1,6 @@
 """What the engine trains, leaves alone and says, on notebooks that stand in for the real ones."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -80,3 +81,16 @@ def test_failed_run_keeps_earlier_result(quick, first):
     assert (folder / "model_8" / "seed_0.failed.ipynb").is_file()
     assert "Failed: model_8, seed_0" in (folder / "index.html").read_text()
     assert [p.name for p in (folder / "model_8").iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.long  # rare; the unit tests of the plan, its markers and the table at the end have its parts
+def test_suite_of_papermill_has_a_report(quick, first):
+    """Whatever is in a suite's folder: here a run of the engine's under another name in another suite."""
+    mine = quick / "reports" / "sweep" / "sw_n64_p03"
+    shutil.copytree(quick / "reports" / "sample" / "model_3", mine)
+    path = mine / "seed_0" / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"suite": "sweep", "model": mine.name}))
+    output = engine(quick, "suite=sweep")
+    assert "starts" not in output.stdout
+    page = (quick / "reports" / "sweep" / "index.html").read_text()
+    assert f'href="{mine.name}/seed_0/notebook.html"' in page
