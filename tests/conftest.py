@@ -16,6 +16,7 @@ if os.environ.get("HIDE_POSIX"):  # as on Windows, where these two have another 
     sys.modules.update(dict.fromkeys(("fcntl", "resource", "pwd", "grp", "termios")))
 
 import numpy as np
+import processes
 import pytest
 import stand_in
 import yaml
@@ -39,6 +40,14 @@ REAL_RUNS = (  # files whose tests need `first`
     "tests/integration/test_pipeline.py",
     "tests/integration/test_machines.py",
     "tests/browser/test_browser.py",
+)
+LONGEST = (  # these begin first, or a worker would idle while another one ends with them
+    *REAL_RUNS,
+    "tests/integration/test_engine.py",
+    "tests/integration/test_killed_study.py",
+    "tests/integration/test_field_faults.py",
+    "notebooks/",
+    "tests/integration/test_faults.py",
 )
 STRIPES = {"constant_pixels": 0, "mse_inside": 0.1, "mse_outside": 0.1, "floor": 0.0}
 OF_KIND = {  # what `metrics.json` holds of one kind alone, for runs that no notebook has made
@@ -65,6 +74,15 @@ def copied(root, models=MODELS, **suite):
     return root
 
 
+def pytest_collection_modifyitems(items):
+    """Sort the tests: those of the longest files first, the others as they were."""
+
+    def place(item):
+        return next((n for n, path in enumerate(LONGEST) if item.nodeid.startswith(path)), len(LONGEST))
+
+    items.sort(key=place)
+
+
 @pytest.hookimpl(optionalhook=True)  # xdist's
 def pytest_xdist_make_scheduler(config, log):
     """A file's tests run in one worker, and those of all files that share the real runs in the same."""
@@ -75,6 +93,7 @@ def pytest_xdist_make_scheduler(config, log):
             file = nodeid.split("::")[0]
             return "real runs" if file in REAL_RUNS else file
 
+    config.option.loadscopereorder = False  # by their number, which says little of how long they take
     return Files(config, log)
 
 
@@ -91,8 +110,8 @@ def foreground():
 
 @pytest.fixture(scope="session")
 def copy(tmp_path_factory):
-    """A copy whose path has a space and an accent, with three models, an epoch on 64 images each."""
-    return copied(tmp_path_factory.mktemp("una copia pequeña"))
+    """A copy whose path has a space and an accent, with three models, two epochs on 64 images each."""
+    return copied(tmp_path_factory.mktemp("una copia pequeña"), epochs=2, deterministic=True)
 
 
 def engine_call(root, *config):
@@ -149,10 +168,18 @@ def quick(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="session")
-def quick_first(quick):
-    """The engine's first call in the quick copy: what it printed, and the runs that it made."""
-    return engine(quick), results(quick)
+@pytest.fixture
+def start():
+    """Start processes; whatever they have started is gone when the test is over."""
+    started = []
+
+    def one(**call):
+        started.append(processes.Running(**call))
+        return started[-1]
+
+    yield one
+    for running in started:
+        running.clear()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
-"""Notebooks that stand in for the real ones where a test is about the engine: an epoch is a tick of a clock.
+"""Notebooks that stand in for the real ones when a test is about the engine: an epoch is a tick of a clock.
 
-They keep the real parameters cell, import no Keras and train nothing, so that a run takes two seconds; what
-they leave looks like what the real ones leave, which test_pipeline.py compares. The report keeps its own
-cells, but those that name what a suite holds alone: its figures take most of its time.
+They keep the real parameters cell, import no Keras and train nothing, so that a run takes two seconds. Their
+runs are whole, or the engine would train them again. The report lists the runs, and imports no pandas.
 """
 
 import nbformat
@@ -78,22 +77,27 @@ metrics = dict(
 """
 
 
-# Of the report's cells: what finds the runs, and what names the runs, the failed ones and the studies.
-REPORT = ("require_runs", "text.introduction", "studies.summary", "tables.every_run", "machines.environments")
+REPORT = """
+import html
+from IPython.display import HTML
+from fmnist_keras import runs
+
+runs.require_runs(suite)
+folder, lines = runs.suite_dir(suite), []
+for run in runs.read_suite(suite):
+    page = (run["folder"] / "notebook.html").relative_to(folder)
+    lines.append(f'<a href="{page}">{html.escape(run["model"])}</a>')
+for path in sorted(folder.glob("*/seed_*.failed.ipynb")):
+    lines.append(f"Failed: {html.escape(path.parent.name)}, {path.name.split('.')[0]}")
+HTML("<br>".join(lines))
+"""
 
 
-def write(folder):
-    """Replace the notebooks of both kinds in a folder, `notebooks` of a copy, and shorten the report's."""
-    for kind in ("autoencoder", "classifier"):
-        notebook = nbformat.read(folder / f"{kind}.ipynb", 4)
+def write(folder, report=True):
+    """Replace the notebooks of both kinds in a folder, `notebooks` of a copy, and the `report`."""
+    sources = {kind: RUN.format(kind=kind, tick=TICK) for kind in ("autoencoder", "classifier")}
+    for name, source in (sources | ({"report": REPORT} if report else {})).items():
+        notebook = nbformat.read(folder / f"{name}.ipynb", 4)
         kept = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
-        source = RUN.format(kind=kind, tick=TICK)
         notebook.cells = [*kept, nbformat.v4.new_code_cell(source, metadata={"tags": ["first"]})]
-        nbformat.write(notebook, folder / f"{kind}.ipynb")
-    report = nbformat.read(folder / "report.ipynb", 4)
-    report.cells = [
-        cell
-        for cell in report.cells
-        if "parameters" in cell.metadata.get("tags", ()) or any(word in cell.source for word in REPORT)
-    ]
-    nbformat.write(report, folder / "report.ipynb")
+        nbformat.write(notebook, folder / f"{name}.ipynb")

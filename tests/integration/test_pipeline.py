@@ -3,20 +3,16 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 
-import pytest
-import yaml
-from conftest import MODELS, assert_ends_with_the_table, engine, engine_call
+from conftest import MODELS, assert_ends_with_the_table, program
 
 
-def test_all_models_run_and_the_report_shows_them(copy, first):
+def test_report_shows_all_models(copy, first):
     output, made = first
     assert set(made) == {f"{model}/seed_0" for model in MODELS}
     assert "0 of 3 runs are up to date" in output.stdout
     for model in MODELS:
-        assert f"sample {model} seed 0  epoch 1/1  loss" in output.stdout
+        assert f"sample {model} seed 0  epoch 2/2  loss" in output.stdout
         assert f"sample {model} seed 0  done in" in output.stdout
         folder = copy / "reports" / "sample" / model / "seed_0"
         for name in ("notebook.ipynb", "notebook.html", "metrics.json", "history.csv", "model.keras"):
@@ -29,7 +25,7 @@ def test_all_models_run_and_the_report_shows_them(copy, first):
     assert_ends_with_the_table(output.stdout, copy)
 
 
-def test_model_8_started_from_what_model_4_left(copy, first):
+def test_model_8_starts_from_model_4(copy, first):
     read = [
         json.loads((copy / "reports" / "sample" / model / "seed_0" / "metrics.json").read_text())
         for model in ("model_4", "model_8")
@@ -38,7 +34,7 @@ def test_model_8_started_from_what_model_4_left(copy, first):
     assert read[1]["parameters"] == {"total": 108_618, "trainable": 1_290}
 
 
-def test_pages_ask_no_host_for_anything(copy, first):
+def test_pages_ask_no_host(copy, first):
     for page in (copy / "reports" / "sample").rglob("*.html"):
         text = page.read_text()
         assert "<script src" not in text
@@ -47,62 +43,39 @@ def test_pages_ask_no_host_for_anything(copy, first):
         assert text.count("<img") == text.count('alt="')
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "classifier"])
-def test_stand_ins_leave_what_the_real_notebooks_leave(copy, first, quick, quick_first, kind):
-    """Or what the other tests show of the engine would not hold for the real ones."""
-    models = {"autoencoder": "model_4", "classifier": "model_8"}
-    real, quick = (root / "reports" / "sample" / models[kind] / "seed_0" for root in (copy, quick))
-    files = [{path.name for path in folder.iterdir()} for folder in (real, quick)]
-    assert files[0] == files[1]
-    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (real, quick)]
-    assert metrics[0].keys() == metrics[1].keys()
-    for name in ("params", "images", "train", "val", "parameters", "seconds"):
-        assert metrics[0][name].keys() == metrics[1][name].keys()
-    columns = [(folder / "history.csv").read_text().splitlines()[0] for folder in (real, quick)]
-    assert columns[0] == columns[1]
+def test_same_seed_gives_same_history(copy, first, tmp_path):
+    """To the byte, as for an autoencoder the run without a network in test_machines.py."""
+    made = copy / "reports" / "sample"
+    shutil.copytree(made / "model_4", tmp_path / "sample" / "model_4")
+    again = program(copy, "run", "model_8", "--suite", "sample", REPORTS_DIR=tmp_path)
+    assert again.returncode == 0, again.stdout
+    one, two = (folder / "model_8" / "seed_0" / "history.csv" for folder in (made, tmp_path / "sample"))
+    assert one.read_bytes().count(b"\n") == 3
+    assert one.read_bytes() == two.read_bytes()
 
 
-def test_a_loss_that_is_not_a_number_fails_one_model_and_the_report_names_it(copy):
-    suites, bad = copy / "params" / "suites", copy / "params" / "model_bad.yaml"
-    suite = yaml.safe_load((suites / "sample.yaml").read_text()) | {"epochs": 2}
-    (suites / "diverged.yaml").write_text(yaml.safe_dump(suite))  # the pages of `sample` are for other tests
+def test_page_names_failed_and_damaged(copy, first, tmp_path):
+    """A training that diverges is an error; the page says so, and shows what files hold as text."""
+    suite, bad = tmp_path / "sample", copy / "params" / "model_bad.yaml"
+    shutil.copytree(copy / "reports" / "sample", suite)
     text = (copy / "params" / "model_4.yaml").read_text().replace("model: model_4", "model: model_bad")
     bad.write_text(re.sub(r"learning_rate: \S+", "learning_rate: 1.0e+6", text))
     try:
-        result = engine(copy, "suite=diverged", "models=model_bad model_3", check=False)
+        result = program(copy, "run", "model_bad", "--suite", "sample", REPORTS_DIR=tmp_path)
     finally:
         bad.unlink()
-    assert result.returncode != 0
+    assert result.returncode == 1
     reason = r"training diverged: (val_)?loss was not finite in epoch \d with Adam and learning_rate 1e\+06"
-    assert re.search(rf"error: diverged model_bad seed 0: {reason}", result.stdout), result.stdout
-    folder = copy / "reports" / "diverged"
-    assert not (folder / "model_bad" / "seed_0").exists()
-    assert (folder / "model_3" / "seed_0" / "metrics.json").is_file()
-    assert "Failed:</strong> model_bad, seed_0" in (folder / "index.html").read_text()
-    shutil.rmtree(folder)  # the explorer shows every run
-
-
-EXECUTE = """
-import json, sys
-from pathlib import Path
-from fmnist_keras.workflow.execute import execute_notebook
-notebook, output = map(Path, sys.argv[1:3])
-execute_notebook(notebook, output, json.loads(sys.argv[3]), "twice", output.with_suffix(".failed.ipynb"))
-"""
-
-
-@pytest.mark.parametrize("kind", ["autoencoder", "classifier"])
-def test_the_same_seed_gives_the_same_history_to_the_byte(copy, tmp_path, kind):
-    """Both at once, by what tries again where a kernel's port has been taken by the other's meanwhile."""
-    calls = []
-    for name in ("one", "two"):
-        given = {"deterministic": True, "limit": 500, "epochs": 3, "run_dir": str(tmp_path / name)}
-        paths = [str(copy / "notebooks" / f"{kind}.ipynb"), str(tmp_path / f"{name}.ipynb")]
-        command = [sys.executable, "-c", EXECUTE, *paths, json.dumps(given)]
-        calls.append(subprocess.Popen(**engine_call(copy) | {"args": command}))
-    for call in calls:
-        output, _ = call.communicate(timeout=300)
-        assert call.returncode == 0, output
-    one, two = ((tmp_path / name / "history.csv").read_bytes() for name in ("one", "two"))
-    assert one.count(b"\n") == 4
-    assert one == two
+    assert re.search(rf"^error: sample model_bad seed 0: {reason}", result.stdout, re.M), result.stdout
+    assert not (suite / "model_bad" / "seed_0").exists()
+    truncated, foreign = (suite / model / "seed_0" / "metrics.json" for model in ("model_3", "model_4"))
+    truncated.write_text(truncated.read_text()[:500])
+    foreign.write_text(json.dumps(json.loads(foreign.read_text()) | {"device": "<script>alert(1)</script>"}))
+    result = program(copy, "report", "sample", REPORTS_DIR=tmp_path)
+    assert result.returncode == 0, result.stdout
+    page = (suite / "index.html").read_text()
+    assert "Failed:</strong> model_bad, seed_0" in page
+    assert "Damaged, so left out:</strong> model_3, seed_0: metrics.json cannot be read" in page
+    assert 'href="model_4/seed_0/notebook.html"' in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page

@@ -1,10 +1,13 @@
+"""How a process hears that it, or the engine that started it, is to end."""
+
+import contextlib
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
+from processes import alive
 
 SLEEP = """
 import os, time
@@ -39,19 +42,16 @@ def child():
 
 
 def ended(process, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.1)
-    return False
+    with contextlib.suppress(psutil.TimeoutExpired):
+        process.wait(seconds)
+    return not alive([process])
 
 
-def test_a_process_started_by_hand_outlives_its_shell(child):
-    assert not ended(child("None"), 2)
+def test_process_started_by_hand_outlives_shell(child):
+    assert not ended(child("None"), 1.5)  # a job asks twice a second
 
 
-def test_a_job_ends_with_its_engine(child):
+def test_job_ends_with_its_engine(child):
     assert ended(child("os.getppid()"), 10)
 
 
@@ -73,7 +73,7 @@ finally:
 """
 
 
-def test_what_is_cut_off_prints_no_traceback():
+def test_interruption_prints_no_traceback():
     result = subprocess.run([sys.executable, "-c", CUT_OFF], capture_output=True, text=True)
     assert result.returncode == 128 + signal.SIGTERM
     assert result.stderr == ""

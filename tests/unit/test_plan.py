@@ -109,16 +109,28 @@ def test_an_encoder_that_is_needed_and_gone_is_made_again(finished):
     assert todo() == ["model_4", "model_7", "model_8"]
 
 
-def test_a_damaged_result_is_made_again(finished):
+def test_damaged_result_is_made_again(finished, capsys):
     everything(finished)
     (runs.run_dir("sample", "model_2", 0) / "metrics.json").write_text('{"schema_ver')
     assert todo() == ["model_2", "model_6"]
+    plan.describe(plan.jobs("sample", names=["model_2", "model_3"]))
+    line = "1 of 2 runs are up to date and stay: model_3 seed 0; to run: model_2 seed 0\n"
+    assert capsys.readouterr().err == line
 
 
 def test_seeds_are_runs_of_their_own(finished):
     everything(finished, seed=0)
     jobs = plan.jobs("sample", seeds=["0", "1", "01"])
     assert [key[1] for key, job in jobs.items() if not job.current] == ["1"] * 8
+
+
+def test_chosen_models_and_seeds(finished):
+    finished("model_3")
+    jobs = plan.from_config({"suite": "sample", "models": "model_3", "seeds": "0 1"})
+    assert {key: job.current for key, job in jobs.items()} == {
+        ("model_3", "0"): True,
+        ("model_3", "1"): False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -203,6 +215,17 @@ def ablations(tmp_path, monkeypatch):
     return write
 
 
+def test_wrong_model_stops_every_plan(ablations):
+    """Also one of another model, or of a study: nothing trains."""
+    path = params.PARAMS_DIR / "model_3.yaml"
+    path.write_text(path.read_text().replace("latent_dim: 64", "latent_dim: 0"))
+    for asked in ({}, {"models": "model_4"}, {"study": "unsaid_stopping"}):
+        with pytest.raises(
+            params.ParamsError, match=r"model_3\.yaml: latent_dim: 0 is not allowed; allowed:"
+        ):
+            plan.from_config({"suite": "sample"} | asked)
+
+
 def test_what_an_ablation_changes_the_suite_leaves_alone(ablations):
     ablations(small="base: model_2\nbatch_size: 32\n", short="base: model_1\nepochs: 3\n")
     found = plan.jobs("sample", names=["small", "short"])
@@ -264,8 +287,9 @@ def test_a_suite_of_papermill_s_runs_alone_has_only_its_report_to_make(finished,
     assert not (tmp_path / ".report").exists(), "another run may have joined since the last report"
     plan.describe({})
     assert "only the report" in capsys.readouterr().err
-    with pytest.raises(params.ParamsError, match="suite: 'swep' is not in params/suites"):
-        plan.jobs("swep")
+    (suite.with_name("swept")).mkdir()
+    with pytest.raises(params.ParamsError, match="suite: 'swept' is not in params/suites"):
+        plan.jobs("swept")
 
 
 def test_a_name_that_the_engine_does_not_know_is_an_error():

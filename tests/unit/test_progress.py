@@ -117,6 +117,15 @@ def test_the_end_is_a_table_of_what_came_out_and_the_page_s_address(landed, repo
     assert rows[-1] == f"The report: {(reports / 'paper' / 'index.html').as_uri()}"
 
 
+def test_end_without_runs_is_an_address(reports, capsys):
+    """As of a suite of papermill's runs alone, of which the engine makes the page."""
+    (reports / "sweep").mkdir()
+    page = reports / "sweep" / "index.html"
+    page.touch()
+    results.show({}, "sweep")
+    assert capsys.readouterr().out == f"The report: {page.as_uri()}\n"
+
+
 def test_a_failed_run_says_that_an_earlier_one_stands(landed, capsys):
     folder = landed("model_5")
     values = params.Params(**runs.read(folder)["params"])

@@ -10,9 +10,10 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 
+import psutil
 import pytest
+from processes import alive, wait
 
 FOLLOW = (
     "import sys; from fmnist_keras.workflow import progress as p; sys.exit(p.show_progress(sys.argv[1:]))"
@@ -71,15 +72,16 @@ class Terminal:
         return screen(self.output)
 
 
-def engine(then="", columns=80):
+def stand_in(then="", columns=80):
     """`show_progress` on a stand-in for Snakemake that prints its lines and its id, and then runs `then`."""
     script = f"import os, sys, time\nprint({LINES!r})\nprint('process', os.getpid(), flush=True)\n{then}"
     return Terminal(sys.executable, "-c", FOLLOW, sys.executable, "-c", script, columns=columns)
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
-def test_a_running_model_keeps_one_line_which_is_cut_not_wrapped(columns):
-    terminal = engine("time.sleep(60)", columns)
+def test_running_model_keeps_one_line(columns):
+    """A line that is too long is cut, not wrapped."""
+    terminal = stand_in("time.sleep(60)", columns)
     rows = terminal.read(until=READY + r"[\s\S]*model_2")  # the lines are drawn again below it
     terminal.process.send_signal(signal.SIGTERM)
     terminal.read()
@@ -91,8 +93,8 @@ def test_a_running_model_keeps_one_line_which_is_cut_not_wrapped(columns):
     assert [row for row in rows if row.startswith("model_")] == cut
 
 
-def test_what_has_ended_is_a_line_that_stays_and_all_else_is_passed_on():
-    terminal = engine(f"print({DONE!r})\nprint({FAILED!r}, file=sys.stderr)\nsys.exit(3)")
+def test_ended_run_leaves_one_line():
+    terminal = stand_in(f"print({DONE!r})\nprint({FAILED!r}, file=sys.stderr)\nsys.exit(3)")
     rows = terminal.read()
     assert rows[0] == "Error in rule run:"  # the profile's line, before it, says nothing of a run
     assert rows[1].startswith("process ")
@@ -101,36 +103,24 @@ def test_what_has_ended_is_a_line_that_stays_and_all_else_is_passed_on():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_engine_outlives_the_display(number):
-    terminal = engine("time.sleep(600)")
+def test_engine_ends_with_the_display(number):
+    terminal = stand_in("time.sleep(600)")
     terminal.read(until=READY)
     pid = int(re.search(READY, terminal.output)[1])
-    os.kill(pid, 0)
+    running = psutil.Process(pid)
     terminal.process.send_signal(number)
     assert terminal.process.wait(10) not in (0, None)
-    deadline = time.monotonic() + 10
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(pid)
+    wait(lambda: not alive([running]), 10, lambda: f"{running} has not ended")
 
 
-def alive(pid):
-    """Is there such a process, and no zombie that nobody has waited for?"""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def test_without_a_terminal_snakemake_s_plain_lines_stay():
+def test_plain_lines_without_a_terminal():
     command = [sys.executable, "-m", "fmnist_keras.workflow.progress"]
     version = subprocess.run([*command, "--version"], capture_output=True, text=True)
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", version.stdout)
     assert subprocess.run([*command, "--no-such"], capture_output=True).returncode == 2
 
 
-def test_ctrl_c_while_snakemake_imports_prints_no_traceback(tmp_path):
+def test_ctrl_c_during_import_is_silent(tmp_path):
     (tmp_path / "snakemake").mkdir()
     (tmp_path / "snakemake" / "__init__.py").touch()
     slow = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
@@ -145,7 +135,8 @@ def test_ctrl_c_while_snakemake_imports_prints_no_traceback(tmp_path):
         assert process.stdout.read() == ""
 
 
-def test_the_engine_itself_on_a_terminal(quick):
+def test_engine_on_a_terminal(quick):
+    """The one model and the seed that are asked for, as `make` asks."""
     suites = quick / "params" / "suites"
     shutil.copy(suites / "sample.yaml", suites / "live.yaml")  # other tests count the runs of `sample`
     terminal = Terminal(
@@ -158,3 +149,5 @@ def test_the_engine_itself_on_a_terminal(quick):
     assert "model_3 seed 5  ━━━━━━━━  1/1  loss 0." in terminal.output
     assert sum("model_3 seed 5  done in" in row for row in rows) == 1
     assert not [row for row in rows if "━" in row or "starts" in row]
+    made = (quick / "reports" / "live").glob("*/seed_*/metrics.json")
+    assert [path.parts[-3:-1] for path in made] == [("model_3", "seed_5")]
