@@ -130,6 +130,8 @@ def _claims(options):
 
     for row in suite.judge(options.suite):
         print(f"{row['claim']:4} {row['verdict']:16} {row['statement']}; {tables.decision(row)}")
+    for name, reason in suite.left_out(options.suite):
+        print(f"left out: {name}: {reason}")
 
 
 def _readme(options):

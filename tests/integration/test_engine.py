@@ -111,17 +111,15 @@ def test_a_suite_without_runs_is_an_error_and_no_page(quick, quick_first):
     assert list((quick / "reports" / "swept").iterdir()) == []
 
 
-def test_one_ablation_alone_and_one_that_is_wrong(quick, quick_first):
-    before = results(quick)
-    folder = quick / "params" / "ablations"
-    folder.mkdir()
-    (folder / "unfrozen.yaml").write_text("model: unfrozen\nbase: model_8\ntrain_encoder: true\n")
-    (folder / "wrong.yaml").write_text("model: wrong\nbase: model_8\ndropout: 3\n")
-    engine(quick, "suite=sample", "models=unfrozen")
-    assert changed(before, results(quick)) == {"unfrozen/seed_0"}
+def test_points_run_alone_or_with_the_models(quick, quick_first):
+    """A wrong point stops the call before anything is trained."""
+    before, path = results(quick), quick / "params" / "studies" / "ablations.yaml"
+    path.write_text("study: ablations\npoints: [{base: model_8, train_encoder: true}]\nseeds: [0]\n")
+    engine(quick, "suite=sample", "models=model_8-train_encoder_true")
+    assert changed(before, results(quick)) == {"model_8-train_encoder_true/seed_0"}
+    path.write_text("study: ablations\npoints: [{base: model_8, dropout: 3}]\nseeds: [0]\n")
     output = engine(quick, "suite=sample", "ablations=1", check=False)
-    shutil.rmtree(folder)
+    path.unlink()
     assert output.returncode == 1
-    assert "error: params/ablations/wrong.yaml: dropout: 3 is not allowed" in output.stdout
-    assert re.search(r"^wrong +0 +no result", output.stdout, re.MULTILINE)
-    shutil.rmtree(quick / "reports" / "sample" / "unfrozen")
+    assert "error: params/studies/ablations.yaml: dropout: 3 is not allowed" in output.stdout
+    shutil.rmtree(quick / "reports" / "sample" / "model_8-train_encoder_true")
