@@ -51,7 +51,7 @@ def compare(suite=runs.SCRATCH):
     from IPython.display import Markdown, display
 
     runs.require_runs(suite)
-    grouped = suites.with_ablations(suite)
+    grouped = suites.every(suite)
     for kind, curves in CURVES.items():
         mine = {model: seeds for model, seeds in grouped.items() if seeds[0]["kind"] == kind}
         if mine:

@@ -26,18 +26,20 @@ def every(suite):
 
 
 def with_ablations(suite):
-    """Return the runs of a suite's page: dict of name to metrics, of models and of points that claims name.
+    """Return the runs of a suite's page: dict of name to metrics, of models and points.
 
-    A point is a run that says which changes of another model it is. Other points are on their study's page.
+    A point is a run that says what it changes in which model. Those that a study's page shows and no claim
+    names are left to that page.
     """
     grouped = every(suite)
-    equal = equal_ablations(grouped)
-    shown = {*claims.names(), *STOPPED, *equal.values()}
-    return {name: seeds for name, seeds in grouped.items() if name in shown or not seeds[0]["changes"]}
+    named = {*claims.names(), *STOPPED, *equal_ablations(grouped).values()}
+    elsewhere = {run for study in studies(suite).values() for run in study["runs"]} - named
+    points = ablations(grouped)
+    return {name: seeds for name, seeds in grouped.items() if not (name in points and name in elsewhere)}
 
 
 def ablations(grouped):
-    """Return those of `with_ablations` that change another model."""
+    """Return the points, whose runs say that they change another model."""
     return {name: seeds for name, seeds in grouped.items() if seeds[0]["changes"]}
 
 

@@ -159,7 +159,7 @@ def test_the_claims_name_points_of_the_study():
     named = {*suite.claims.names(), *suite.STOPPED} - params.load_all().keys()
     assert named <= found.params.keys()
     grouped = suite.with_ablations("paper")
-    assert set(suite.ablations(grouped)) == named
+    assert set(suite.ablations(grouped)) == named | {"model_7-final_activation_null"}
     for name in named:
         changes = grouped[name][0]["changes"]
         assert params.run_name(grouped[name][0]["base"], changes) == name
@@ -230,6 +230,21 @@ def test_what_departs_counts_nowhere(reports):
     assert [job.current for job in plan.jobs("paper", ["model_5"], "012").values()][3:] == [False] * 3
 
 
+def test_points_of_a_study_are_on_its_page(done):
+    """A suite's own page has the points that a claim names, and those that no study's page has."""
+    put(landed("model_5", 0) | {"model": "model_5-epochs_7", "base": "model_5", "changes": {"epochs": 7}})
+    assert set(suite.ablations(suite.with_ablations("paper"))) == {
+        *("model_3-optimizer_adam", "model_5-epochs_15", "model_5-epochs_7")
+    }
+    path = runs.suite_dir("paper") / "studies" / "ablations" / "study.json"
+    held = json.loads(path.read_text())
+    path.write_text(json.dumps(held | {"runs": [*held["runs"], "model_5-epochs_7"]}))
+    assert set(suite.ablations(suite.with_ablations("paper"))) == {
+        "model_3-optimizer_adam",
+        "model_5-epochs_15",
+    }
+
+
 def landed(model, seed):
     path = runs.ROOT / "reports" / "paper" / model / f"seed_{seed}" / "metrics.json"
     return json.loads(path.read_text(encoding="utf-8"))
@@ -238,7 +253,8 @@ def landed(model, seed):
 def put(metrics):
     folder = runs.run_dir("paper", metrics["model"], metrics["seed"])
     folder.mkdir(parents=True)
-    shutil.copy(runs.ROOT.joinpath("reports", *folder.parts[-3:], "history.csv"), folder)
+    history = runs.ROOT / "reports" / "paper" / metrics["params"]["model"] / folder.name / "history.csv"
+    shutil.copy(history, folder)
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
 
 
