@@ -134,7 +134,7 @@ def _claims(options):
 
     for row in suite.judge(options.suite):
         print(f"{row['claim']:4} {row['verdict']:16} {row['statement']}; {tables.decision(row)}")
-    _say(runs.left_out([reason for _, reason in runs.damaged(options.suite)]))
+    _say(runs.left_out([f"{name}: {reason}" for name, reason in suite.left_out(options.suite)]))
 
 
 def _say(sentence):

@@ -22,12 +22,12 @@ from .internals.files import (
     did_you_mean,
     files,
     is_root,
-    natural,
     read_yaml,
     short,
     where_is,
 )
 from .internals.files import OneSentence as OneSentence
+from .internals.files import natural as natural
 
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
@@ -111,6 +111,17 @@ def run_name(base, changes):
     while len(parts) > 1 and len("-".join(parts)) > LONGEST - len(end):
         parts.pop()
     return "-".join(parts)[: LONGEST - len(end)] + end
+
+
+def parse_name(name):
+    """Return the base and the changes that a name of `run_name` says: text, and dict of field to text.
+
+    The changes of any other name are {}.
+    """
+    known = "|".join(Params.__dataclass_fields__.keys() - {*PLACE, "seed"})
+    base, *parts = re.split(rf"-(?=(?:encoder_)?(?:{known})_)", name)
+    found = [re.fullmatch(rf"(encoder_)?({known})_(.*)", part, re.DOTALL).groups() for part in parts]
+    return base, {f"encoder.{field}" if inner else field: value for inner, field, value in found}
 
 
 def same(one, other):
@@ -294,9 +305,8 @@ def check_encoder(params, found, where):
 
 
 def names():
-    """The names of all models and ablations in `params`, in natural order; their files are not read."""
-    found = [*files(PARAMS_DIR), *files(PARAMS_DIR / "ablations")]
-    return sorted((path.stem for path in found), key=natural)
+    """Return the names of all models in `params`, in natural order; their files are not read."""
+    return [path.stem for path in files(PARAMS_DIR)]
 
 
 def reference(params):

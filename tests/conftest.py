@@ -68,7 +68,7 @@ def copied(root, models=MODELS, **suite):
     for path in (root / "params").glob("model_*.yaml"):
         if path.stem not in models:
             path.unlink()
-    shutil.rmtree(root / "params" / "ablations")
+    (root / "params" / "studies" / "ablations.yaml").unlink()  # it names models that are not copied
     suite = {"data": "sample", "protocol": "paper", "epochs": 1, "limit": 64, "batch_size": 32} | suite
     (root / "params" / "suites" / "sample.yaml").write_text(yaml.safe_dump(suite))
     return root

@@ -135,6 +135,12 @@ def load(path=PAPER):
     )
 
 
+def names():
+    """Return the names of the models and points that the paper's claims are about: a set."""
+    parts = [part for claim in load() for part in claim.estimands]
+    return {term.split(": ")[0] for part in parts for terms in part.comparisons for term in terms}
+
+
 def _estimand(fields):
     names = ("each", "against", "sums")
     each, others, sums = (fields.get(name, ()) for name in names)

@@ -103,12 +103,13 @@ def curves(histories, name, ylabel, title):
         ylabel: what it is, with its unit.
         title: above the figure.
     """
-    ends = ", ".join(
-        f"{model} {np.median([np.asarray(history[name])[-1] for history in seeds]):.4f}"
-        for model, seeds in histories.items()
-    )
+    held = {
+        model: [history[name] for history in seeds if name in history] for model, seeds in histories.items()
+    }
+    values = {model: padded(rows) for model, rows in held.items() if rows}
+    lasts = {model: [row[~np.isnan(row)][-1:] for row in rows] for model, rows in values.items()}
+    ends = ", ".join(f"{model} {np.median(np.concatenate(rows)):.4f}" for model, rows in lasts.items())
     alt = f"{title} by epoch; in the last epoch of each: {ends}."
-    values = {model: padded([history[name] for history in seeds]) for model, seeds in histories.items()}
     if len(values) > TOGETHER:
         return _a_chart_each(values, alt, ylabel, title)
     figure, axes = new_figure(alt, size=(7.6, 4.4))
@@ -130,7 +131,8 @@ def padded(rows):
 
 
 def _median_and_band(axes, values, **style):
-    epochs = np.arange(1, values.shape[1] + 1)
+    there = ~np.isnan(values).all(axis=0)  # with `validation_freq=2` half of the epochs have no value
+    epochs, values = np.flatnonzero(there) + 1, values[:, there]
     axes.plot(epochs, np.nanmedian(values, axis=0), **style)
     if len(values) > 1:
         bounds = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
@@ -146,8 +148,9 @@ def _a_chart_each(values, alt, ylabel, title):
     for axis in axes.flat[len(values) :]:
         axis.set_axis_off()
     for axis, (model, seeds) in zip(axes.flat, values.items()):
-        span = np.nanmin(every, axis=0), np.nanmax(every, axis=0)
-        axis.fill_between(np.arange(1, every.shape[1] + 1), *span, color="0.9", linewidth=0)
+        there = ~np.isnan(every).all(axis=0)
+        span = np.nanmin(every[:, there], axis=0), np.nanmax(every[:, there], axis=0)
+        axis.fill_between(np.flatnonzero(there) + 1, *span, color="0.9", linewidth=0)
         _median_and_band(axis, seeds, color=PALETTE[0], marker="o", markersize=4, markevery=[-1])
         axis.set_title(model, fontsize="small")
         axis.xaxis.get_major_locator().set_params(integer=True)

@@ -28,16 +28,18 @@ class Study:
     Attributes:
         about: what `study.json` holds, and "suite".
         table: see `table`.
-        factors: dict of the columns that vary to their values, in the file's order.
+        factors: dict of the columns that vary to their values, in the file's order; "changes" of `points`.
         images: dict of (run, seed) to what counts of each validation image `(n,)`, the bases' too.
-        counts: the table's column of what counts.
+        counts: the table's column of what counts; None of `points` of both kinds of models.
+        left_out: dict of "run, seed k" to why no number of it counts.
     """
 
     about: dict
     table: pd.DataFrame
     factors: dict
     images: dict
-    counts: str
+    counts: str | None
+    left_out: dict
 
 
 def names(suite):
@@ -62,17 +64,21 @@ def load(name, suite=None):
         for seed in about["seeds"]
     }
     found = {key: metrics for key, metrics in found.items() if metrics}
+    left_out = {f"{run}, seed {seed}": runs.not_counted(found[run, seed]) for run, seed in found}
+    left_out = {name: reason for name, reason in left_out.items() if reason}
+    found = {key: metrics for key, metrics in found.items() if not runs.not_counted(metrics)}
     rows = [_row(p, found[p["run"], s]) for p in points for s in about["seeds"] if (p["run"], s) in found]
     table = pd.DataFrame(rows, columns=None if rows else [*points[0], "seed", "val_loss"])
     shown = {name: "{:.4f}" for name in table if name.split("_")[0] in ("train", "val")}
     shown["seconds"] = "{:.0f}"
     table.attrs["format"] = {name: "{:g}" for name in table.select_dtypes("float")} | shown
-    varied = ["base", *map(_column, about["vary"])]
-    factors = {column: list(dict.fromkeys(point[column] for point in points)) for column in varied}
+    varied = ["base", *map(_column, about["vary"])] if about["vary"] else [None, "changes"]
+    factors = {name: list(dict.fromkeys(point[name] for point in points)) for name in varied if name}
     factors = {column: values for column, values in factors.items() if len(values) > 1 or column == varied[1]}
     images = {key: _by_image(metrics) for key, metrics in found.items()}
-    counts = "val_accuracy" if "val_accuracy" in table else "val_loss"
-    return Study(about | {"suite": suite}, table, factors, images, counts)
+    kinds = {_counts(row) for _, row in table.iterrows()} or {"val_loss"}
+    counts = kinds.pop() if len(kinds) == 1 else None
+    return Study(about | {"suite": suite}, table, factors, images, counts, left_out)
 
 
 def table(name, suite=None):
@@ -96,6 +102,11 @@ def _row(point, run):
     return row | {"seconds": run["seconds"]["total"], "run": run["model"]}
 
 
+def _counts(row):
+    """Return the column of what counts in a row of a study's table."""
+    return "val_accuracy" if pd.notna(row.get("val_accuracy")) else "val_loss"
+
+
 def _by_image(run):
     if "image_errors" in run:
         return evaluation.unpack(run["image_errors"])
@@ -117,6 +128,8 @@ def effects(study):
     cells = {}
     for *key, run, seed in study.table[[*study.factors, "run", "seed"]].itertuples(index=False):
         cells.setdefault(tuple(key), {})[seed] = study.images[run, seed]
+    if not study.about["vary"]:
+        return _effects_of_points(study)
     base = next((p for p in study.about["points"] if p["run"] == p["base"]), study.about["points"][0])
     base = {_column(key): _shown(value) for key, value in base.items()}
     rows = []
@@ -135,6 +148,23 @@ def effects(study):
     return _formatted(rows, "{:+.4f}", "difference", "low", "high")
 
 
+def _effects_of_points(study):
+    """Return what each of `points` changes in its base, paired by seed and image; see `effects`."""
+    rows = []
+    for point in study.about["points"]:
+        ours, theirs = (
+            {seed: values for (run, seed), values in study.images.items() if run == point[key]}
+            for key in ("run", "base")
+        )
+        seeds = sorted(ours.keys() & theirs.keys()) if point["run"] != point["base"] else ()
+        if seeds:
+            found = interval([ours[seed] - theirs[seed] for seed in seeds])
+            row = {"base": point["base"], "changes": point["changes"]}
+            row |= {"of": _counts(study.table[study.table["run"] == point["run"]].iloc[0])}
+            rows.append(row | dict(zip(("difference", "low", "high"), found)) | {"seeds": len(seeds)})
+    return _formatted(rows, "{:+.4f}", "difference", "low", "high")
+
+
 def _formatted(rows, numbers, *columns):
     """A table whose columns of these names a page shows as `numbers` says."""
     table = pd.DataFrame(rows)
@@ -149,18 +179,23 @@ def _first(rows, columns):
 
 def ranking(study):
     """The points, best first: what varies, the mean of what counts and its interval, the number of seeds."""
-    rows = []
+    rows = {"val_loss": [], "val_accuracy": []}
     for _, part in study.table.groupby("run", sort=False):
+        counts = _counts(part.iloc[0])
         found = interval([study.images[run, seed] for run, seed in zip(part["run"], part["seed"])])
-        shown = {study.counts: found[0], "low": found[1], "high": found[2], "seeds": len(part)}
-        rows.append(_first(part, study.factors) | shown | _first(part, ("run", "base")))
-    ascending = study.counts == "val_loss"
-    table = _formatted(rows or study.table, "{:.4f}", study.counts, "low", "high")
-    return table.sort_values(study.counts, ascending=ascending, ignore_index=True)
+        shown = {counts: found[0], "low": found[1], "high": found[2], "seeds": len(part)}
+        rows[counts].append(_first(part, study.factors) | shown | _first(part, ("run", "base")))
+    ordered = [
+        *sorted(rows["val_loss"], key=lambda row: row["val_loss"]),
+        *sorted(rows["val_accuracy"], key=lambda row: -row["val_accuracy"]),
+    ]
+    return _formatted(ordered or study.table, "{:.4f}", "val_loss", "val_accuracy", "low", "high")
 
 
 def best(study):
     """The best point against its base, in a sentence; the interval allows for the best having been picked."""
+    if not study.about["vary"]:
+        return ""
     points = ranking(study)
     first, points = points.iloc[0], len(points)
     name = ", ".join(f"{factor} {first[factor]}" for factor in study.factors)
@@ -226,10 +261,25 @@ def answer(study):
     """What a study found, in a sentence or two. Markdown."""
     if study.table.empty:
         return "None of its runs stands yet."
+    if not study.about["vary"]:
+        return _effects_in_words(study)
     found, fields = agreement(study), [name for name in study.factors if name != "base"]
     bases = found.groupby("base", sort=False) if len(found) else ()
     said = [_agreement_in_words(base, points, fields) for base, points in bases]
     return " ".join(filter(None, said or [best(study), _best_of_each_field(study)]))
+
+
+def _effects_in_words(study):
+    """What each of `points` changes, with its interval."""
+    found = effects(study)
+    said = [
+        f"{row.changes} changes the {row.of} of {row.base} by {row.difference:+.4f}"
+        + ("" if np.isnan(row.low) else f" ({row.low:+.4f} to {row.high:+.4f})")
+        for row in found.itertuples()
+    ]
+    return (
+        f"All else equal, {'; '.join(said)}." if said else "No point and its base have a seed in common yet."
+    )
 
 
 def _best_of_each_field(study):
@@ -290,4 +340,7 @@ def introduction(study):
     stand = len(study.table[["run", "seed"]].drop_duplicates())
     if stand < total:
         lines.append(f"> **{total - stand} of {total} runs are still missing.** `make study` makes them.")
+    if study.left_out:
+        said = as_text("; ".join(f"{name}: {reason}" for name, reason in study.left_out.items()))
+        lines.append(f"> **Left out:** {said}.")
     return "\n\n".join(filter(None, [*lines, answer(study)]))

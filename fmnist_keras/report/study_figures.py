@@ -21,7 +21,10 @@ def by_value(study):
     """Each quantity by one field, a line for each value of a second; of more fields, each by itself.
 
     Bars are Student's intervals over seeds, small dots the seeds; dashed are the numbers that cuadro III has.
+    Of `points`, what each changes in its base, see `differences`.
     """
+    if not study.about["vary"]:
+        return differences(study)
     fields = sorted(study.factors, key=lambda field: (field == "base", -len(study.factors[field])))
     panels = [(fields[0], name) for name in study.table if name.split("_")[0] in ("train", "val")]
     hue = fields[1] if len(fields) == 2 else None
@@ -59,6 +62,29 @@ def by_value(study):
 
 
 @in_house_style
+def differences(study):
+    """What each of `points` changes in its base: the difference and its 95 % interval, a panel a quantity."""
+    found = studies.effects(study)
+    panels = list(dict.fromkeys(found.get("of", ["val_loss"])))
+    size = 7.6, 1.2 * len(panels) + 0.35 * len(found)
+    figure, grid = new_figure("", len(panels), 1, size, squeeze=False)
+    told = []
+    for axes, quantity in zip(grid.flat, panels):
+        rows = found[found["of"] == quantity] if len(found) else found
+        names = [f"{row.base}, {row.changes}" for row in rows.itertuples()]
+        axes.axvline(0, color="black", linewidth=0.8)
+        for y, row in enumerate(rows.itertuples()):
+            axes.plot([row.low, row.high], [y, y], color=PALETTE[0], linewidth=3, alpha=0.5)
+            axes.plot(row.difference, y, "o", color=PALETTE[0])
+        axes.set_yticks(range(len(names)), names)
+        axes.set(xlabel=f"{quantity} less the base's", ylim=(max(len(names), 1) - 0.5, -0.5))
+        told += [f"{quantity} of {n} {r.difference:+.4f}" for n, r in zip(names, rows.itertuples())]
+    figure.set_label(f"Differences to the base: {'; '.join(told) or 'none yet'}.")
+    sns.despine(figure)
+    return figure
+
+
+@in_house_style
 def heat_map(study):
     """What counts by the values of the two fields that vary, the mean over seeds in each cell."""
     one, other = sorted(study.factors, key=lambda field: len(study.factors[field]))
@@ -86,12 +112,13 @@ def losses(study):
         folders = [runs.run_dir(study.about["suite"], point["run"], seed) for seed in seeds]
         curves = pd.concat([runs.read_history(folder)["val_loss"] for folder in folders], axis=1)
         label = ", ".join(f"{name} {point[name]}" for name in study.factors)
+        label = label if study.about["vary"] else f"{point['base']}, {point['changes']}"
         axes.plot(curves.index, curves.mean(axis=1), color=tint, label=label)
         axes.fill_between(
             curves.index, curves.min(axis=1), curves.max(axis=1), color=tint, alpha=0.25, linewidth=0
         )
         ends.append(f"{label} {curves.mean(axis=1).iloc[-1]:.4f}")
-    axes.set(xlabel="epoch", ylabel="val_loss")
+    axes.set(xlabel="epoch", ylabel="val_loss", yscale="linear" if study.counts else "log")
     axes.legend(frameon=False, fontsize="small")
     figure.set_label(
         f"Validation loss by epoch, {len(shown)} of {len(order)} points; at the end: {'; '.join(ends)}."

@@ -1,4 +1,4 @@
-"""All runs of a suite, grouped by model, and what is computed from them.
+"""All runs of a suite, grouped by name, and what is computed from them.
 
 Everything is made from `metrics.json` and `history.csv`; no model is loaded.
 """
@@ -13,16 +13,60 @@ from .. import evaluation, params, runs
 from . import claims
 from .display import as_text
 
+# Points that stop where the paper stopped: section III, the epochs whose weights models 5 and 7 have.
+STOPPED = ("model_5-epochs_15", "model_7-epochs_19")
 
-def by_model(suite, kind):
-    """The complete runs of a kind, whatever made them, no ablations: dict of model to metrics, by seed."""
-    return of_kind(with_ablations(suite), kind)
+
+def every(suite):
+    """Return all complete runs of a suite: dict of name to metrics, by seed."""
+    grouped = {}
+    for run in runs.read_suite(suite):
+        grouped.setdefault(run["model"], []).append(run)
+    return grouped
+
+
+def with_ablations(suite):
+    """Return the runs of a suite's page: dict of name to metrics, of models and points.
+
+    A point is a run that says what it changes in which model. Those that a study's page shows and no claim
+    names are left to that page.
+    """
+    grouped = every(suite)
+    named = {*claims.names(), *STOPPED, *equal_ablations(grouped).values()}
+    elsewhere = {run for study in studies(suite).values() for run in study["runs"]} - named
+    points = ablations(grouped)
+    return {name: seeds for name, seeds in grouped.items() if not (name in points and name in elsewhere)}
+
+
+def ablations(grouped):
+    """Return the points, whose runs say that they change another model."""
+    return {name: seeds for name, seeds in grouped.items() if seeds[0]["changes"]}
 
 
 def of_kind(grouped, kind):
-    """Those of `with_ablations` that are no ablation's, of one kind."""
-    changed = ablation_changes()
+    """Return those of `with_ablations` that are models of one kind."""
+    changed = ablations(grouped)
     return {name: runs for name, runs in grouped.items() if name not in changed and runs[0]["kind"] == kind}
+
+
+def by_model(suite, kind):
+    """Return the models of a kind: dict of name to the metrics that count, by seed."""
+    return of_kind(counted(with_ablations(suite)), kind)
+
+
+def counted(grouped):
+    """Return the runs that count in claims and beside the paper's numbers, see `runs.not_counted`."""
+    kept = {name: [run for run in seeds if not runs.not_counted(run)] for name, seeds in grouped.items()}
+    return {name: seeds for name, seeds in kept.items() if seeds}
+
+
+def left_out(suite):
+    """Return the runs that no claim counts: a list of (name, the reason in words)."""
+    found = [(f"{path.parent.name}, {path.name}", reason) for path, reason in runs.damaged(suite)]
+    for name, seeds in every(suite).items():
+        reasons = ((run["seed"], runs.not_counted(run)) for run in seeds)
+        found += [(f"{name}, seed_{seed}", reason) for seed, reason in reasons if reason]
+    return found
 
 
 def ranked(grouped):
@@ -58,19 +102,6 @@ def error_maps(grouped):
     }
 
 
-def with_ablations(suite):
-    """Every run of a suite that a claim may need: dict of model or ablation name to its runs.
-
-    The runs that a study alone asked for are on that study's page.
-    """
-    asked = {run for study in studies(suite).values() for run in study["runs"]}
-    grouped = {}
-    for run in runs.read_suite(suite):
-        if run["model"] not in asked.difference(params.names()):
-            grouped.setdefault(run["model"], []).append(run)
-    return grouped
-
-
 def studies(suite):
     """What the suite's `study.json` hold: dict of study to it. One that is cut off counts as absent."""
     found = {}
@@ -82,64 +113,41 @@ def studies(suite):
     return found
 
 
-def ablation_changes():
-    """Dict of an ablation's name to (the model that it starts from, the field that it changes, the value).
-
-    A file that is wrong is the concern of the run that it is for, and no other run's.
-    """
-    found = {}
-    for path in (params.PARAMS_DIR / "ablations").glob("[!.]*.yaml"):
-        with contextlib.suppress(params.ParamsError):
-            values = params.read_yaml(path)
-            base, changes = values.pop("base", None), [item for item in values.items() if item[0] != "model"]
-            if isinstance(base, str) and len(changes) == 1:
-                found[path.stem] = base, *changes[0]
-    return dict(sorted(found.items(), key=lambda item: params.natural(item[0])))
-
-
-def ablation_bases():
-    """Dict of an ablation's name to (the model that it starts from, the field that it changes)."""
-    return {name: change[:2] for name, change in ablation_changes().items()}
-
-
 def equal_ablations(grouped):
-    """Ablations that a suite's own changes make equal to another configuration: dict of name to the other's.
+    """Return the points without runs that are the same as something else here: dict of name to the other's.
+
+    A suite may change what a point changes. The name says what that is, and the runs what their models have.
 
     Args:
-        grouped: every run of the suite, see `with_ablations`. Of an ablation without a run, the parameters
-            are those of its base with its change.
+        grouped: see `every`.
     """
-    changes, seen, equal = ablation_changes(), {}, {}
-    for name in [*(name for name in grouped if name not in changes), *changes]:
-        for key in _configurations(grouped, name, changes.get(name)):
-            if name in changes and key in seen and seen[key] != name:
-                equal[name] = seen[key]
-            seen.setdefault(key, name)
-    return equal
+    shown = {name: _shown(seeds[0]["params"]) for name, seeds in grouped.items()}
+    equal = {}
+    for name in sorted({*claims.names(), *STOPPED} - grouped.keys(), key=params.natural):
+        base, changes = params.parse_name(name)
+        if changes and base in shown:
+            wanted = shown[base] | changes
+            if wanted["optimizer"] != shown[base]["optimizer"]:
+                adam = wanted["optimizer"] == "adam"
+                wanted["epsilon"] = params.shown(params.PAPER_EPSILON if adam else None)
+            equal[name] = next((other for other in shown if shown[other] == wanted), None)
+    return {name: other for name, other in equal.items() if other}
 
 
-def _configurations(grouped, name, change):
-    """The parameters of each run of a model, or of an ablation without one: hashable, and without a name."""
-    values = [run["params"] for run in grouped.get(name, ())]
-    if not values and change is not None:
-        base, field, value = change
-        epsilon = (
-            {"epsilon": params.PAPER_EPSILON if value == "adam" else None} if field == "optimizer" else {}
-        )
-        values = [run["params"] | {field: value} | epsilon for run in grouped.get(base, ())]
-    for given in values:
-        full = vars(params.Params(model=name)) | given | {"model": "", "run_dir": None}
-        yield tuple(sorted(full.items()))
+def _shown(values):
+    """Return the parameters of a run as names have them, without those that say where it is."""
+    full = vars(params.Params(model="")) | values
+    return {name: params.shown(value) for name, value in full.items() if name not in (*params.PLACE, "seed")}
 
 
 def judge(suite, grouped=None):
-    """The verdicts on the paper's claims, written to the suite's `claims.json` too; see `claims.judge`.
+    """Return the verdicts on the paper's claims, and write them to `claims.json`; see `claims.judge`.
 
     Args:
-        suite: its name. Where it has none of the models that the claims are about, there are no verdicts.
+        suite: its name. Without any of the models that the claims are about, there are no verdicts.
         grouped: what `with_ablations` gave; None reads it.
     """
-    grouped = with_ablations(suite) if grouped is None else grouped
+    grouped = counted(with_ablations(suite) if grouped is None else grouped)
     equal = equal_ablations(grouped)
     rows = claims.judge({name: grouped[same] for name, same in equal.items() if same in grouped} | grouped)
     parts = [part for row in rows for part in row["estimands"]]

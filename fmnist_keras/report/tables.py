@@ -13,10 +13,9 @@ from .. import evaluation, plots
 from ..data import CLASS_NAMES
 from . import claims as judged
 from . import paper, statistics
-from .suite import alive
+from .suite import STOPPED, alive, counted
 
 MISSING = "–"
-STOPPED = ("model_5_epoch_15", "model_7_epoch_19")  # the ablations that stop where the paper stopped
 AGREES = {True: "yes", False: "no", None: judged.MISSING}
 COLOURS = {judged.HOLDS: "yes", judged.FAILS: "no", judged.OPEN: "open", judged.MISSING: "open"}
 
@@ -101,9 +100,10 @@ def cuadro_3(grouped):
     counted as `dead`: the paper's runs have none, and an interval that spans both kinds would hold anything.
     """
     rows = []
-    for name, every in grouped.items():
+    for name, every in counted(grouped).items():
         seeds = alive(every) or every
-        for number, theirs in paper.RESULTS.get(name.split("_epoch_")[0], {}).items():
+        model = every[0]["base"] if name in STOPPED else name
+        for number, theirs in paper.RESULTS.get(model, {}).items():
             part, quantity = number.split()
             ours = [run[part][quantity] for run in seeds]
             low, high = statistics.prediction_interval(ours) if len(ours) > 1 else (np.nan, np.nan)
@@ -257,7 +257,7 @@ def every_run(grouped):
             "best": m["best_epoch"],
             "parameters": m["parameters"]["total"],
             "trainable": m["parameters"]["trainable"],
-            "fit, s": m["seconds"]["fit"],
+            "fit, s": np.nan if m["seconds"]["fit"] is None else m["seconds"]["fit"],
             "in all, s": m["seconds"]["total"],
         }
         for model, seeds in grouped.items()
@@ -275,20 +275,15 @@ def _linked(run, text):
     return Markup('<a href="{}/seed_{}/notebook.html">{}</a>').format(run["model"], run["seed"], text)
 
 
-def ablations(grouped, bases):
-    """What each ablation changes and what comes of it.
-
-    Args:
-        grouped: the ablations' runs.
-        bases: dict of an ablation's name to (its base's name, the field that it changes).
-    """
+def ablations(grouped):
+    """What each point changes in its model and what comes of it; see `suite.ablations`."""
     rows = {}
     for name, seeds in grouped.items():
-        base, field = bases[name]
+        changes = ", ".join(f"{field}: {_text(value)}" for field, value in seeds[0]["changes"].items())
         accuracies = [run["val"]["accuracy"] for run in seeds if "accuracy" in run["val"]]
         rows[name] = {
-            "starts from": base,
-            "changes": f"{field}: {_text(seeds[0]['params'].get(field))}",
+            "starts from": seeds[0]["base"],
+            "changes": changes,
             "seeds": len(seeds),
             "validation loss": spread([run["val"]["loss"] for run in seeds]),
             "validation accuracy": spread(accuracies, 1, True) if accuracies else MISSING,

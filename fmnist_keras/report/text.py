@@ -227,6 +227,10 @@ def introduction(suite, grouped):
         name = as_text(f"{where.parent.name}, {where.name}")
         reason = as_text(reason.replace(f"{where}{os.sep}", ""))
         lines.append(f"> **Damaged, so left out:** {name}: {reason}. The next `make` runs it again.")
+    for run in itertools.chain(*grouped.values()):
+        if reason := runs.not_counted(run):
+            said = as_text(f"{run['model']}, seed {run['seed']}: {reason}")
+            lines.append(f"> **In no claim and not in cuadro III:** {said}.")
     if first and (texts := _still_to_run(suite, grouped)):
         lines.append(f"> **Still to run:** {'; '.join(texts)}.")
     return "\n\n".join(filter(None, lines))
@@ -317,7 +321,7 @@ def stopped(cells):
     """What becomes of cuadro III where our runs stop at the paper's best epochs. Markdown, "" without any.
 
     Args:
-        cells: see `tables.cuadro_3`, the ablations of `tables.STOPPED` among them.
+        cells: see `tables.cuadro_3`, the points of `tables.STOPPED` among them.
     """
     agrees = cells.loc[cells["model"].isin(tables.STOPPED), "agrees"]
     if agrees.empty:

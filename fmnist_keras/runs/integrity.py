@@ -16,7 +16,7 @@ import yaml
 
 from .. import evaluation
 from ..data import CLASS_NAMES
-from ..params import OneSentence
+from ..params import OneSentence, parse_name, shown
 
 SCHEMA_VERSION = 3
 PIXELS = 28 * 28
@@ -57,12 +57,12 @@ def _validator():
 def upgrade(metrics):
     """Return metrics of schema 2 as schema 3 has them, and any other value as it is.
 
-    Nothing is known of what ran or when it finished. A run counts as that of a model, not of an experiment.
+    Nothing is known of what ran or when it finished. What the run changes in which model, its name says.
     """
     if not isinstance(metrics, dict) or metrics.get("schema_version") != 2:
         return metrics
     old = dict(metrics)
-    new = {"schema_version": 3, "base": old["model"], "changes": {}, "ran": None, "finished": None}
+    new = {"schema_version": 3, **_experiment(old["model"], old["params"]), "ran": None, "finished": None}
     new |= {"interrupted": False, "restored_epoch": old["best_epoch"], "data": data(old["params"])}
     new["data"]["sha256"] = old.pop("data_sha256")
     if isinstance(old.get("pixel_errors"), list):
@@ -72,6 +72,16 @@ def upgrade(metrics):
             digits = np.frombuffer(old[name].encode("ascii"), np.uint8)
             new[name] = evaluation.pack_labels(digits - ord("0"))
     return old | new
+
+
+def _experiment(model, params):
+    """Return the "base" and "changes" of a run by its name, as far as its parameters agree with it."""
+    base, texts = parse_name(model)
+    inner = {field: yaml.safe_load(text) for field, text in texts.items() if field.startswith("encoder.")}
+    own = {field: params.get(field) for field in texts.keys() - inner.keys()}
+    if any(shown(value) != texts[field] for field, value in own.items()):
+        return {"base": model, "changes": {}}
+    return {"base": base, "changes": dict(sorted((own | inner).items()))}
 
 
 def data(params):
@@ -87,7 +97,7 @@ def _metrics(path):
         raise RunError(f"{path} cannot be read: {error}") from error
     try:
         metrics = upgrade(metrics)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise RunError(f"{path} is not a valid run: {type(error).__name__}: {error}") from error
     try:
         _validator()(metrics)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from .. import runs
 from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
 from ..runs import locks
-from . import experiments, study
+from . import study
 from .execute import NOTEBOOKS, execute_notebook
 
 
@@ -50,16 +50,18 @@ def run_model(model, suite, seed, of_study=None):
 
     Its folder appears when everything in it is there.
     """
-    label = f"{suite} {model} seed {seed}"
     if of_study is None:
-        values = experiments.for_run(model, suite, seed)
+        values = study.for_run(model, suite, seed)
     else:
         values = replace(study.read(of_study, suite).params[model], seed=seed)
-    final = runs.run_dir(suite, model, seed)
+    model = values.model
+    final, label = runs.run_dir(suite, model, seed), f"{suite} {model} seed {seed}"
     with _scratch(final) as scratch:
         made = scratch / final.name
         notebook = scratch / "notebook.ipynb"
         passed = values.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
+        if values.changes:
+            passed |= {"base": values.base, "changes": values.changes}
         print(f"{label}  starts", flush=True)
         failed = final.with_name(f"{final.name}.failed.ipynb")
         execute_notebook(NOTEBOOKS / f"{values.kind}.ipynb", notebook, passed, label, failed)
@@ -94,7 +96,7 @@ def make_study(name, suite):
 
     asked, folder = study.read(name, suite), runs.suite_dir(suite) / "studies" / name
     folder.mkdir(parents=True, exist_ok=True)
-    content = {field: value for field, value in vars(asked).items() if field != "params"}
+    content = {field: value for field, value in vars(asked).items() if field not in ("params", "equal")}
     content["runs"] = list(asked.params)
     (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     table(name, suite).to_csv(folder / "table.csv", index=False)

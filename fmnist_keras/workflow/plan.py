@@ -19,35 +19,34 @@ class Job:
     """One run of a suite.
 
     Attributes:
-        params: the run's `Params`, see `experiments.for_run` and `study.read`; None where an
-            ablation's file is wrong, which the run itself says when its turn comes.
-        current: True where the run's folder already holds what these parameters give.
-        equals: ablations that come out as the same configuration in this suite, and are not run again.
+        params: the run's `Params`, see `experiments.for_run` and `study.read`.
+        current: True if the run's folder already holds what these parameters give.
+        equals: points that come out as the same configuration in this suite, and are not run again.
     """
 
-    params: params.Params | None
+    params: params.Params
     current: bool
     equals: tuple = ()
 
     @property
     def source(self):
         """The name of the autoencoder that this run starts from, or None."""
-        return self.params and self.params.encoder_from
+        return self.params.encoder_from
 
 
 def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
-    """The runs of a suite, autoencoders first.
+    """Return the runs of a suite, autoencoders first.
 
     A run is current when its `metrics.json` was made with the parameters that the YAML files give now
     and, for a classifier, from the encoder that is in its autoencoder's folder.
 
     Args:
         suite: the name of a file in `params/suites`. Other folders of `reports` with runs have none to do.
-        names: models or ablations to run; none means all models. The autoencoders that they start from join
-            them.
+        names: models, or points of the study `ablations`; none means all models. The autoencoders that they
+            start from join them.
         seeds: whole numbers, or text of such.
         force: take no run for current, and look into no run's folder.
-        ablations: with those of `params/ablations`, where no `names` are given.
+        ablations: with the points of the study `ablations`, if no `names` are given.
 
     Returns:
         dict of (model, seed as text) to `Job`.
@@ -58,8 +57,11 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     if not names and suite in _suites_of_one_s_own():
         return {}
     found = params.load_all()
-    files = experiments.ablation_files() if ablations or not set(names) <= found.keys() else {}
-    allowed = [*found, *files]
+    known = {name: experiments.for_run(name, suite, 0, found) for name in found}
+    asked = study.ablations(suite) if ablations or not set(names) <= found.keys() else None
+    points = asked.params if asked else {}
+    equal = asked.equal if asked else {}
+    allowed = [*found, *(name for name in (*points, *equal) if name not in found)]
     unknown = [name for name in names if name not in allowed]
     if unknown:
         hint = params.did_you_mean(unknown[0], allowed)
@@ -67,12 +69,15 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     bad = [seed for seed in seeds if not str(seed).isdecimal()]
     if bad or not seeds:
         raise params.ParamsError(f"SEEDS: {(bad or [''])[0]!r} is not allowed; allowed: whole numbers from 0")
+    known |= points
+    wanted = names or (allowed if ablations else [*found])
+    runs_of = {equal.get(name, name) for name in wanted}
+    runs_of |= {known[name].encoder_from for name in runs_of} - {None}
     plan = {}
-    for seed in dict.fromkeys(str(int(seed)) for seed in seeds):
-        values = _of_seed(names or (allowed if ablations else found), suite, int(seed), found, bool(names))
-        equals = _equals(values, files)
-        for name in sorted(values.keys() - set().union(*equals.values()), key=allowed.index):
-            plan[name, seed] = Job(values[name], False, tuple(equals.get(name, ())))
+    for seed, name in itertools.product(dict.fromkeys(str(int(seed)) for seed in seeds), known):
+        if name in runs_of:
+            said = tuple(point for point, run in equal.items() if run == name and point in wanted)
+            plan[name, seed] = Job(replace(known[name], seed=int(seed)), False, said)
     return _judged(plan, force)
 
 
@@ -97,7 +102,8 @@ def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
             raise params.ParamsError(f"SEEDS: {seed!r} is not allowed; {allowed}")
     wanted = [seed for seed in of_study if seed in seeds or not seeds]
     for seed, (model, values) in itertools.product(wanted, asked.params.items()):
-        plan[model, seed] = Job(replace(values, seed=int(seed)), False)
+        said = tuple(point for point, run in asked.equal.items() if run == model)
+        plan[model, seed] = Job(replace(values, seed=int(seed)), False, said)
     plan = _judged(plan, force)
     todo = [job for job in plan.values() if not job.current]
     if len(todo) > MANY and not confirmed:
@@ -137,32 +143,8 @@ def _suites_of_one_s_own():
     return [suite for suite in there if runs.read_suite(suite)]
 
 
-def _of_seed(names, suite, seed, found, named):
-    """The `Params` of these runs and of the autoencoders that they start from: dict of name to them."""
-    values = {}
-    for name in names:
-        try:
-            values[name] = experiments.for_run(name, suite, seed, found)
-        except params.ParamsError:
-            if named or name in found:
-                raise
-            values[name] = None  # one wrong ablation of many keeps none of the others
-    sources = {given.encoder_from for given in values.values() if given} - {None} - values.keys()
-    return values | {name: experiments.for_run(name, suite, seed, found) for name in sources}
-
-
-def _equals(values, ablations):
-    """Ablations that come out as another configuration does: dict of its name to the set of theirs."""
-    first, equals = {}, {}
-    for name, given in sorted(values.items(), key=lambda item: item[0] in ablations):
-        same = first.setdefault(given and replace(given, model=""), name)
-        if given and same != name and name in ablations:
-            equals.setdefault(same, set()).add(name)
-    return equals
-
-
 def _is_classifier(job):
-    return job.params is None or job.params.kind == "classifier"
+    return job.params.kind == "classifier"
 
 
 def from_config(config, force=False):
@@ -213,20 +195,22 @@ def priority(plan, model, seed):
     """
     job, seeds = plan[model, seed], list(dict.fromkeys(seed for _, seed in plan))
     after = [other.source for (_, same), other in plan.items() if same == seed]
-    own = int(job.params.train_encoder) if job.params else 0  # a frozen one is fastest
+    own = int(job.params.train_encoder)  # a frozen one is fastest
     own = own if _is_classifier(job) else 2
     return own + after.count(model) + seeds[::-1].index(seed) * (2 + len(plan))
 
 
 def _is_current(values, source):
-    """Does the folder hold these parameters' result, from the encoder that `source`, a `Job`, left?"""
-    metrics = values and runs.read(runs.run_dir(values.suite, values.model, values.seed))
-    if metrics is None or params.Params(**metrics["params"]) != values:
+    """Return whether the folder holds these parameters' result, from the encoder that a `Job` left."""
+    metrics = runs.read(runs.run_dir(values.suite, values.model, values.seed))
+    if metrics is None or runs.not_counted(metrics):
+        return False
+    if not params.same(params.Params(**metrics["params"]), values):
         return False
     if source is None:
         return True
     encoder = runs.read(runs.run_dir(values.suite, source.params.model, values.seed))
-    return source.current and metrics.get("started_from_sha256") == encoder["encoder_sha256"]
+    return source.current and metrics.get("started_from_sha256") == encoder.get("encoder_sha256")
 
 
 def _need_encoder(plan, name, seed):

@@ -35,7 +35,7 @@ def _row(job, model, seed, suite):
     accuracy = f"{metrics['val']['accuracy']:.1%}" if "accuracy" in metrics["val"] else ""
     epochs = f"{metrics['best_epoch']} of {metrics['epochs_run']}"
     seconds = f"{metrics['seconds']['total']:,.0f}"
-    if failed or job.params != params.Params(**metrics["params"]):
+    if failed or not params.same(job.params, params.Params(**metrics["params"])):
         state = f"{'failed' if failed else 'no result'}; an earlier run stands"
     else:
         state = "stood" if job.current else ""

@@ -1,10 +1,10 @@
-"""A study: a question, a grid of changes to a model, and the runs that answer it."""
+"""A study: a question, what it changes in models, and the runs that answer it."""
 
 import contextlib
 import itertools
-import zlib
 from dataclasses import dataclass, replace
 
+from .. import params
 from ..params import (
     PARAMS_DIR,
     ParamsError,
@@ -20,9 +20,10 @@ from ..params import (
 )
 from . import experiments
 
+ABLATIONS = "ablations"  # the study whose points a suite's page and its claims use
 ENCODER = "encoder."  # before a field of the autoencoder that a classifier starts from
-LONGEST = 100  # characters of a name, see schema.yaml
-NOT_VARIED = ("model", "suite", "seed", "run_dir", "data", "protocol", "limit")
+NOT_VARIED = ("model", "suite", "seed", "run_dir", "data", "protocol", "limit", "base", "changes")
+UNCHANGED = "nothing"  # what the base of `points` changes
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,16 @@ class Study:
 
     Attributes:
         name: the file's.
-        question: the comment at its top; where there is none, its name.
+        question: the comment at its top; without one, its name.
         bases: names of models.
-        vary: dict of field to its values; fields that go together, as "a, b", are one entry.
+        vary: dict of field to its values; fields that go together, as "a, b", are one entry. Empty of a study
+            with `points`.
         seeds: of every point.
-        points: a list of {"base", "run", and each entry of `vary` with its value}; "run" is its runs' name.
+        points: a list of {"base", "run", and each entry of `vary` with its value, or "changes" in words};
+            "run" is its runs' name.
         params: dict of a run's name to its `Params` with seed 0, autoencoders first: the points', and those
             of the autoencoders that they start from.
+        equal: dict of the name of a point to its run's, if the suite makes it the same as another run.
     """
 
     name: str
@@ -47,12 +51,14 @@ class Study:
     seeds: list
     points: list
     params: dict
+    equal: dict
 
 
 def read(name, suite):
     """Read `params/studies/<name>.yaml`, and find what each of its points is in a suite.
 
-    A point that equals a model or an ablation but for its name is that one, and has its runs.
+    A point that trains the same as a model or an earlier point has its runs. The bases of `points` are points
+    too.
 
     Raises:
         ParamsError: a field is wrong.
@@ -61,41 +67,67 @@ def read(name, suite):
     if name not in paths:
         raise ParamsError(f"STUDY: {short(name)} is not in params/studies; {did_you_mean(name, paths)}")
     where, values, models = where_is(paths[name]), read_yaml(paths[name]), load_all()
-    names = [*models, *experiments.ablation_files()]
-    bases = _check_study(where, values, name, models, names)
+    bases = _check_study(where, values, name, models)
     known = {other: experiments.for_run(other, suite, 0, models) for other in models}
-    for other in experiments.ablation_files():
-        with contextlib.suppress(ParamsError):  # one that is wrong is its own run's concern
-            known[other] = experiments.for_run(other, suite, 0, models)
-    points, params = [], {}
-    for base in bases:
-        for change in _changes(values["vary"], values.get("each", "grid")):
-            run, encoder = _point(base, change, suite, models, known, where)
-            params |= {one.model: one for one in (encoder, run) if one}
+    points, made, equal = [], {}, {}
+    for base, change in _changes(values, bases):
+        run, encoder = _point(base, change, suite, models, known, where)
+        made |= {one.model: one for one in (encoder, run) if one}
+        if "points" in values:
+            shown = {"changes": ", ".join(f"{f} {params.shown(v)}" for f, v in change.items()) or UNCHANGED}
+            equal |= {named: run.model for named in [params.run_name(base, change)] if named != run.model}
+        else:
             shown = {entry: _value(entry, run, encoder) for entry in values["vary"]}
-            point = {"base": base, "run": run.model} | shown
-            points += [point] if point not in points else []
+        point = {"base": base, "run": run.model} | shown
+        points += [point] if point not in points else []
     comment = itertools.takewhile(lambda line: line[:1] == "#", paths[name].read_text("utf-8").splitlines())
     question = " ".join(line.strip("# ") for line in comment).strip() or f"The study {name}"
-    params = dict(sorted(params.items(), key=lambda item: item[1].kind == "classifier"))
-    return Study(name, question, bases, values["vary"], values["seeds"], points, params)
+    made = dict(sorted(made.items(), key=lambda item: item[1].kind == "classifier"))
+    return Study(name, question, bases, values.get("vary", {}), values["seeds"], points, made, equal)
 
 
-def _check_study(where, values, name, models, names):
-    """The names of a study's bases; raises a `ParamsError` of the first field that is wrong."""
+def ablations(suite):
+    """Return the study `ablations` in a suite, or None without its file."""
+    return read(ABLATIONS, suite) if (PARAMS_DIR / "studies" / f"{ABLATIONS}.yaml").is_file() else None
+
+
+def for_run(name, suite, seed):
+    """Return the `Params` of a run of a suite: of a model, or of a point of the study `ablations`.
+
+    Raises:
+        ParamsError: see `experiments.for_run` and `read`; or there is neither.
+    """
+    models = load_all()
+    asked = ablations(suite) if name not in models else None
+    name = asked.equal.get(name, name) if asked else name
+    if asked and name in asked.params:
+        return replace(asked.params[name], seed=seed)
+    return experiments.for_run(name, suite, seed, models)
+
+
+def _check_study(where, values, name, models):
+    """Return the names of a study's bases; raise a `ParamsError` of the first field that is wrong."""
     check_fields(values, "study", where)
-    if values["study"] != name or name in names:
+    if values["study"] != name or name in models:
         allowed = f"{name}, and no model of params of that name"
         raise ParamsError(f"{where}: study: {values['study']!r} is not allowed; allowed: {allowed}")
+    if ("vary" in values) == ("points" in values):
+        found = "both are" if "vary" in values else "neither is"
+        raise ParamsError(f"{where}: vary, points: {found} there; allowed: one of them")
+    if "points" in values:
+        return _check_points(where, values, models)
+    if "base" not in values:
+        raise ParamsError(
+            f"{where}: base: is missing; allowed: {params.fields('study')['base']['description']}"
+        )
     bases = values["base"] if isinstance(values["base"], list) else [values["base"]]
     for base in bases:
-        if base not in models:
-            raise ParamsError(f"{where}: base: {short(base)} is not in params; {did_you_mean(base, models)}")
+        _check_base(where, base, models)
     if len({models[base].kind for base in bases}) > 1:
         raise ParamsError(f"{where}: base: {short(bases)} is not allowed; allowed: models of one kind")
     entries = [field for entry in values["vary"] for field in str(entry).split(", ")]
     for entry, given in values["vary"].items():
-        if not isinstance(given, list) or not given or any(given.count(value) > 1 for value in given):
+        if not isinstance(given, list) or not given or len(set(map(params.shown, given))) < len(given):
             allowed = "a list of one or more different values"
             raise ParamsError(f"{where}: {entry}: {short(given)} is not allowed; allowed: {allowed}")
         for field, base, value in itertools.product(str(entry).split(", "), bases, given):
@@ -105,8 +137,33 @@ def _check_study(where, values, name, models, names):
     return bases
 
 
-def _check_value(where, field, value, base, models):
-    """Raise a `ParamsError` unless a study may give this value to this field of a base."""
+def _check_points(where, values, models):
+    """Return the names of the bases of `points`, each once; see `_check_study`."""
+    for field in ("base", "each"):
+        if field in values:
+            raise ParamsError(f"{where}: {field}: is not allowed with points; allowed: each names its base")
+    for point in values["points"]:
+        base = point.get("base")
+        _check_base(where, base, models)
+        if len(point) == 1:
+            raise ParamsError(f"{where}: points: {short(point)} changes nothing; allowed: {base} and a field")
+        for field, value in point.items():
+            if field == "base":
+                continue
+            inner, source = _check_field(where, str(field), value, models[base], models)
+            if params.shown(value) == params.shown(getattr(source, inner)):
+                allowed = f"allowed: another value than {source.model} has"
+                raise ParamsError(f"{where}: {field}: {short(value)} changes nothing; {allowed}")
+    return list(dict.fromkeys(point["base"] for point in values["points"]))
+
+
+def _check_base(where, base, models):
+    if not isinstance(base, str) or base not in models:
+        raise ParamsError(f"{where}: base: {short(base)} is not in params; {did_you_mean(base, models)}")
+
+
+def _check_field(where, field, value, base, models):
+    """Return the name of a field that a study may change, without `encoder.`, and the model that has it."""
     inner = field.removeprefix(ENCODER)
     if inner != field:
         if base.encoder_from is None:
@@ -120,6 +177,12 @@ def _check_value(where, field, value, base, models):
     if inner not in varied:
         hint = did_you_mean(inner, varied)
         raise ParamsError(f"{where}: {field}: {short(value)} is an unknown field; {hint}")
+    return inner, base
+
+
+def _check_value(where, field, value, base, models):
+    """Raise a `ParamsError` unless a study may give this value to this field of a base."""
+    inner, base = _check_field(where, field, value, base, models)
     values = base.as_dict() | {inner: value}
     if values["optimizer"] == "sgd" and inner == "optimizer":
         values["epsilon"] = None
@@ -136,57 +199,56 @@ def _fields_named(where, prefix):
         raise ParamsError(str(error).replace(f"{where}: ", f"{where}: {prefix}", 1)) from error
 
 
-def _changes(vary, each):
-    """What each point changes in its base: dicts of entry of `vary` to value."""
+def _changes(values, bases):
+    """Return each point's base and what it changes in it: a list of (name, dict of entry to value)."""
+    if "points" in values:
+        listed = [
+            (point["base"], {f: v for f, v in point.items() if f != "base"}) for point in values["points"]
+        ]
+        return [(base, change) for base in bases for change in [{}, *(c for b, c in listed if b == base)]]
+    vary, each = values["vary"], values.get("each", "grid")
     if each == "grid":
-        return [dict(zip(vary, values)) for values in itertools.product(*vary.values())]
-    return [{}] + [{entry: value} for entry, values in vary.items() for value in values]
+        changes = [dict(zip(vary, values)) for values in itertools.product(*vary.values())]
+    else:
+        changes = [{}] + [{entry: value} for entry, values in vary.items() for value in values]
+    return list(itertools.product(bases, changes))
 
 
 def _value(entry, run, encoder):
-    """The value that a point has of an entry of `vary`: of its first field, where several go together."""
+    """Return the value that a point has of an entry of `vary`: of its first field, if several go together."""
     field = entry.split(", ")[0]
     return getattr(encoder if field.startswith(ENCODER) else run, field.removeprefix(ENCODER))
 
 
 def _point(base, change, suite, models, known, where):
-    """A point's `Params`, and those of its autoencoder or None, each with its run's name as its `model`."""
+    """Return a point's `Params`, and those of its autoencoder or None, under their runs' names."""
     flat = {field: value for entry, value in change.items() for field in entry.split(", ")}
     own = {field: value for field, value in flat.items() if not field.startswith(ENCODER)}
     inner = {field.removeprefix(ENCODER): value for field, value in flat.items() if field not in own}
     values = experiments.for_run(base, suite, 0, models, own, where)
-    parts, encoder = _differences(values, known[base]), None
+    changes, encoder = params.changed(values, known[base]), None
     if values.encoder_from is not None:
         source = values.encoder_from
         with _fields_named(where, ENCODER):
             encoder = experiments.for_run(source, suite, 0, models, inner, where)
-        inner_parts = _differences(encoder, known[source])
-        encoder = _as_run(encoder, inner_parts, known, where)
+        inner = params.changed(encoder, known[source])
+        encoder = _as_run(encoder, inner, known, where)
         check_encoder(values, {source: encoder}, where)
         values = replace(values, encoder_from=encoder.model)
-        parts = [f"encoder_{part}" for part in inner_parts] + parts
-    return _as_run(values, parts, known, where), encoder
+        changes |= {f"{ENCODER}{field}": value for field, value in inner.items()}
+    return _as_run(values, changes, known, where), encoder
 
 
-def _differences(values, base):
-    """What sets a run apart from its base, as its name has it: "dropout_0.1"."""
-    parts = []
-    for name, value in sorted(values.as_dict().items()):
-        if value == getattr(base, name) or (name == "epsilon" and values.optimizer != base.optimizer):
-            continue
-        text = f"{value:.12g}".replace("+", "") if type(value) in (int, float) else str(value).lower()
-        parts.append(f"{name}_{text}")
-    return parts
+def _as_run(values, changes, known, where):
+    """Return the same under the name of its run, that of a known one which trains the same or its own.
 
-
-def _as_run(values, parts, known, where):
-    """The same under the name of its run: that of a model or an ablation which it equals, or its own."""
+    A new one joins the known.
+    """
     for other in known.values():
-        if replace(values, model=other.model) == other:
+        if params.same(values, other):
             return other
-    name = "-".join([values.model, *parts])
-    if len(name) > LONGEST:
-        name = f"{name[: LONGEST - 9]}-{zlib.crc32(name.encode()):08x}"
+    name = params.run_name(values.model, changes)
     if name in known:
         raise ParamsError(f"{where}: the point {name} has the name of another model")
-    return replace(values, model=name)
+    known[name] = replace(values, model=name, base=values.model, changes=changes)
+    return known[name]

@@ -270,55 +270,6 @@ def test_a_name_that_papermill_sets_and_no_notebook_knows_is_an_error():
         params.check(namespace(GOOD, "# Parameters\nlatentdim = 32\n"), "autoencoder")
 
 
-@pytest.fixture
-def ablation(tmp_path):
-    """Reads one ablation's text against the paper's models."""
-
-    def read(text, name="odd"):
-        (tmp_path / f"{name}.yaml").write_text(text)
-        return experiments.ablations(params.load_all(), tmp_path)
-
-    return read
-
-
-def test_an_ablation_is_its_base_with_one_thing_changed(ablation):
-    values = ablation("model: odd\nbase: model_8\ntrain_encoder: true\n")["odd"]
-    base = params.load_all()["model_8"]
-    assert values == replace(base, model="odd", train_encoder=True)
-    values = ablation("model: odd\nbase: model_3\noptimizer: adam\n")["odd"]
-    assert (values.learning_rate, values.epsilon) == (0.01, 1e-8)
-
-
-def test_the_ablations_of_the_repository_are_runs_like_any_other():
-    found = experiments.ablations(params.load_all())
-    assert {"model_3_adam", "model_4_output_padding", "model_8_unfrozen", "model_7_no_relu"} <= set(found)
-    assert experiments.for_run("model_3_adam", "paper", 2).optimizer == "adam"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (
-            "model: odd\nbase: model_33\ndropout: 0.1\n",
-            "base: 'model_33' is not in params; did you mean model_3",
-        ),
-        ("model: odd\ndropout: 0.1\n", "base: None is not in params"),
-        ("model: odd\nbase: [model_3]\ndropout: 0.1\n", r"base: \['model_3'\] is not in params"),
-        ("model: even\nbase: model_3\ndropout: 0.1\n", "model: 'even' is not allowed; allowed: odd"),
-        ("model: odd\nbase: model_3\n", r"changes \[\]; allowed: one field"),
-        ("model: odd\nbase: model_3\ndropout: 0.1\nepochs: 3\n", "allowed: one field"),
-        ("model: odd\nbase: model_3\ndropout: 0.3\n", "to another value than model_3 has"),
-        ("model: odd\nbase: model_3\ndropout: 3\n", "dropout: 3 is not allowed"),
-        ("model: odd\nbase: model_3\ndropuot: 0.1\n", "did you mean dropout"),
-        ("model: odd\nbase: model_5\nlatent_dim: 32\n", "latent_dim: 32 is not allowed; allowed: 64"),
-    ],
-)
-def test_what_is_wrong_in_an_ablation_is_named(ablation, text, words):
-    with pytest.raises(params.ParamsError, match=words) as error:
-        ablation(text)
-    assert "odd.yaml" in str(error.value)
-
-
 def test_an_installed_copy_finds_the_repository_that_it_runs_in_or_says_that_there_is_none(
     tmp_path, monkeypatch
 ):

@@ -197,80 +197,19 @@ def test_a_suite_is_locked_for_one(tmp_path):
     assert "suite sample is already running, as process" in other.stderr
 
 
-@pytest.fixture
-def ablations(tmp_path, monkeypatch):
-    """A `params` folder with the paper's models and suites, and these ablations: `ablations(odd="...")`."""
+def test_wrong_model_stops_every_plan(tmp_path, monkeypatch):
+    """Also one of another model, or of a study: nothing trains."""
     folder = tmp_path / "params"
     shutil.copytree(params.PARAMS_DIR, folder)
-    for path in (folder / "ablations").iterdir():
-        path.unlink()
     for module in (params, experiments):
         monkeypatch.setattr(module, "PARAMS_DIR", folder)
-    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
-
-    def write(**texts):
-        for name, text in texts.items():
-            (folder / "ablations" / f"{name}.yaml").write_text(f"model: {name}\n{text}")
-
-    return write
-
-
-def test_wrong_model_stops_every_plan(ablations):
-    """Also one of another model, or of a study: nothing trains."""
-    path = params.PARAMS_DIR / "model_3.yaml"
+    path = folder / "model_3.yaml"
     path.write_text(path.read_text().replace("latent_dim: 64", "latent_dim: 0"))
     for asked in ({}, {"models": "model_4"}, {"study": "unsaid_stopping"}):
         with pytest.raises(
             params.ParamsError, match=r"model_3\.yaml: latent_dim: 0 is not allowed; allowed:"
         ):
             plan.from_config({"suite": "sample"} | asked)
-
-
-def test_what_an_ablation_changes_the_suite_leaves_alone(ablations):
-    ablations(small="base: model_2\nbatch_size: 32\n", short="base: model_1\nepochs: 3\n")
-    found = plan.jobs("sample", names=["small", "short"])
-    assert [found[name, "0"].params.batch_size for name in ("small", "short")] == [32, 100]
-    assert [found[name, "0"].params.epochs for name in ("small", "short")] == [8, 3]
-
-
-def test_one_ablation_alone_brings_the_autoencoder_that_it_starts_from(ablations):
-    ablations(frozen="base: model_7\ntrain_encoder: false\n", other="base: model_1\ndropout: 0.1\n")
-    assert [model for model, _ in plan.jobs("sample", names=["frozen"])] == ["model_4", "frozen"]
-    with pytest.raises(params.ParamsError, match="MODELS: 'frosen' is not allowed; did you mean frozen"):
-        plan.jobs("sample", names=["frosen"])
-
-
-def test_configurations_that_come_out_equal_are_one_run_and_said_to_be_equal(ablations, capsys):
-    """In suite sample all batches are of 100: models 7 and 8 then differ in two fields, and no more."""
-    ablations(
-        model_7_no_relu="base: model_7\nfinal_activation: null\n",
-        model_8_unfrozen="base: model_8\ntrain_encoder: true\n",
-    )
-    found = plan.jobs("sample", ablations=True)
-    assert [model for model, _ in found if "_7" in model or "_8" in model] == [
-        "model_7",
-        "model_8",
-        "model_7_no_relu",
-    ]
-    plan.describe(found)
-    assert "model_8_unfrozen is model_7_no_relu in this suite" in capsys.readouterr().err
-    assert ("model_8_unfrozen", "0") in plan.jobs("paper", ablations=True)
-
-
-def test_a_wrong_ablation_stops_its_own_run_alone(ablations):
-    ablations(good="base: model_1\ndropout: 0.1\n", wrong="base: model_1\ndropout: 3\n")
-    found = plan.jobs("sample", ablations=True)
-    assert found["good", "0"].params.dropout == 0.1
-    assert found["wrong", "0"].params is None
-    assert not found["wrong", "0"].current
-    assert markers.of_encoder(found, "wrong", "0") == []
-    assert plan.priority(found, "wrong", "0") == 0
-    for call in (
-        lambda: plan.jobs("sample", names=["wrong"]),
-        lambda: experiments.for_run("wrong", "sample", 0),
-    ):
-        with pytest.raises(params.ParamsError, match=r"wrong\.yaml: dropout: 3 is not allowed"):
-            call()
 
 
 def test_a_suite_of_papermill_s_runs_alone_has_only_its_report_to_make(finished, tmp_path, capsys):

@@ -19,16 +19,18 @@ from fmnist_keras.report import display, machines, pages, paper, statistics, sui
 
 def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
     confusion = [[diagonal if row == column else 0 for column in range(10)] for row in range(10)]
-    params = {"data": "full", "protocol": "paper", "limit": None, "train_encoder": True}
-    params |= {"model": model, "epochs": 40, "seed": seed}
-    params |= paper.HYPERPARAMETERS.get(model, paper.HYPERPARAMETERS["model_5"])
+    values = {"data": "full", "protocol": "paper", "limit": None, "train_encoder": True}
+    values |= {"model": model, "epochs": 40, "seed": seed}
+    values |= paper.HYPERPARAMETERS.get(model, paper.HYPERPARAMETERS["model_5"])
     return {
         "schema_version": 2,
         "model": model,
         "kind": "classifier",
         "seed": seed,
         "suite": "paper",
-        "params": params,
+        "base": params.parse_name(model)[0],
+        "changes": {},
+        "params": values,
         "train": {"loss": loss, "accuracy": accuracy},
         "val": {"loss": loss, "accuracy": accuracy},
         "confusion": confusion,
@@ -132,10 +134,10 @@ def test_an_error_map_is_a_mean_over_seeds():
 
 
 def test_ablations_that_stop_where_the_paper_stopped_stand_beside_their_model():
-    cells = tables.cuadro_3(seeds_of("model_5_epoch_15", (0.27, 0.28, 0.29, 0.30)))
+    cells = tables.cuadro_3(seeds_of("model_5-epochs_15", (0.27, 0.28, 0.29, 0.30)))
     assert cells["paper"].tolist() == list(paper.RESULTS["model_5"].values())
     assert "agree in 2 of 4 numbers" in text.stopped(cells)
-    assert "need two seeds" in text.stopped(tables.cuadro_3(seeds_of("model_5_epoch_15", (0.3,))))
+    assert "need two seeds" in text.stopped(tables.cuadro_3(seeds_of("model_5-epochs_15", (0.3,))))
     assert text.stopped(tables.cuadro_3(seeds_of("model_5", (0.3, 0.31)))) == ""
 
 
@@ -196,12 +198,13 @@ def test_the_opening_names_what_is_missing_and_what_failed(reports):
 def test_what_comes_from_files_is_shown_as_text(reports):
     run = metrics("model_5") | {"device": "<script>alert(1)</script>", "backend": "<b>", "folder": reports}
     run["params"] |= {"dropout": "<script>"}
+    run |= {"base": "model_6", "changes": {"dropout": "<script>"}}
     (reports / "paper" / "<script>").mkdir(parents=True)
     (reports / "paper" / "<script>" / "seed_0.failed.ipynb").touch()
     (reports / "paper" / "<script>" / "seed_1").mkdir()
     grouped = {"model_5": [run]}
     shown = [display.table(make(grouped)).data for make in (machines.environments, tables.hyperparameters)]
-    shown.append(display.table(tables.ablations(grouped, {"model_5": ("model_6", "dropout")})).data)
+    shown.append(display.table(tables.ablations(grouped)).data)
     shown.append(text.introduction("paper", grouped))
     for said in shown:
         assert "&lt;script&gt;" in said
@@ -210,7 +213,7 @@ def test_what_comes_from_files_is_shown_as_text(reports):
 
 def test_a_table_without_a_row_is_a_sentence():
     assert display.table(tables.holdout({}, {})).data == "<p>None in this suite.</p>"
-    assert display.table(tables.ablations({}, {})).data == "<p>None in this suite.</p>"
+    assert display.table(tables.ablations({})).data == "<p>None in this suite.</p>"
 
 
 def test_every_suite_but_the_paper_s_carries_a_banner():
@@ -259,13 +262,14 @@ def test_landed_runs_are_the_paper_s_in_full(landed):
     from fmnist_keras import data
     from fmnist_keras.workflow import experiments, study
 
-    names = [*params.load_all(), *experiments.ablation_files()]
-    given = {name: experiments.for_run(name, "paper", 0) for name in names}
+    given = {name: experiments.for_run(name, "paper", 0) for name in params.load_all()}
     for path in (params.PARAMS_DIR / "studies").glob("*.yaml"):
         given |= study.read(path.stem, "paper").params
     found = runs.read_suite("paper")
     for m in found:
-        assert params.Params(**m["params"]) == replace(given[m["model"]], seed=m["seed"])
+        assert params.same(params.Params(**m["params"]), replace(given[m["model"]], seed=m["seed"]))
+        base, changes = given[m["model"]].base or m["model"], given[m["model"]].changes or {}
+        assert (m["base"], m["changes"]) == (base, changes)
         assert m["images"] == {"train": 60_000, "val": 10_000}
         assert m["data"]["sha256"] == data.SHA256["full"]
     assert {m["model"] for m in found if m["seed"] == 0} >= {f"model_{i}" for i in range(1, 9)}
@@ -412,54 +416,6 @@ def test_a_suite_without_runs_is_one_error_and_no_page(reports):
         main.main(["report", "sweep"])
     assert [path.name for path in (reports / "sweep").iterdir()] == ["model_9"]
     runs.require_runs("paper")
-
-
-@pytest.fixture
-def ablations(tmp_path, monkeypatch):
-    """The ablations' files: `ablations(odd="base: model_5\\ndropout: 0.1")`."""
-    folder = tmp_path / "own params"
-    (folder / "ablations").mkdir(parents=True)
-    monkeypatch.setattr(params, "PARAMS_DIR", folder)
-
-    def write(**texts):
-        for name, content in texts.items():
-            (folder / "ablations" / f"{name}.yaml").write_text(f"model: {name}\n{content}\n")
-
-    return write
-
-
-def test_equal_ablations_are_one_finding(ablations):
-    """Two that come to the same, one of them without a run, since the engine trains them once."""
-    ablations(
-        first="base: model_5\nfinal_activation: null",
-        second="base: model_6\ntrain_encoder: true",
-        third="base: model_6\ndropout: 0.7",
-    )
-
-    def run(model, **changes):
-        made = metrics(model)
-        made["params"] |= {"encoder_from": "model_1", "latent_dim": 64, "dropout": 0.2, "batch_size": 100}
-        made["params"] |= changes
-        return made
-
-    grouped = {
-        "model_5": [run("model_5", final_activation="relu")],
-        "model_6": [run("model_6", final_activation=None, train_encoder=False)],
-        "first": [run("first", final_activation=None)],
-    }
-    assert suite.equal_ablations(grouped) == {"second": "first"}
-    assert "**second** is first" in text.equal_ablations(grouped)
-    assert text.equal_ablations({"model_5": grouped["model_5"]}) == ""
-
-
-def test_a_wrong_ablation_file_keeps_no_report_from_being_made(ablations):
-    ablations(
-        good="base: model_5\ndropout: 0.1",
-        baseless="dropout: 0.1",
-        broken="base: [",
-        many="base: a\nb: 1\nc: 1",
-    )
-    assert suite.ablation_bases() == {"good": ("model_5", "dropout")}
 
 
 def test_a_suite_of_autoencoders_says_nothing_of_classifiers():

@@ -68,6 +68,17 @@ def test_schema_2_is_read(kind, put):
     assert found == new | {"ran": None, "finished": None, "base": new["model"], "changes": {}}
 
 
+def test_schema_2_is_an_experiment_by_name(put):
+    """Its name says what a point changes; one that says something else is a model's."""
+    old = schema_2(landed("classifier"))
+    for name, base, changes in (
+        ("model_5-encoder_epochs_15-epochs_40", "model_5", {"encoder.epochs": 15, "epochs": 40}),
+        ("model_5-epochs_15", "model_5-epochs_15", {}),
+    ):
+        found = runs.check(put(old | {"model": name}))
+        assert (found["base"], found["changes"]) == (base, changes)
+
+
 def test_rows_of_pixel_errors_are_packed(put):
     """Runs before November 2026 had 28 rows of numbers."""
     new = landed("autoencoder")

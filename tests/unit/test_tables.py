@@ -21,15 +21,6 @@ def run(name="model_5", accuracy=0.9, test=0.88, folder=Path("no folder"), **par
     }
 
 
-def test_ablations_name_their_base_and_the_change():
-    table = tables.ablations({"odd": [run("odd", optimizer="sgd")]}, {"odd": ("model_5", "optimizer")})
-    assert table.loc["odd", ["starts from", "changes", "best epoch"]].tolist() == [
-        "model_5",
-        "optimizer: sgd",
-        "7",
-    ]
-
-
 def test_holdout_shows_what_choosing_on_the_test_images_flatters():
     table = tables.holdout({"model_5": [run(accuracy=0.91, test=0.89)]}, {"model_5": [run(accuracy=0.92)]})
     assert table.loc["model_5"].tolist() == [1, "92.0 %", "91.0 %", "89.0 %", "+2.0", "+3.0"]
