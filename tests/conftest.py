@@ -240,7 +240,7 @@ def kept(tiny, sample, tmp_path_factory):
             compile_model(model, values)
             if values.kind == "classifier":
                 run.load_encoder()
-            run.finish(model, history, sample, **results)
+            run.write(model, history, sample, **results)
     return folder
 
 

@@ -17,7 +17,7 @@ def autoencoder(tiny, sample, images, tmp_path_factory):
         model = build(params)
         compile_model(model, params)
         history = fit(model, images, images, (images[:64], images[:64]), params)
-        run.finish(model, history, sample, train={"loss": 0.1}, val={"loss": 0.1}, **OF_KIND["autoencoder"])
+        run.write(model, history, sample, train={"loss": 0.1}, val={"loss": 0.1}, **OF_KIND["autoencoder"])
         yield model
 
 

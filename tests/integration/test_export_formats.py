@@ -50,7 +50,7 @@ def run(tiny, reports, sample):
         if values.kind == "classifier":
             results |= {"predictions": np.round(sample.y_val), "confusion": np.eye(10, dtype=int)}
             made.started_from = "0" * 64
-        return made.finish(model, fitted(1, **{column: [1.0] for column in columns}), sample, **results)
+        return made.write(model, fitted(1, **{column: [1.0] for column in columns}), sample, **results)
 
     yield save
     keras.config.set_dtype_policy("float32")

@@ -18,7 +18,7 @@ def test_the_readme_s_script_runs_from_any_folder(reports, sample, tiny, tmp_pat
     columns = ("loss", "val_loss", "accuracy", "val_accuracy")
     results = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")} | OF_KIND["classifier"]
     history = fitted(1, **{name: [1.0] for name in columns})
-    run.finish(build(run.params), history, sample, **results | {"predictions": np.zeros_like(sample.y_val)})
+    run.write(build(run.params), history, sample, **results | {"predictions": np.zeros_like(sample.y_val)})
 
     readme = (runs.ROOT / "README.md").read_text(encoding="utf-8")
     scripts = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)

@@ -26,7 +26,7 @@ def attempt(tiny, reports, sample):
         history = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.1])
         run = runs.start(values)
         made = build(values) if whole else small_model(values.latent_dim)
-        return run.finish(made, history, sample, **results)
+        return run.write(made, history, sample, **results)
 
     return write
 

@@ -21,7 +21,7 @@ def write(params, sample, mark="0.35", make=lambda params: small_model()):
     errors = {"image_errors": np.full(len(sample.x_val), float(mark))}
     errors |= {"pixel_errors": np.full((28, 28), float(mark))}
     results = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND["autoencoder"] | errors
-    return run.finish(model, HISTORY, sample, **results)
+    return run.write(model, HISTORY, sample, **results)
 
 
 def test_a_run_s_folder_holds_what_design_section_5_says(tiny, reports, sample):
@@ -86,7 +86,7 @@ def test_cells_run_again_in_the_same_kernel_make_a_new_attempt(tiny, reports, sa
         history.began = time.perf_counter()
         for name in names:
             run.show(name, plots.examples(sample.x_val[:3], sample.y_val[:3]))
-        folder = run.finish(model, history, sample, **results)
+        folder = run.write(model, history, sample, **results)
         return sorted(path.name for path in (folder / "figures").iterdir())
 
     assert finish("first", "second") == ["first.png", "second.png"]
