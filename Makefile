@@ -14,11 +14,14 @@ SECTIONS ?= 1 2 3 4 5 6 7 8 9
 REPEATS ?= 3
 MODEL ?= model_6
 FORMAT ?= onnx
-export PIP_DISABLE_PIP_VERSION_CHECK = 1
+INSTALL = $(PY) requirements/install.py
+# uv leaves it to the first import to compile a module, and all later ones are to find that.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Without a home that can be written to, what the tools keep there goes to a temporary folder.
 ifneq ($(shell test -w "$$HOME" && echo yes),yes)
 export HOME := $(shell mktemp -d)
+export PIP_NO_CACHE_DIR = 1
 endif
 
 # The first Python on the PATH that is new and old enough; PYTHON=... chooses another.
@@ -44,7 +47,7 @@ VARIABLES_reading = $(SUITE_VARIABLES)
 VARIABLES_study = STUDY SUITE SEEDS CONFIRM CORES FORCE
 VARIABLES_bench = SECTIONS REPEATS
 VARIABLES_export = MODEL FORMAT
-EVERYWHERE = VENV PYTHON KERAS_BACKEND KERAS_HOME FMNIST_DATA_DIR REPORTS_DIR HOME TF_% XLA_% JAX_% OMP_% PIP_%
+EVERYWHERE = VENV PYTHON KERAS_BACKEND KERAS_HOME FMNIST_DATA_DIR REPORTS_DIR HOME TF_% XLA_% JAX_% OMP_% PIP_% UV_% INSTALLER
 GOALS := $(or $(MAKECMDGOALS),help)
 KNOWN := $(foreach goal,$(GOALS),$(VARIABLES_$(goal)))
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
@@ -62,18 +65,20 @@ help:  ## this list
 	@echo '  With report, paper, holdout, reading: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
 	@echo '  MODELS takes ablations too, by their names. A study takes some of its SEEDS.'
 
-$(VENV)/installed: requirements.txt pyproject.toml
+# Mended where its Python is gone, or an update made it one of another version, which does not see its packages.
+$(VENV)/created: $(shell test ! -e $(VENV)/installed || $(PY) -c 'from importlib.util import find_spec; find_spec("papermill").origin' 2>/dev/null || echo again)
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the PATH; install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # it says why
-	@echo "Installing requirements.txt into $(VENV) (a minute or two) ..."
-	@$(PY) -m pip install --quiet --editable .  # and what requirements.txt lists, as pyproject.toml says
+	@$(PY) -c 'import pip' 2>/dev/null || $(PY) -m ensurepip >/dev/null 2>&1 || $(PYTHON) -m venv $(if $(wildcard $(VENV)/pyvenv.cfg),--clear) $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/created requirements.txt requirements/lock.txt pyproject.toml
+	@$(INSTALL) requirements.txt
 	@touch $@
 
 # The sets in requirements/, each installed once, when a command needs it.
 $(VENV)/%.installed: requirements/%.txt $(VENV)/installed
-	@echo "Installing $< into $(VENV) ..."
-	@$(PY) -m pip install --quiet --editable . -r $<
+	@$(INSTALL) $<
 	@touch $@
 
 setup: $(VENV)/installed  ## the virtual environment, from requirements.txt
@@ -110,8 +115,7 @@ readme: $(VENV)/installed  ## cuadro III and the studies' answers in README.md, 
 
 # PyTorch goes into a folder of its own, so that what is measured is the environment that everyone has.
 $(VENV)/torch/installed: requirements/bench.txt $(VENV)/installed
-	@echo "Installing $< into $(VENV)/torch ..."
-	@$(PY) -m pip install --quiet --upgrade --target $(VENV)/torch -r $<
+	@$(INSTALL) $< --target $(VENV)/torch
 	@touch $@
 
 bench: data $(VENV)/torch/installed  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="1 2"
@@ -137,6 +141,9 @@ test-slurm: $(VENV)/test.installed $(VENV)/slurm.installed  ## eight models, thr
 
 lint: $(VENV)/test.installed  ## ruff: errors and format
 	@$(PY) -m ruff check
+lock: $(VENV)/created  ## requirements/lock.txt again: the version of everything, for all platforms
+	@$(INSTALL) --lock
+
 	@$(PY) -m ruff format --check
 
 format: $(VENV)/test.installed  ## ruff: format everything
