@@ -28,7 +28,8 @@ endif
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
+# `strip` makes one line of a value with several, such as SEEDS="$(seq 0 2)".
+ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seeds=$(strip $(SEEDS))" "models=$(strip $(MODELS))" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
 # What a kernel finds in its environment, where nothing else is said there; the engine's jobs do it themselves.
 KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
@@ -62,6 +63,12 @@ endif
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+# With no cores Snakemake would wait for ever.
+ifneq ($(filter CORES,$(KNOWN)),)
+ifneq ($(shell echo "$(CORES)" | grep -cxE 'all|[1-9][0-9]*'),1)
+$(error CORES is "$(CORES)"; allowed: all, or a number from 1)
+endif
+endif
 	@echo '  With report, paper, holdout, reading: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
 	@echo '  MODELS takes ablations too, by their names. A study takes some of its SEEDS.'
 
@@ -103,7 +110,7 @@ data: $(VENV)/installed  ## find or fetch Fashion-MNIST, and verify it
 	@$(PY) -m fmnist_keras data
 
 lab: $(VENV)/installed  ## JupyterLab on explore.ipynb and the other notebooks
-	@$(KERNEL_ENV) $(PY) -m jupyterlab --notebook-dir notebooks notebooks/explore.ipynb
+	@$(KERNEL_ENV) $(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir notebooks notebooks/explore.ipynb
 
 notebooks: $(VENV)/installed  ## run the committed notebooks again with their defaults, in place
 	@FMNIST_STATIC_WIDGETS=1 $(KERNEL_ENV) $(PY) -m jupyter nbconvert --to notebook --inplace --execute \
