@@ -34,10 +34,16 @@ ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seed
 # What a kernel finds in its environment, where nothing else is said there; the engine's jobs do it themselves.
 KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
 
+# Of the caller's environment Python itself reads this; tests/conftest.py removes the rest.
+PYTEST = unset PYTHONPATH && $(PY) -m pytest
+
 # As on Windows: without what only POSIX has, no encoding left to the locale, in a path with a space and accents.
 UNIT = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 \
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 && \
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile -p no:nbval --basetemp "$$folder/año más"
+	$(PYTEST) -n auto --maxprocesses 4 --dist loadfile --durations=10 -p no:nbval --basetemp "$$folder/año más"
+
+# Engines and kernels are waited for, and need what UNIT hides.
+REST = $(PYTEST) -n 2 --dist loadfile --durations=10 --nbval-lax --nbval-current-env tests/integration tests/browser notebooks
 
 # What may be set for which target. A variable that none of them knows would be ignored without a word.
 SUITE_VARIABLES = CORES SEEDS MODELS FORCE ABLATIONS
@@ -57,18 +63,18 @@ ifneq ($(UNKNOWN),)
 NEAR := $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1, 0.5))' $(UNKNOWN) $(KNOWN) 2>/dev/null)
 $(error make $(GOALS) does not know $(UNKNOWN); $(if $(NEAR),did you mean $(NEAR)?,allowed: $(or $(KNOWN),nothing)))
 endif
-
-.DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout reading study data lab notebooks readme bench backends slurm export check test test-slurm lint format clean
-
-help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 # With no cores Snakemake would wait for ever.
 ifneq ($(filter CORES,$(KNOWN)),)
 ifneq ($(shell echo "$(CORES)" | grep -cxE 'all|[1-9][0-9]*'),1)
 $(error CORES is "$(CORES)"; allowed: all, or a number from 1)
 endif
 endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report paper holdout reading study data lab notebooks readme bench backends slurm export lock check test test-all test-slurm lint format clean again
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo '  With report, paper, holdout, reading: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
 	@echo '  MODELS takes ablations too, by their names. A study takes some of its SEEDS.'
 
@@ -135,22 +141,27 @@ slurm: $(VENV)/slurm.installed  ## what snakemake --profile profiles/slurm needs
 export: $(VENV)/export.installed  ## a trained model to exports/: MODEL=model_6 FORMAT=onnx (or keras, saved_model)
 	@$(PY) -m fmnist_keras export $(MODEL) --format $(FORMAT)
 
-check: lint  ## lint and the unit tests: what one runs after every edit
-	@$(UNIT)
-
-test: lint $(VENV)/export.installed  ## everything: also the engine on small models, browsers, and nbval on the notebooks
-	@$(UNIT)
-	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests/integration tests/browser notebooks
-
-test-slurm: $(VENV)/test.installed $(VENV)/slurm.installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
-	@tests/slurm/install.sh
-	@$(PY) -m pytest tests/slurm
-
-lint: $(VENV)/test.installed  ## ruff: errors and format
-	@$(PY) -m ruff check
 lock: $(VENV)/created  ## requirements/lock.txt again: the version of everything, for all platforms
 	@$(INSTALL) --lock
 
+check: lint  ## lint and the unit tests: what one runs after every edit
+	@$(UNIT)
+
+test: lint $(VENV)/export.installed  ## also the engine on small models, browsers, and nbval on the notebooks
+	@$(UNIT)
+	@$(REST) -m "not long"
+
+test-all: lint $(VENV)/export.installed backends  ## everything, before a release: also what is rare and long, and make test-slurm
+	@$(UNIT)
+	@$(REST)
+	@$(MAKE) --no-print-directory test-slurm
+
+test-slurm: $(VENV)/test.installed $(VENV)/slurm.installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
+	@tests/slurm/install.sh
+	@$(PYTEST) tests/slurm
+
+lint: $(VENV)/test.installed  ## ruff: errors and format
+	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 
 format: $(VENV)/test.installed  ## ruff: format everything

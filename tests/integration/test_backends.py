@@ -15,6 +15,7 @@ import pytest
 from fmnist_keras import training
 from fmnist_keras.tools import predict
 
+pytestmark = pytest.mark.long
 OTHERS = {"jax": "model_4", "torch": "model_5"}  # an autoencoder on one, a classifier on the other
 TESTS = str(Path(__file__).parents[1])  # where conftest.py is
 TRAIN = """
