@@ -14,26 +14,36 @@ SECTIONS ?= 1 2 3 4 5 6 7 8 9
 REPEATS ?= 3
 MODEL ?= model_6
 FORMAT ?= onnx
-export PIP_DISABLE_PIP_VERSION_CHECK = 1
+INSTALL = $(PY) requirements/install.py
+# uv leaves it to the first import to compile a module, and all later ones are to find that.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Without a home that can be written to, what the tools keep there goes to a temporary folder.
 ifneq ($(shell test -w "$$HOME" && echo yes),yes)
 export HOME := $(shell mktemp -d)
+export PIP_NO_CACHE_DIR = 1
 endif
 
 # The first Python on the PATH that is new and old enough; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seeds=$(SEEDS)" "models=$(MODELS)" "force=$(FORCE)" "ablations=$(ABLATIONS)"
+# `strip` makes one line of a value with several, such as SEEDS="$(seq 0 2)".
+ENGINE = $(PY) -m fmnist_keras.workflow.progress --cores $(CORES) --config "seeds=$(strip $(SEEDS))" "models=$(strip $(MODELS))" "force=$(FORCE)" "ablations=$(ABLATIONS)"
 
 # What a kernel finds in its environment, where nothing else is said there; the engine's jobs do it themselves.
 KERNEL_ENV = env $$($(PY) -m fmnist_keras.workflow.execute)
 
+# Of the caller's environment Python itself reads this; tests/conftest.py removes the rest.
+PYTEST = unset PYTHONPATH && $(PY) -m pytest
+
 # As on Windows: without what only POSIX has, no encoding left to the locale, in a path with a space and accents.
 UNIT = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export HIDE_POSIX=1 PYTHONWARNDEFAULTENCODING=1 \
 	OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 && \
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile -p no:nbval --basetemp "$$folder/año más"
+	$(PYTEST) -n auto --maxprocesses 4 --dist loadfile --durations=10 -p no:nbval --basetemp "$$folder/año más"
+
+# Engines and kernels are waited for, and need what UNIT hides.
+REST = $(PYTEST) -n 2 --dist loadfile --durations=10 --nbval-lax --nbval-current-env tests/integration tests/browser notebooks
 
 # What may be set for which target. A variable that none of them knows would be ignored without a word.
 SUITE_VARIABLES = CORES SEEDS MODELS FORCE ABLATIONS
@@ -44,7 +54,7 @@ VARIABLES_reading = $(SUITE_VARIABLES)
 VARIABLES_study = STUDY SUITE SEEDS CONFIRM CORES FORCE
 VARIABLES_bench = SECTIONS REPEATS
 VARIABLES_export = MODEL FORMAT
-EVERYWHERE = VENV PYTHON KERAS_BACKEND KERAS_HOME FMNIST_DATA_DIR REPORTS_DIR HOME TF_% XLA_% JAX_% OMP_% PIP_%
+EVERYWHERE = VENV PYTHON KERAS_BACKEND KERAS_HOME FMNIST_DATA_DIR REPORTS_DIR HOME TF_% XLA_% JAX_% OMP_% PIP_% UV_% INSTALLER
 GOALS := $(or $(MAKECMDGOALS),help)
 KNOWN := $(foreach goal,$(GOALS),$(VARIABLES_$(goal)))
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
@@ -53,27 +63,35 @@ ifneq ($(UNKNOWN),)
 NEAR := $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1, 0.5))' $(UNKNOWN) $(KNOWN) 2>/dev/null)
 $(error make $(GOALS) does not know $(UNKNOWN); $(if $(NEAR),did you mean $(NEAR)?,allowed: $(or $(KNOWN),nothing)))
 endif
+# With no cores Snakemake would wait for ever.
+ifneq ($(filter CORES,$(KNOWN)),)
+ifneq ($(shell echo "$(CORES)" | grep -cxE 'all|[1-9][0-9]*'),1)
+$(error CORES is "$(CORES)"; allowed: all, or a number from 1)
+endif
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout reading study data lab notebooks readme bench backends slurm export check test test-slurm lint format clean
+.PHONY: help setup report paper holdout reading study data lab notebooks readme bench backends slurm export lock check test test-all test-slurm lint format clean again
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo '  With report, paper, holdout, reading: SEEDS="0 1 2"  MODELS="model_1 model_5"  CORES=2  FORCE=1 (run again)  ABLATIONS=1'
 	@echo '  MODELS takes points of params/studies/ablations.yaml too, by their names. A study takes some of its SEEDS.'
 
-$(VENV)/installed: requirements.txt pyproject.toml
+# Mended where its Python is gone, or an update made it one of another version, which does not see its packages.
+$(VENV)/created: $(shell test ! -e $(VENV)/installed || $(PY) -c 'from importlib.util import find_spec; find_spec("papermill").origin' 2>/dev/null || echo again)
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 on the PATH; install one, or: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # it says why
-	@echo "Installing requirements.txt into $(VENV) (a minute or two) ..."
-	@$(PY) -m pip install --quiet --editable .  # and what requirements.txt lists, as pyproject.toml says
+	@$(PY) -c 'import pip' 2>/dev/null || $(PY) -m ensurepip >/dev/null 2>&1 || $(PYTHON) -m venv $(if $(wildcard $(VENV)/pyvenv.cfg),--clear) $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/created requirements.txt requirements/lock.txt pyproject.toml
+	@$(INSTALL) requirements.txt
 	@touch $@
 
 # The sets in requirements/, each installed once, when a command needs it.
 $(VENV)/%.installed: requirements/%.txt $(VENV)/installed
-	@echo "Installing $< into $(VENV) ..."
-	@$(PY) -m pip install --quiet --editable . -r $<
+	@$(INSTALL) $<
 	@touch $@
 
 setup: $(VENV)/installed  ## the virtual environment, from requirements.txt
@@ -98,7 +116,7 @@ data: $(VENV)/installed  ## find or fetch Fashion-MNIST, and verify it
 	@$(PY) -m fmnist_keras data
 
 lab: $(VENV)/installed  ## JupyterLab on explore.ipynb and the other notebooks
-	@$(KERNEL_ENV) $(PY) -m jupyterlab --notebook-dir notebooks notebooks/explore.ipynb
+	@$(KERNEL_ENV) $(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir notebooks notebooks/explore.ipynb
 
 notebooks: $(VENV)/installed  ## run the committed notebooks again with their defaults, in place
 	@FMNIST_STATIC_WIDGETS=1 $(KERNEL_ENV) $(PY) -m jupyter nbconvert --to notebook --inplace --execute \
@@ -110,8 +128,7 @@ readme: $(VENV)/installed  ## cuadro III and the studies' answers in README.md, 
 
 # PyTorch goes into a folder of its own, so that what is measured is the environment that everyone has.
 $(VENV)/torch/installed: requirements/bench.txt $(VENV)/installed
-	@echo "Installing $< into $(VENV)/torch ..."
-	@$(PY) -m pip install --quiet --upgrade --target $(VENV)/torch -r $<
+	@$(INSTALL) $< --target $(VENV)/torch
 	@touch $@
 
 bench: data $(VENV)/torch/installed  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="1 2"
@@ -124,16 +141,24 @@ slurm: $(VENV)/slurm.installed  ## what snakemake --profile profiles/slurm needs
 export: $(VENV)/export.installed  ## a trained model to exports/: MODEL=model_6 FORMAT=onnx (or keras, saved_model)
 	@$(PY) -m fmnist_keras export $(MODEL) --format $(FORMAT)
 
+lock: $(VENV)/created  ## requirements/lock.txt again: the version of everything, for all platforms
+	@$(INSTALL) --lock
+
 check: lint  ## lint and the unit tests: what one runs after every edit
 	@$(UNIT)
 
-test: lint $(VENV)/export.installed  ## everything: also the engine on small models, browsers, and nbval on the notebooks
+test: lint $(VENV)/export.installed  ## also the engine on small models, browsers, and nbval on the notebooks
 	@$(UNIT)
-	@$(PY) -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env tests/integration tests/browser notebooks
+	@$(REST) -m "not long"
+
+test-all: lint $(VENV)/export.installed backends  ## everything, before a release: also what is rare and long, and make test-slurm
+	@$(UNIT)
+	@$(REST)
+	@$(MAKE) --no-print-directory test-slurm
 
 test-slurm: $(VENV)/test.installed $(VENV)/slurm.installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
 	@tests/slurm/install.sh
-	@$(PY) -m pytest tests/slurm
+	@$(PYTEST) tests/slurm
 
 lint: $(VENV)/test.installed  ## ruff: errors and format
 	@$(PY) -m ruff check

@@ -2,7 +2,11 @@
 
 import os
 import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
+import conftest
 import pytest
 
 from fmnist_keras import runs
@@ -10,10 +14,7 @@ from fmnist_keras import runs
 
 def make(*arguments):
     command = ["make", "--dry-run", *arguments]
-    env = {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS")}
-    return subprocess.run(
-        command, cwd=runs.ROOT, env=env, capture_output=True, text=True, encoding="utf-8"
-    )  # as from a shell, also where make runs the tests
+    return subprocess.run(command, cwd=runs.ROOT, capture_output=True, text=True, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,9 @@ def make(*arguments):
         (["report", "SEED=1"], "make report does not know SEED; did you mean SEEDS?"),
         (["paper", "X=3"], "make paper does not know X; allowed: CORES SEEDS MODELS FORCE ABLATIONS"),
         (["lint", "SEEDS=1"], "make lint does not know SEEDS; allowed: nothing"),
+        (["report", "CORES=0"], 'CORES is "0"; allowed: all, or a number from 1'),
+        (["paper", "CORES=-1"], 'CORES is "-1"; allowed: all, or a number from 1'),
+        (["study", "CORES="], 'CORES is ""; allowed: all, or a number from 1'),
     ],
 )
 def test_a_variable_that_no_target_knows_is_an_error(arguments, words):
@@ -35,10 +39,62 @@ def test_a_variable_that_no_target_knows_is_an_error(arguments, words):
     ("arguments", "words"),
     [
         (["report", "SEEDS=0 1", "MODELS=model_8_unfrozen"], '"seeds=0 1" "models=model_8_unfrozen"'),
+<<<<<<< HEAD
         (["-j2", "report", "paper", "FORCE=1", "KERAS_BACKEND=jax"], '"force=1"'),
+=======
+        (["report", "SUITE=sweep", "KERAS_BACKEND=jax"], '"suite=sweep"'),
+        (["report", "SEEDS=0\n1\n2", "MODELS=model_1\nmodel_5"], '"seeds=0 1 2" "models=model_1 model_5"'),
+        (["report", "CORES=12"], "--cores 12 "),
+        (["-j2", "report", "paper", "FORCE=1"], '"force=1"'),
+        (["data", "FMNIST_DATA_DIR=/images"], "fmnist_keras data"),
+>>>>>>> dedf3aaf20f8a9ef9b2419bf4b213f68e2c84070
     ],
 )
 def test_a_variable_that_a_target_knows_reaches_it(arguments, words):
     result = make(*arguments)
     assert result.returncode == 0, result.stderr
     assert words in result.stdout
+
+
+def test_jupyterlab_starts_as_root_too():
+    assert ("--allow-root" in make("lab").stdout) == (os.getuid() == 0)
+
+
+@pytest.fixture
+def venv():
+    """A folder whose path has no space, unlike `tmp_path`: make would take it for two."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "without its packages"])
+def test_an_environment_that_broke_is_made_again(venv, gone):
+    """The Python behind .venv was removed, or an update made it one of another version."""
+    python = venv / "bin" / "python"
+    python.parent.mkdir()
+    if gone:
+        python.symlink_to("removed")
+    else:
+        python.write_text("#!/bin/sh\nexit 1\n")
+        python.chmod(0o755)
+    (venv / "pyvenv.cfg").touch()
+    (venv / "created").touch()
+    (venv / "installed").touch()
+    printed = make("setup", f"VENV={venv}").stdout
+    assert f"-m venv --clear {venv}\n" in printed
+    assert f"{python} requirements/install.py requirements.txt\n" in printed
+
+
+def test_an_installed_environment_is_left_alone():
+    venv = os.path.relpath(sys.prefix, runs.ROOT)
+    assert "install.py" not in make("report", f"VENV={venv}", f"--assume-old={venv}/installed").stdout
+
+
+def test_a_folder_that_is_no_environment_is_not_cleared(venv):
+    (venv / "thesis.tex").touch()
+    assert "--clear" not in make("setup", f"VENV={venv}").stdout
+
+
+def test_the_callers_environment_is_not_seen():
+    """tests/conftest.py removes it, also what the make that runs the tests has set."""
+    assert set(conftest.READ) & set(os.environ) <= set(conftest.KERNEL_ENVIRONMENT)

@@ -71,3 +71,20 @@ def test_each_requirement_is_pinned_and_has_its_reason():
     assert len(lines) > 20
     for line in lines.values():
         assert re.fullmatch(r"[\w-]+==[\w.]+  # .{5,}", line)
+
+
+LOCK = (ROOT / "requirements" / "lock.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_lock_has_each_pin():
+    sets = (path for path in (ROOT / "requirements").glob("*.txt") if path.name != "lock.txt")
+    files = ["requirements.txt", *(f"requirements/{path.name}" for path in sets)]
+    pins = {line.split()[0].lower().replace("_", "-") for line in listed(*files).values()}
+    assert len(pins) > 40
+    assert pins - {line.split()[0] for line in LOCK} == set()  # else: make lock
+
+
+def test_each_line_of_the_lock_is_a_version():
+    """No bare name, no extra (pip takes none in a constraint), no build of one machine, no address."""
+    for line in LOCK[2:]:  # below the two that name the command
+        assert re.fullmatch(r"[a-z0-9-]+==[\w.]+ +(; [\w'<>=!.*() ]+)?# via [\w., /-]+", line), line
