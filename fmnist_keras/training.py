@@ -50,7 +50,7 @@ class Recorder(keras.callbacks.TerminateOnNaN):
     def on_train_begin(self, logs=None):
         """Reset everything: the same callbacks may serve several fits."""
         check_loads(self.model)
-        self.best, self.best_epoch, self.cut, self.rows = float("inf"), None, None, 0
+        self.best, self.best_epoch, self.cut, self.rows = float("inf"), None, None, []
         self.began, self.steps, self.in_epoch = time.perf_counter(), 0, 0
         self.optimizer = self.model.optimizer.get_config()
         iterations = int(self.model.optimizer.iterations)  # also of a fit without this callback
@@ -82,7 +82,9 @@ class Recorder(keras.callbacks.TerminateOnNaN):
     def on_train_batch_end(self, batch, logs=None):
         """Count the steps; Keras counts them from 0 in each epoch."""
         super().on_batch_end(batch, logs)
-        self.in_epoch = batch + 1
+        self.in_epoch = min(
+            batch + 1, self.params.get("steps") or batch + 1
+        )  # Keras counts the last ones full
         self.model.steps_made = self.made + self.steps + self.in_epoch
 
     def on_test_begin(self, logs=None):
@@ -97,7 +99,7 @@ class Recorder(keras.callbacks.TerminateOnNaN):
             self.cut = epoch + 1
             logs |= dict.fromkeys([name for name in logs if name.startswith("val_")], float("nan"))
             return
-        self.rows += 1
+        self.rows.append(dict(logs))
         self._stop_on_divergence(epoch, logs)
         if logs.get("val_loss", float("inf")) < self.best:
             self.best, self.best_epoch = logs["val_loss"], epoch + 1
@@ -122,18 +124,17 @@ class Recorder(keras.callbacks.TerminateOnNaN):
     def on_train_end(self, logs=None):
         """Add the attributes to the history that `fit` is about to return."""
         self._restore_handler()
-        history, stopping = self.model.history, self.early_stopping
-        for values in (history.epoch, *history.history.values()):
-            del values[self.rows :]  # the epoch that was cut
-        history.best_epoch = self.best_epoch or self.rows
-        history.restored_epoch = (
-            self.rows if self.cut is None else None
-        )  # else its weights are of no whole epoch
+        history, stopping, rows = self.model.history, self.early_stopping, len(self.rows)
+        del history.epoch[rows:]  # the epoch that was cut
+        for name in history.history:  # a value an epoch, also of a loss that Keras computes every few epochs
+            history.history[name] = [row.get(name, float("nan")) for row in self.rows]
+        history.best_epoch = self.best_epoch or rows
+        history.restored_epoch = rows if self.cut is None else None  # else its weights are of no whole epoch
         if stopping and stopping.best_weights is not None and np.isfinite(stopping.best):
             history.best_epoch = history.restored_epoch = stopping.best_epoch + 1
-        ended = stopping.stopped_epoch > 0 if stopping else self.rows < self.params["epochs"]
+        ended = stopping.stopped_epoch > 0 if stopping else rows < self.params["epochs"]
         history.stopped_early = ended and not self.interrupted
-        history.interrupted = self.cut or (self.rows + 1 if self.interrupted else None)
+        history.interrupted = self.cut or (rows + 1 if self.interrupted else None)
         history.steps, history.optimizer = self.steps, self.optimizer
         history.began, history.seconds = self.began, time.perf_counter() - self.began
 

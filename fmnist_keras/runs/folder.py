@@ -51,7 +51,8 @@ class Run:
         self.asked, self.namespace, self.notes = params, namespace, []
         self.params = _named(params, latest_encoder(params, self.notes))
         self.folder = _folder(self.params)
-        _try_to_write(self.folder)
+        with _hidden_folder(self.folder, "trial"):
+            pass  # `finish` will want one too, hours later
         self.began = time.perf_counter()
         self.figures = {}  # name to (when it was shown, its files by their ending)
         self.encoder = self.started_from = None
@@ -159,13 +160,10 @@ class Run:
 
         Arguments and errors as `finish`, which checks them first; `ran` is what `describe` returned, or None.
         """
-        partial = locks.temporary_folder(self.folder, "partial")
-        try:
+        with _hidden_folder(self.folder, "partial") as partial:
             self._write(partial, model, history, dataset, ran, results)
             locks.release(partial)
             publish(partial, self.folder)
-        finally:
-            locks.discard(partial)  # nothing, unless writing it has failed
         return self.folder
 
     def _write(self, partial, model, history, dataset, ran, results):
@@ -392,15 +390,18 @@ def _folder(params):
     return final
 
 
-def _try_to_write(final):
-    """Make a temporary folder as `finish` will, before hours of training, and leave nothing behind."""
+@contextlib.contextmanager
+def _hidden_folder(final, kind):
+    """Make a `locks.temporary_folder` that leaves nothing, and no empty folder, unless it is moved."""
     there = next(folder for folder in final.parents if folder.exists())
-    locks.discard(locks.temporary_folder(final, "trial"))
-    for folder in final.parents:
-        if folder == there:
-            break
-        with contextlib.suppress(OSError):  # another run's folder has come meanwhile
-            folder.rmdir()
+    folder = locks.temporary_folder(final, kind)
+    try:
+        yield folder
+    finally:
+        locks.discard(folder)
+        for parent in itertools.takewhile(lambda parent: parent != there, final.parents):
+            with contextlib.suppress(OSError):  # it has something in it
+                parent.rmdir()
 
 
 def publish(folder, final):

@@ -9,7 +9,7 @@ from .. import evaluation, models, training
 
 EVALUATED = 10_000  # images that results are computed on again, at most
 COMPARED = 500  # images whose predictions or errors are
-TOLERANCE = 1e-3  # of a loss, relative: sums over batches of other sizes round otherwise
+TOLERANCE = 1e-4  # of a loss or an accuracy, relative: sums over batches of other sizes round otherwise
 
 # Of a layer's or an optimizer's configuration: what changes no output, or is a default that every layer has.
 LEFT_OUT = {
@@ -200,7 +200,7 @@ def other_results(model, dataset, results):
         if len(images) <= EVALUATED:
             found = training.evaluate(model, images, labels if classifier else images)
             for name in handed.keys() & found.keys():
-                if not np.isclose(handed[name], found[name], rtol=TOLERANCE, atol=TOLERANCE / 10):
+                if not np.isclose(handed[name], found[name], rtol=TOLERANCE, atol=1e-6):
                     return (
                         f"{part} {name} {handed[name]:.4f} is not this model's, which has {found[name]:.4f} "
                         "on this data set: run the evaluation cells again"

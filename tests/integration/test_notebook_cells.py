@@ -137,12 +137,12 @@ def test_a_new_start_with_the_old_model(reports):
 
 
 def test_a_history_of_another_model(reports):
-    """Run all, then Model again and all but Training: the history is that of the model before."""
+    """Run all, run Model again, stop Training without our callbacks, run the rest: an old history."""
     book = run_all()
     folder = book.names["folder"]
     before = (folder / "metrics.json").read_bytes()
     with pytest.raises(runs.RunError, match="this history is of another model: run the Training cell"):
-        book.run("Model", "Evaluation", "Results", "The run's files")
+        book.run("Model", "Evaluation", "Results", "The run's files", old="autoencoder.summary", new=COMPILE)
     assert (folder / "metrics.json").read_bytes() == before
 
 
@@ -197,6 +197,7 @@ def test_another_loss(reports):
     assert runs.not_counted(book.metrics)
 
 
+COMPILE = 'autoencoder.compile("adam", "mean_squared_error")\nautoencoder.summary'
 MADE = ("autoencoder", "history", "dataset")
 SCORES = ("train_scores", "val_scores")
 
@@ -214,7 +215,7 @@ def test_another_optimizer(reports):
 
 
 def test_own_layers_from_end_to_end(reports, capsys):
-    """Three blocks in the model cell: a folder of their own; the attempt before stays; a classifier follows."""
+    """Three blocks in the model cell: a folder of their own. A classifier starts from its encoder."""
     first = run_all()
     before = (first.names["folder"] / "metrics.json").read_bytes()
     book = Notebook("autoencoder", epochs=1).all_from("Setup", old=MODEL, new=THREE_BLOCKS, whole=True)
@@ -259,7 +260,9 @@ def test_another_encoder_than_the_loaded_one(reports):
 @pytest.mark.parametrize("layer", ["keras.layers.Lambda(lambda x: x)", "Own()"])
 def test_a_layer_that_would_not_load(reports, layer):
     """It is refused when `fit` begins, not after it."""
-    own = f"class Own(keras.layers.Layer):\n    pass\n\nautoencoder = keras.Sequential([autoencoder, {layer}])\n"
+    own = (
+        f"class Own(keras.layers.Layer):\n    pass\n\nautoencoder = keras.Sequential([autoencoder, {layer}])"
+    )
     book = Notebook("autoencoder", epochs=1).run("Setup", "Data", "Model")
     exec(own, book.names)
     with pytest.raises(fk.training.UnsavedLayer, match="would not load again from a file; use one of Keras"):
