@@ -10,7 +10,7 @@ import numpy as np
 
 from .internals.adam import Adam
 from .internals.batches import EVALUATION_BATCH, batches
-from .params import PAPER_EPSILON, OneSentence, require
+from .params import PAPER_EPSILON, OneSentence, ParamsError, require
 
 STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: section 7 of bench.md
 
@@ -196,8 +196,10 @@ def optimizer(name="adam", learning_rate=0.001, epsilon=None):
     Raises:
         ParamsError: an argument is none of these.
     """
-    require(optimizer=name, learning_rate=learning_rate, epsilon=epsilon)
+    require(optimizer=name, epsilon=epsilon)
     learning_rate = float(learning_rate)  # `1` in a params file is a number too, but not to Keras
+    if not learning_rate > 0:
+        raise ParamsError(f"learning_rate: {learning_rate:g} is not allowed; allowed: a number above 0")
     if name == "adam":
         return Adam(learning_rate, epsilon=PAPER_EPSILON if epsilon is None else epsilon)
     return keras.optimizers.SGD(learning_rate)

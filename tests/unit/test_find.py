@@ -48,8 +48,9 @@ def test_each_form_names_the_run(trained, reports, monkeypatch, name):
 
 def test_the_run_finished_last_is_meant(copied):
     """In any suite and of any seed, whatever their names; a run of schema 2 has no time and is the oldest."""
-    copied("sample/model_8/seed_0", "2026-01-02T10:00:00+00:00")
-    last = copied("a_sweep/model_8/seed_3", "2026-01-03T09:00:00+00:00")
+    copied("sample/model_8/seed_4")
+    copied("sample/model_8/seed_0", "2999-01-02T10:00:00+00:00")
+    last = copied("a_sweep/model_8/seed_3", "2999-01-03T09:00:00+00:00")
     assert runs.find("model_8") == last
     assert (
         runs.find("model_8", seed=0).parents[1].name

@@ -119,7 +119,7 @@ def test_fields_that_go_together_are_one_entry(study):
         ({"vary": {"seed": [1, 2]}}, "seed: is not varied; .*seeds have a list of their own"),
         ({"vary": {"data": ["full"]}}, "data: is not varied"),
         ({"vary": {"dropout": [0.1], "dropout, latent_dim": [1]}}, "dropout: duplicate field"),
-        ({"vary": {"kind": ["classifier"]}}, "kind: 'classifier' is an unknown field; allowed: latent_dim, "),
+        ({"vary": {"kind": ["classifier"]}}, "kind: 'classifier' is an unknown field; allowed: batch_size, "),
         ({"base": "model_5", "vary": {"encoder.dropuot": [0]}}, "encoder.dropuot: 0 is an unknown field"),
         (
             {"vary": {"optimizer": ["adam", "sgd"], "epsilon": [1e-7, 1e-8]}},
