@@ -39,15 +39,9 @@ def test_a_variable_that_no_target_knows_is_an_error(arguments, words):
     ("arguments", "words"),
     [
         (["report", "SEEDS=0 1", "MODELS=model_8_unfrozen"], '"seeds=0 1" "models=model_8_unfrozen"'),
-<<<<<<< HEAD
         (["-j2", "report", "paper", "FORCE=1", "KERAS_BACKEND=jax"], '"force=1"'),
-=======
-        (["report", "SUITE=sweep", "KERAS_BACKEND=jax"], '"suite=sweep"'),
         (["report", "SEEDS=0\n1\n2", "MODELS=model_1\nmodel_5"], '"seeds=0 1 2" "models=model_1 model_5"'),
         (["report", "CORES=12"], "--cores 12 "),
-        (["-j2", "report", "paper", "FORCE=1"], '"force=1"'),
-        (["data", "FMNIST_DATA_DIR=/images"], "fmnist_keras data"),
->>>>>>> dedf3aaf20f8a9ef9b2419bf4b213f68e2c84070
     ],
 )
 def test_a_variable_that_a_target_knows_reaches_it(arguments, words):
