@@ -259,6 +259,12 @@ def evaluate(model, images, targets):
     Returns:
         dict: "loss" (mean squared error per pixel on [0, 1], or nats), and "accuracy" in [0, 1].
     """
+    if (
+        np.ndim(targets) == 1 and len(model.output_shape) > 2
+    ):  # Keras would compare each pixel with each label
+        raise ParamsError(
+            f"targets are labels, the model returns {model.output_shape}; give the images again"
+        )
     figures = model.evaluate(batches(images, targets), verbose=0, return_dict=True)
     return {name: float(value) for name, value in figures.items()}
 

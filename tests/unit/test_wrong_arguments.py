@@ -57,6 +57,10 @@ WRONG = {
     "learning_rate": (lambda: training.optimizer("sgd", -1), "learning_rate: -1 is not allowed"),
     "targets": (lambda: training.batches(IMAGES, LABELS[:3]), "there are 4 images, 3 targets; give equally"),
     "batch_size": (lambda: training.batches(IMAGES, LABELS, 0), "batch_size: 0 is not allowed"),
+    "labels of images": (
+        lambda: training.evaluate(models.decoder(4), IMAGES, LABELS),
+        r"targets are labels, the model returns \(None, 28, 28, 1\); give the images again",
+    ),
     "probabilities": (
         lambda: plots.confusion_matrix(LABELS, SHARES),
         r"predictions have shape \(4, 10\); allowed: \(n,\); for prob.* give predictions\.argmax\(axis=1\)",
