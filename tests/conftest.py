@@ -227,11 +227,13 @@ def landed(monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny():
-    """A model's `Params`, cut down to an epoch on a few images: `tiny("model_1", dropout=0)`."""
+    """A model's `Params`, cut down to an epoch on a few images, named as the engine does: `tiny("model_1")`."""
     found = params.load_all()
 
     def cut(model, **changes):
-        return replace(found[model], **{"data": "sample", "epochs": 1, "suite": "test"} | changes)
+        return replace(
+            found[model], **{"data": "sample", "epochs": 1, "suite": "test", "base": model} | changes
+        )
 
     return cut
 

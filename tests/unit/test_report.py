@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
-import numpy as np
 import pytest
 
 from fmnist_keras import evaluation, params, runs
