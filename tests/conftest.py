@@ -227,13 +227,12 @@ def landed(monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny():
-    """A model's `Params`, cut down to an epoch on a few images, named as the engine does: `tiny("model_1")`."""
+    """A model's `Params`, cut down to an epoch, and named as the engine does: `tiny("model_1", dropout=0)`."""
     found = params.load_all()
 
     def cut(model, **changes):
-        return replace(
-            found[model], **{"data": "sample", "epochs": 1, "suite": "test", "base": model} | changes
-        )
+        usual = {"data": "sample", "epochs": 1, "suite": "test", "base": model}
+        return replace(found[model], **usual | changes)
 
     return cut
 
@@ -277,7 +276,7 @@ def build(values):
 
 @functools.cache
 def small_model(latent_dim=8):
-    """Return an autoencoder of three layers for tests that only save and name runs; do not train it.
+    """Return an autoencoder of two small models for tests that only save and name runs; do not train it.
 
     Keras takes a tenth of a second to write the paper's encoder, and a twentieth of that to write this one.
     """
@@ -286,7 +285,8 @@ def small_model(latent_dim=8):
     encoder = keras.Sequential(
         [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(latent_dim)]
     )
-    return keras.Sequential([encoder, keras.layers.Dense(784), keras.layers.Reshape((28, 28, 1))])
+    decoder = [keras.Input((latent_dim,)), keras.layers.Dense(784), keras.layers.Reshape((28, 28, 1))]
+    return keras.Sequential([keras.Input((28, 28, 1)), encoder, keras.Sequential(decoder)])
 
 
 def compile_model(model, values):

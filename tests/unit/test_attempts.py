@@ -1,6 +1,6 @@
 """What is tried by hand, in `scratch`: each attempt in a place of its own, and encoders found by name."""
 
-import os
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +20,8 @@ def attempt(tiny, reports, sample):
     """
 
     def write(model="tiny_autoencoder", suite="scratch", whole=False, **changes):
-        values = replace(tiny("model_1", **{"latent_dim": 8, "suite": suite} | changes), model=model)
+        given = {"latent_dim": 8, "suite": suite, "base": None} | changes
+        values = replace(tiny("model_1", **given), model=model)
         errors = {"image_errors": np.full(len(sample.x_val), 0.1)}
         results = OF_KIND["autoencoder"] | {"train": {"loss": 0.1}, "val": {"loss": 0.1}} | errors
         history = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.1])
@@ -33,57 +34,56 @@ def attempt(tiny, reports, sample):
 
 def classifier(tiny, **changes):
     given = {"latent_dim": 8, "encoder_from": "latest", "suite": "scratch"} | changes
-    return replace(tiny("model_5"), **given)
+    return replace(tiny("model_5"), **given | {"base": None})
 
 
-def test_attempts_with_other_parameters_have_places_of_their_own(attempt, reports):
-    first = attempt()
+def test_name_says_what_differs(attempt, reports):
+    """From the notebook's own parameters, not from an earlier attempt: the same on any machine."""
     made = [attempt(latent_dim=4), attempt(dropout=0.3, epochs=2), attempt(seed=1), attempt(latent_dim=4)]
     names = [f"{folder.parent.name}/{folder.name}" for folder in made]
     assert names == [
-        "tiny_autoencoder-latent_dim_4/seed_0",
-        "tiny_autoencoder-dropout_0_3-epochs_2/seed_0",
-        "tiny_autoencoder/seed_1",
-        "tiny_autoencoder-latent_dim_4/seed_0",
+        "tiny_autoencoder-epochs_1-latent_dim_4/seed_0",
+        "tiny_autoencoder-dropout_0.3-latent_dim_8/seed_0",
+        "tiny_autoencoder-epochs_1-latent_dim_8/seed_1",
+        "tiny_autoencoder-epochs_1-latent_dim_4/seed_0",
     ]
-    assert runs.read(first)["params"]["latent_dim"] == 8, "the first attempt stands"
+    metrics = runs.check(made[0])
+    assert metrics["base"] == "tiny_autoencoder"
+    assert metrics["changes"] == {"latent_dim": 4, "epochs": 1}
     assert {run["model"] for run in runs.read_suite("scratch")} == {path.parent.name for path in made}
 
 
-def test_the_same_parameters_take_the_same_place(attempt, reports):
-    assert attempt() == attempt()
-    assert len(list((reports / "scratch").iterdir())) == 1
+def test_model_of_a_file_is_named_by_it(attempt):
+    assert attempt("model_1", latent_dim=64).parent.name == "model_1-data_sample-epochs_1"
 
 
-def test_a_long_list_of_changes_is_still_a_model_s_name(attempt, tiny):
-    attempt()
+def test_long_name_is_valid(attempt, tiny):
     many = {"latent_dim": 4, "dropout": 0.123, "epochs": 77, "patience": 9, "min_delta": 0.0123}
-    mine = replace(tiny("model_1", suite="scratch", **many), model="tiny_autoencoder")
+    mine = replace(tiny("model_1", suite="scratch", base=None, **many), model="tiny_autoencoder")
     values = [runs.start(given).params for given in (mine, replace(mine, batch_size=7))]
     assert values[0].model != values[1].model
     for value in values:
         params.validate(value.as_dict(), "autoencoder", "an attempt")
-        assert len(value.model) <= 64
+        assert len(value.model) <= params.LONGEST
 
 
-def test_a_suite_of_one_s_own_keeps_the_names_that_it_is_given(attempt):
-    attempt(suite="sweep")
-    assert attempt(suite="sweep", latent_dim=4).parent.name == "tiny_autoencoder"
+def finished(folder, day):
+    """Say of a run that it was finished on a day of January 2030, and return its name."""
+    path = folder / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(metrics | {"finished": f"2030-01-{day:02}T00:00:00+00:00"}), encoding="utf-8")
+    return folder.parent.name
 
 
-def test_the_latest_autoencoder_that_fits_is_the_default(attempt, tiny):
+def test_latest_is_the_last_that_fits(attempt, tiny):
     assert runs.start(classifier(tiny)).params.encoder_from is None, "nothing has been trained"
     tried = {}, {"epochs": 2}, {"latent_dim": 4}, {"suite": "sweep"}, {"seed": 1}
-    for when, changes in enumerate(tried):
-        os.utime(attempt(**changes, whole="epochs" in changes) / "metrics.json", (when, when))
-    assert runs.start(classifier(tiny, latent_dim=4)).params.encoder_from == "tiny_autoencoder-latent_dim_4"
+    names = [finished(attempt(**changes, whole="epochs" in changes), d) for d, changes in enumerate(tried, 1)]
+    assert runs.start(classifier(tiny, latent_dim=4)).params.encoder_from == names[2]
     run = runs.start(classifier(tiny))
-    assert run.params.encoder_from == "tiny_autoencoder-epochs_2"
+    assert run.params.encoder_from == names[1]
     run.load_encoder()
-    assert (
-        run.started_from
-        == runs.read(runs.run_dir("scratch", "tiny_autoencoder-epochs_2", 0))["encoder_sha256"]
-    )
+    assert run.started_from == runs.read(runs.run_dir("scratch", names[1], 0))["encoder_sha256"]
 
 
 def test_training_leaves_the_recorded_start(attempt, tiny, sample):
@@ -95,14 +95,14 @@ def test_training_leaves_the_recorded_start(attempt, tiny, sample):
     history = fitted(loss=[0.3], val_loss=[0.4], accuracy=[0.8], val_accuracy=[0.8], best_epoch=1)
     results = {part: {"loss": 0.3, "accuracy": 0.8} for part in ("train", "val")}
     results |= {"confusion": np.eye(10, dtype=int), "predictions": sample.y_val}
-    metrics = runs.check(run.finish(model, history, sample, **results))
+    metrics = runs.check(run.write(model, history, sample, **results))
     assert metrics["started_from_sha256"] == start
     assert metrics["encoder_sha256"] != start
 
 
 def test_an_encoder_of_any_suite_is_found_by_its_name(attempt, tiny):
-    folder = attempt("mine", suite="sweep", whole=True)
-    found = runs.load_encoder(classifier(tiny, encoder_from="sweep/mine"))
+    folder = attempt("mine", suite="sweep", whole=True, epochs=2)
+    found = runs.load_encoder(classifier(tiny, encoder_from="sweep/mine-latent_dim_8"))
     assert runs.weights_sha256(found) == runs.read(folder)["encoder_sha256"]
 
 
@@ -111,24 +111,24 @@ def test_an_encoder_of_any_suite_is_found_by_its_name(attempt, tiny):
     [
         (
             {"encoder_from": "mine"},
-            r"missing; with latent_dim 8 and seed 0 there are: sweep/mine; or in a min",
+            r"missing; with latent_dim 8 and seed 0 there are: sweep/mine-latent_dim_8; or in a min",
         ),
         (
             {"encoder_from": "model_1"},
-            r"there are: sweep/mine; or in minutes: `make report MODELS=model_1`, th",
+            r"there are: sweep/mine-latent_dim_8; or in minutes: `make report MODELS=model_1`, th",
         ),
         (
             {"encoder_from": "model_1", "seed": 2},
             r"none with latent_dim 8 and seed 2 .*MODELS=model_1 SEEDS=2`",
         ),
         (
-            {"encoder_from": "sweep/mine", "latent_dim": 4},
+            {"encoder_from": "sweep/mine-latent_dim_8", "latent_dim": 4},
             r"latent_dim: 4 is not allowed; allowed: 8, the lat",
         ),
     ],
 )
 def test_an_encoder_that_there_is_not_is_an_error_that_names_what_would_do(attempt, tiny, changes, words):
-    attempt("mine", suite="sweep")
+    attempt("mine", suite="sweep", epochs=2)
     with pytest.raises(runs.RunError, match=words) as error:
         runs.load_encoder(classifier(tiny, **changes))
     assert "\n" not in str(error.value)
@@ -141,7 +141,7 @@ def test_a_run_that_cannot_be_written_leaves_nothing(attempt, reports, monkeypat
     monkeypatch.setattr(runs.folder.json, "dumps", die)
     with pytest.raises(OSError, match="No space"):
         attempt()
-    assert list((reports / "scratch" / "tiny_autoencoder").iterdir()) == []
+    assert list(reports.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", [ParamsError, runs.RunError, data.DataError, TrainingDiverged])

@@ -61,6 +61,7 @@ def test_the_run_finished_last_is_meant(copied):
         "a_sweep/model_8/seed_3",
         "sample/model_8/seed_0",
         CLASSIFIER,
+        "sample/model_8/seed_4",
     ]
 
 

@@ -4,8 +4,9 @@ import conftest
 import keras
 import numpy as np
 import pytest
+from conftest import small_model
 
-from fmnist_keras import data, evaluation, models, params
+from fmnist_keras import data, evaluation, models, params, training
 from fmnist_keras.training import predict
 
 ENCODER = "Conv2D ReLU Dropout MaxPooling2D Conv2D ReLU Dropout MaxPooling2D Flatten Dense ReLU Dropout"
@@ -155,10 +156,15 @@ def test_keras_own_initial_weights_are_the_default():
         models.encoder(initializer="torch")
 
 
-def test_feature_maps_are_those_of_both_convolutions(images):
-    first, second = models.feature_maps(models.encoder(64, 0.2), images[:3])
+def test_feature_maps_are_each_convolution_s(images):
+    """After its activation; also of a model that begins with an encoder, and none if none convolves."""
+    encoder = models.encoder(64, 0.2)
+    first, second = training.feature_maps(encoder, images[:3])
     assert (first.shape, second.shape) == ((3, 26, 26, 16), (3, 11, 11, 32))
     assert min(first.min(), second.min()) >= 0
+    inside = training.feature_maps(models.classifier(encoder), images[:3])
+    np.testing.assert_array_equal(inside[1], second)
+    assert training.feature_maps(small_model(), images[:3]) == []
 
 
 def test_upsampling_must_be_one_of_two():

@@ -304,7 +304,7 @@ def test_a_params_file_names_an_autoencoder_of_its_own_folder(folder):
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ({"backend": "theano"}, "backend: 'theano' is not allowed; allowed: tensorflow, jax, torch"),
+        ({"backend": "theano"}, "backend: 'theano' is not allowed; allowed: jax, tensorflow, torch"),
         ({"floatx": "float8"}, "floatx: 'float8' is not allowed; did you mean float"),
         ({"image_data_format": "th"}, "image_data_format: 'th' is not allowed; allowed: channels"),
     ],

@@ -211,7 +211,7 @@ def test_an_ablation_is_what_its_run_says(write):
 
 def test_what_departs_counts_nowhere(reports):
     """It stays on the page and in the list of what is left out, with the reason."""
-    ran = {"layers": [], "frozen": [], "loss": "x", "optimizer": {}, "latent_dim": 64, "epochs": 40}
+    ran = {"layers": [], "trainable": "", "loss": "x", "optimizer": "", "latent_dim": 64, "epochs": 40}
     ran |= {"steps_per_epoch": 600, "departs": {"layers": "own layers"}}
     for seed, change in enumerate(({}, {"interrupted": True}, {"ran": ran})):
         put(landed("model_5", seed) | change)

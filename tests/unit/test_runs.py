@@ -235,7 +235,7 @@ def test_an_encoder_of_another_run_is_refused(finished, tiny, sample):
     params = tiny("model_7")
     assert runs.load_encoder(params).count_params() == 107_328
     (other / "encoder.keras").replace(finished / "encoder.keras")
-    with pytest.raises(runs.RunError, match=r"encoder\.keras is not what its run left"):
+    with pytest.raises(runs.RunError, match=r"encoder\.keras does not match its run"):
         runs.load_encoder(params)
 
 

@@ -11,7 +11,7 @@ from fmnist_keras import evaluation, runs
 from fmnist_keras.runs import integrity
 
 HELD = {"autoencoder": "model_1", "classifier": "model_5"}
-RAN = {"layers": [], "frozen": [], "loss": "mean_squared_error", "optimizer": {}, "latent_dim": 64}
+RAN = {"layers": [], "trainable": "", "loss": "mean_squared_error", "optimizer": "", "latent_dim": 64}
 RAN |= {"epochs": 40, "steps_per_epoch": 600, "departs": {}}
 
 
