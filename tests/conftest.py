@@ -227,7 +227,7 @@ def landed(monkeypatch):
 
 @pytest.fixture(scope="session")
 def tiny():
-    """A model's `Params`, cut down to an epoch, and named as the engine does: `tiny("model_1", dropout=0)`."""
+    """A model's `Params`, cut down to an epoch and named as the engine does: `tiny("model_1", dropout=0)`."""
     found = params.load_all()
 
     def cut(model, **changes):

@@ -88,7 +88,7 @@ def test_latest_is_the_last_that_fits(attempt, tiny):
 
 def test_training_leaves_the_recorded_start(attempt, tiny, sample):
     """`started_from_sha256` is of the encoder as it was loaded, `encoder_sha256` as it was trained."""
-    start = runs.read(attempt())["encoder_sha256"]
+    start = runs.read(attempt(whole=True))["encoder_sha256"]
     run = runs.start(classifier(tiny))
     model = models.classifier(run.load_encoder())
     model.layers[0].set_weights([weight + 1 for weight in model.layers[0].get_weights()])

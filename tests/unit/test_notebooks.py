@@ -69,7 +69,7 @@ def test_the_parameters_cell_holds_a_student_s_parameters_as_literals(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_cells_read_checked_parameters(kind):
-    """From the check on, cells read `params.<field>`: a bare name may be a text that was checked as a value."""
+    """From the check on, cells read `params.<field>`: a bare name may be text that was read as a value."""
     cells = [
         c.source for c in code_cells(runs.ROOT / "notebooks" / f"{kind}.ipynb") if not tagged(c, "parameters")
     ]
