@@ -1,4 +1,4 @@
-"""The arithmetic and the page of the benchmark, where a wrong number looks like a right one; nothing is timed."""
+"""The benchmark's arithmetic and page, where a wrong number looks like a right one; nothing is timed here."""
 
 import json
 import re
