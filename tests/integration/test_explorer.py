@@ -14,7 +14,7 @@ from fmnist_keras.tools import explorer
 
 
 @pytest.fixture
-def app(trained):
+def app(untouched):
     """An explorer of one autoencoder under two names, and of one classifier."""
     autoencoder, classifier = (runs.read(runs.run_dir("test", name, 0)) for name in ("model_1", "model_8"))
     return explorer.Explorer({"one": autoencoder, "two": autoencoder}, {"its classifier": classifier})

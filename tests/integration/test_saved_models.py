@@ -19,6 +19,7 @@ assert {keras.layers.Dropout, keras.layers.MaxPooling2D} <= kinds, kinds
 assert type(model.optimizer) is keras.optimizers.Adam, type(model.optimizer)
 x = np.load(sys.argv[2])
 np.save(sys.argv[3], model.predict(x, verbose=0))
+model.run_eagerly = True  # for one step, sooner than a graph
 model.fit(x[:10], np.zeros(10), epochs=1, verbose=0)
 """
 
@@ -27,6 +28,7 @@ def test_a_saved_model_needs_nothing_of_ours(tmp_path, images):
     values = params.load_all()["model_5"]
     model = build(values)
     compile_model(model, values)
+    model.run_eagerly = True
     model.fit(images[:20], np.zeros(20), verbose=0)
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)

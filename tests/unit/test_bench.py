@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic and its page; nothing is timed here."""
+"""The benchmark's arithmetic and page, where a wrong number looks like a right one; nothing is timed here."""
 
 import json
 import re
@@ -17,7 +17,6 @@ import gpu
 import keras_script
 import page
 import profile_step
-import script
 import watch
 
 WAYS = (
@@ -132,32 +131,6 @@ def test_a_frozen_encoder_costs_its_forward_pass_alone():
     }
 
 
-def test_each_operation_of_a_step_has_its_group():
-    scope = "while/body/_1/StatefulPartitionedCall"
-    for op, group in {
-        f"{scope}/autoencoder_1/encoder_1/dropout_1_2/stateless_dropout/Mul:Mul": profile_step.DROPOUT,
-        f"{scope}/gradient_tape/classifier/encoder/dropout/Cast:Cast": profile_step.DROPOUT,
-        f"{scope}/PartitionedCall_2:PartitionedCall": profile_step.DROPOUT,  # compiled by XLA, backward
-        f"{scope}/autoencoder_1/encoder_1/re_lu_1/Relu:_MklNativeFusedConv2D": "convolution, forward",
-        f"{scope}/autoencoder_1/decoder_1/conv2d_transpose_1/conv_transpose:_MklNativeConv2DBackpropInput": (
-            "convolution, forward"
-        ),
-        f"{scope}/gradient_tape/a/decoder/conv2d_transpose/conv_transpose/Conv2D:_MklNativeConv2D": (
-            "convolution, gradient of input"
-        ),
-        f"{scope}/gradient_tape/a/conv2d/convolution/Conv2DBackpropFilter:Conv2DBackpropFilterWithBias": (
-            "convolution, gradient of weights"
-        ),
-        f"{scope}/gradient_tape/a/dense/MatMul/MatMul_1:_MklMatMul": "matrix product",
-        f"{scope}/gradient_tape/a/max_pooling2d/MaxPool2d/MaxPoolGrad:MaxPoolGrad": "max pooling",
-        f"{scope}/adam_1/Mul_19:Mul": "optimizer",
-        "while/cond_1/IteratorGetNextAsOptional:IteratorGetNextAsOptional": "input pipeline",
-        f"{scope}/gradient_tape/a/encoder/re_lu/ReluGrad:ReluGrad": "ReLU, bias, loss, the rest",
-        profile_step.BETWEEN: profile_step.BETWEEN,
-    }.items():
-        assert profile_step.group(op) == group, op
-
-
 def test_a_profile_s_parts_add_up_to_its_wall_time():
     events = [
         ("tf_Compute/1", "a/Relu:Relu", 10, 30),
@@ -192,15 +165,6 @@ def test_plain_keras_has_layers_of_keras_own_and_the_same_weights():
     assert len(own.trainable_weights) == 2
     images = np.ones((5, 4), "float32")
     np.testing.assert_array_equal(own(images), model(images))
-
-
-def test_a_layer_that_is_not_keras_own_is_refused():
-    @keras.saving.register_keras_serializable("fmnist_keras_test")
-    class Mine(layers.ReLU):
-        pass
-
-    with pytest.raises(TypeError, match="not a layer of Keras' own"):
-        keras_script.of_keras_own_layers(keras.Sequential([keras.Input((4,)), Mine()]))
 
 
 def rows(text, first):
@@ -249,28 +213,15 @@ def test_on_a_gpu_the_project_is_compared_with_the_better_of_pytorch_s_ways(resu
     assert "One a card beside a processor, 2 cores" in said
 
 
-def test_more_images_than_there_are_are_the_same_over_again(sample):
-    given = script.arguments("").parse_args(["model_1", "--limit", "6100", "--val-limit", "100"])
-    params, (x_train, targets), (x_val, y_val) = script.run("model_1", given)
-    assert (params.kind, params.suite) == ("autoencoder", "sample")
-    assert targets is x_train
-    assert y_val is x_val
-    assert (x_train.shape, x_val.shape) == ((6_100, 28, 28, 1), (100, 28, 28, 1))
-    assert (x_train[6_000:] == sample.x_train[:100]).all()
-
-
 def test_the_paper_s_suite_is_laid_on_the_cores_classifiers_after_their_autoencoders(results):
     totals, each = page.paper_suite(results["sections"]["3"], cores=2)
     assert each == {"model_1": 70, "model_4": 220, "model_5": 120, "model_8": 20}
     assert totals["keras"] == totals["pytorch"] == 70 + 220 + 120 + 20
     assert totals["project"] == 220 + 20 + 10  # model_8 waits for model_4; then what is around the runs
-
-
-def test_scripts_on_a_fifth_of_the_images_count_five_epochs_for_one(results):
-    section = results["sections"]["3"] | {"scripts_part": 5}
-    totals, each = page.paper_suite(section, cores=2)
+    # Scripts on a fifth of the images count five epochs for one. Two epochs are in their 20 s; of model_8's,
+    # which landed with 2 epochs, 10 are needed.
+    totals, each = page.paper_suite(results["sections"]["3"] | {"scripts_part": 5}, cores=2)
     assert each["model_1"] == 70
-    # 20 s with two of its epochs; of model_8's, which landed with 2 epochs, 10 are needed.
     assert totals["keras"] == 4 * 20 + 5 * sum(5 * epochs - 2 for epochs in EPOCHS.values())
 
 
@@ -299,15 +250,6 @@ def test_growth_names_where_it_leaves_its_line():
     assert (slope, intercept) == (pytest.approx(3), pytest.approx(1))
     assert stops is None
     assert page.line(straight | {8: [60.0]})[2] is not None
-
-
-def test_what_was_not_measured_is_said_to_be_missing(results):
-    del results["sections"]["5"], results["sections"]["2"]
-    text = page.markdown(results)
-    assert "Not measured: section 2, 5." in text
-    assert "## 3. What is not `fit`" in text
-    results["sections"]["6"]["quick"] = True
-    assert "these numbers say nothing" in page.markdown(results)
 
 
 def test_epoch_lines_of_the_engine_and_of_a_script_are_told_apart_by_model():
