@@ -83,14 +83,6 @@ def compare(suite=runs.SCRATCH):
                     histories.setdefault(run["model"], []).append(history)
             if histories:
                 display(figure(figures.curves(histories, name, ylabel, ylabel.capitalize())))
-    if said := left_out(runs.damaged(suite)):
-        display(Markdown(said))
-
-
-def left_out(faults):
-    """Return which runs are left out, and why, see `runs.damaged`. Markdown, "" if none is."""
-    told = [
-        f"{as_text(f'{where.parent.name}, {where.name}')}: {as_text(reason.replace(f'{where}{os.sep}', ''))}"
-        for where, reason in faults
-    ]
-    return f"> **Left out:** {'; '.join(told)}." if told else ""
+    faults = [f"{where.parent.name}, {where.name}: {reason}" for where, reason in runs.damaged(suite)]
+    if said := runs.left_out([fault.replace(f"{runs.suite_dir(suite)}{os.sep}", "") for fault in faults]):
+        display(Markdown(f"> {as_text(said)}."))

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..params import names
+from .find import trained
 from .integrity import RunError
-from .paths import reports_dir, run_dir
+from .paths import run_dir
 from .reading import check, read
 
 LATEST = "latest"  # an `encoder_from`: the autoencoder trained last
@@ -26,7 +27,7 @@ def latest_encoder(params, notes):
     """
     if params.encoder_from != LATEST:
         return params
-    every = [run for run in _autoencoders() if run["suite"] == params.suite]
+    every = [run for run in trained(file="encoder.keras")[0].values() if run["suite"] == params.suite]
     fitting = [run for run in every if _fits(run, params)]
     chosen = fitting[0]["model"] if fitting else None
     if every and every[0] not in fitting:
@@ -41,14 +42,11 @@ def latest_encoder(params, notes):
 
 def encoders(params):
     """Return the encoders that fit a classifier: names `suite/model`, the one finished last first."""
-    return [f"{run['suite']}/{run['model']}" for run in _autoencoders() if _fits(run, params)]
-
-
-def _autoencoders():
-    """Return the runs with an encoder's file, the one finished last first: a list of metrics."""
-    paths = reports_dir().glob("[!.]*/*/seed_*/encoder.keras")
-    found = [run for run in (read(path.parent) for path in paths) if run]
-    return sorted(found, key=lambda run: run["finished"] or "", reverse=True)
+    return [
+        f"{run['suite']}/{run['model']}"
+        for run in trained(file="encoder.keras")[0].values()
+        if _fits(run, params)
+    ]
 
 
 def _length(run):
