@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import OF_KIND, fitted, small_model
 
-from fmnist_keras import data, params, report, runs
+from fmnist_keras import data, models, params, report, runs
 from fmnist_keras.params import ParamsError
 from fmnist_keras.training import TrainingDiverged
 
@@ -80,6 +80,20 @@ def test_the_latest_autoencoder_that_fits_is_the_default(attempt, tiny):
         run.started_from
         == runs.read(runs.run_dir("scratch", "tiny_autoencoder-epochs_2", 0))["encoder_sha256"]
     )
+
+
+def test_training_leaves_the_recorded_start(attempt, tiny, sample):
+    """`started_from_sha256` is of the encoder as it was loaded, `encoder_sha256` as it was trained."""
+    start = runs.read(attempt())["encoder_sha256"]
+    run = runs.start(classifier(tiny))
+    model = models.classifier(run.load_encoder())
+    model.layers[0].set_weights([weight + 1 for weight in model.layers[0].get_weights()])
+    history = fitted(loss=[0.3], val_loss=[0.4], accuracy=[0.8], val_accuracy=[0.8], best_epoch=1)
+    results = {part: {"loss": 0.3, "accuracy": 0.8} for part in ("train", "val")}
+    results |= {"confusion": np.eye(10, dtype=int), "predictions": sample.y_val}
+    metrics = runs.check(run.finish(model, history, sample, **results))
+    assert metrics["started_from_sha256"] == start
+    assert metrics["encoder_sha256"] != start
 
 
 def test_an_encoder_of_any_suite_is_found_by_its_name(attempt, tiny):

@@ -44,6 +44,11 @@ def test_errors_by_pixel_and_by_image(images):
     assert by_image.mean() == pytest.approx(expected)
 
 
+def test_packed_errors_keep_their_precision():
+    errors = np.geomspace(1e-6, 1, 1000)
+    np.testing.assert_allclose(evaluation.unpack(evaluation.pack(errors)), errors, rtol=5e-4, atol=3e-8)
+
+
 def test_most_confused_pairs_leave_the_diagonal_out():
     counts = np.diag([50, 60, 70])
     counts[2, 0], counts[0, 1] = 9, 4

@@ -9,7 +9,7 @@ import pytest
 from fmnist_keras import __main__ as main
 from fmnist_keras import data, runs
 from fmnist_keras.internals import sources
-from fmnist_keras.workflow import execute, signals
+from fmnist_keras.workflow import execute, jobs, signals
 
 
 @pytest.fixture
@@ -56,6 +56,24 @@ def test_a_cell_that_fails_is_not_tried_again_and_spares_what_was_there(engine, 
     assert (tmp_path / "out.ipynb").read_text() == "the last good one"
     assert nbformat.read(tmp_path / "out.failed.ipynb", 4).cells[0].source == "1 + 1"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_failed_report_spares_the_page(reports, monkeypatch):
+    def fail(notebook, output, values, label, failed):
+        nbformat.write(nbformat.v4.new_notebook(), failed)
+        raise execute.JobFailed("out of luck")
+
+    monkeypatch.setattr(jobs, "execute_notebook", fail)
+    monkeypatch.setattr(runs, "require_runs", lambda suite: None)
+    folder = reports / "sample"
+    folder.mkdir()
+    for name in ("index.html", "report.ipynb"):
+        (folder / name).write_text("the last good one")
+    with pytest.raises(execute.JobFailed, match="out of luck"):
+        jobs.make_report("sample")
+    assert (folder / "report.failed.ipynb").is_file()
+    for name in ("index.html", "report.ipynb"):
+        assert (folder / name).read_text() == "the last good one"
 
 
 def test_epoch_lines_have_their_run_s_name_and_the_time_left(monkeypatch, capsys):

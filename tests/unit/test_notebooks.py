@@ -60,6 +60,16 @@ def test_the_parameters_cell_holds_a_student_s_parameters_as_literals(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_training_cells_use_their_parameters(kind):
+    """A parameter that no cell reads would be checked, recorded and ignored."""
+    cells = code_cells(runs.ROOT / "notebooks" / f"{kind}.ipynb")
+    trees = [ast.parse(cell.source) for cell in cells if not tagged(cell, "parameters")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    read = {node.id for node in nodes if isinstance(node, ast.Name)}
+    assert read >= {"batch_size", "optimizer", "learning_rate", "epsilon", "epochs", "patience", "min_delta"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_images_carry_an_alt_text(kind):
     outputs = [o for c in code_cells(runs.ROOT / "notebooks" / f"{kind}.ipynb") for o in c.outputs]
     pixels = [o.metadata["image/png"]["alt"] for o in outputs if "image/png" in o.get("data", {})]

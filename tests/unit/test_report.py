@@ -125,10 +125,24 @@ def test_machines_that_differ_are_told_from_machines_that_do_not():
     assert machines.comparison({"model_5": apart["model_5"][1:3]}) == "", "of so few nothing can be said"
 
 
+def test_machines_differ_at_5_percent():
+    """Student's t gives p = 0.073 for each of four models, then p = 0.048."""
+    cpu, gpu = ("tensorflow", "CPU"), ("jax", "GPU")
+    for others, differ in (((0.315, 0.325, 0.33), 0), ((0.32, 0.325, 0.335), 4)):
+        both = on(cpu, "model_5", (0.30, 0.31)) + on(gpu, "model_5", others)
+        said = machines.comparison({f"model_{number}": both for number in range(4)})
+        assert f"of {differ} differ at the 5 % level, where chance alone gives 0.2 on average" in said
+
+
 def test_errors_of_pixels_are_read_as_runs_hold_them_and_once_held_them():
     rows = [[row + column / 100 for column in range(28)] for row in range(28)]
     grouped = {"model_1": [{"pixel_errors": rows}, {"pixel_errors": evaluation.pack(rows)}]}
     assert np.allclose(suite.error_maps(grouped)["model_1"], rows, rtol=1e-3)
+
+
+def test_an_error_map_averages_the_seeds():
+    seeds = [{"pixel_errors": evaluation.pack([error] * 784)} for error in (0.125, 0.25, 0.75)]
+    assert (suite.error_maps({"model_1": seeds})["model_1"] == 0.375).all()
 
 
 def test_ablations_that_stop_where_the_paper_stopped_stand_beside_their_model():

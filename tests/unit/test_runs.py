@@ -116,6 +116,13 @@ def test_a_later_run_takes_the_place_of_an_earlier_one(tiny, reports, sample):
     assert sorted(path.name for path in folder.parent.iterdir()) == ["seed_0"]
 
 
+def test_a_failed_move_costs_no_run(tiny, reports, sample):
+    folder = write(tiny("model_1"), sample, "0.35")
+    with pytest.raises(OSError, match="gone"):
+        runs.publish(reports / "gone", folder)
+    assert runs.read(folder)["val"]["loss"] == 0.35
+
+
 def test_killed_between_its_two_renames_a_run_is_still_found(tiny, reports, sample):
     folder = write(tiny("model_1"), sample)
     folder.rename(folder.with_name(".seed_0.old"))

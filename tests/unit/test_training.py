@@ -31,14 +31,14 @@ def test_optimizers_are_the_papers():
         training.optimizer("adma")
 
 
-def test_adam_computes_what_keras_does():
+@pytest.mark.parametrize("size", [1, 1e-7], ids=["ordinary", "as small as the epsilon"])
+def test_adam_computes_what_keras_does(size):
     def moved(optimizer):
         variables = [keras.Variable(np.ones(shape, "float32")) for shape in ((3, 4), (5,))]
         random = np.random.default_rng(0)
         for _ in range(50):
-            optimizer.apply(
-                [keras.ops.array(random.normal(size=v.shape), "float32") for v in variables], variables
-            )
+            gradients = [random.normal(scale=size, size=v.shape) for v in variables]
+            optimizer.apply([keras.ops.array(one, "float32") for one in gradients], variables)
         return np.concatenate([keras.ops.convert_to_numpy(v).ravel() for v in variables])
 
     ours, theirs = moved(training.optimizer()), moved(keras.optimizers.Adam(0.001, epsilon=1e-8))
