@@ -100,20 +100,6 @@ def test_training_leaves_the_recorded_start(attempt, tiny, sample):
     assert metrics["encoder_sha256"] != start
 
 
-def test_training_leaves_the_recorded_start(attempt, tiny, sample):
-    """`started_from_sha256` is of the encoder as it was loaded, `encoder_sha256` as it was trained."""
-    start = runs.read(attempt())["encoder_sha256"]
-    run = runs.start(classifier(tiny))
-    model = models.classifier(run.load_encoder())
-    model.layers[0].set_weights([weight + 1 for weight in model.layers[0].get_weights()])
-    history = fitted(loss=[0.3], val_loss=[0.4], accuracy=[0.8], val_accuracy=[0.8], best_epoch=1)
-    results = {part: {"loss": 0.3, "accuracy": 0.8} for part in ("train", "val")}
-    results |= {"confusion": np.eye(10, dtype=int), "predictions": sample.y_val}
-    metrics = runs.check(run.finish(model, history, sample, **results))
-    assert metrics["started_from_sha256"] == start
-    assert metrics["encoder_sha256"] != start
-
-
 def test_an_encoder_of_any_suite_is_found_by_its_name(attempt, tiny):
     folder = attempt("mine", suite="sweep", whole=True, epochs=2)
     found = runs.load_encoder(classifier(tiny, encoder_from="sweep/mine-latent_dim_8"))
