@@ -320,7 +320,9 @@ def keras_callback():
 @pytest.fixture
 def at_a_prompt(monkeypatch):
     monkeypatch.setattr("sys.ps1", ">>> ", raising=False)
-    monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT), raising=False)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest may have been started by `&`
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupt_ends_fit(reports, at_a_prompt):
