@@ -129,7 +129,8 @@ class Recorder(keras.callbacks.TerminateOnNaN):
         for name in history.history:  # a value an epoch, also of a loss that Keras computes every few epochs
             history.history[name] = [row.get(name, float("nan")) for row in self.rows]
         history.best_epoch = self.best_epoch or rows
-        history.restored_epoch = rows if self.cut is None else None  # else its weights are of no whole epoch
+        if stopping or self.cut:  # else callbacks of somebody else may have restored an epoch
+            history.restored_epoch = rows if self.cut is None else None
         if stopping and stopping.best_weights is not None and np.isfinite(stopping.best):
             history.best_epoch = history.restored_epoch = stopping.best_epoch + 1
         ended = stopping.stopped_epoch > 0 if stopping else rows < self.params["epochs"]

@@ -87,7 +87,8 @@ def training(run, model, history, train, val):
     from ..training import loss_name
 
     ran, loss = len(history.epoch), loss_name(model)
-    restored, most = getattr(history, "restored_epoch", None), (history.params or {}).get("epochs", ran)
+    restored = runs.folder.restored_epoch(history, val["loss"])
+    most = (history.params or {}).get("epochs", ran)
     end = f"ran all {ran} epochs"
     if cut := getattr(history, "interrupted", None):
         end = f"was interrupted in epoch {cut} of at most {most}"

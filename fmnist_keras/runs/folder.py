@@ -111,13 +111,15 @@ class Run:
         from . import ran
 
         self._say_what_was_not_used()
-        problem = ran.contradiction(model, history) or ran.other_results(model, dataset, results)
+        problem = ran.contradiction(model, history) or ran.other_results(
+            model, dataset, self.params.kind, results
+        )
         if problem and not keep:
             raise RunError(f"{problem}; run.finish(..., keep=True) keeps it in {SCRATCH}/{UNFINISHED}")
         held = self.describe(model, history, len(dataset.x_train))
         if problem:
             held["departs"][UNFINISHED] = problem
-            results = ran.results(model, dataset)
+            results = ran.results(model, dataset, self.params.kind)
         if self.params.run_dir is None:  # or the engine says where it goes
             self.params = self._place(held, history, dataset)
             self.folder = _folder(self.params)
@@ -207,7 +209,7 @@ class Run:
         trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
         fit, total = getattr(history, "seconds", None), time.perf_counter() - self.began
         best = int(np.nanargmin(epochs["val_loss"])) + 1 if "val_loss" in epochs else rows
-        restored = _restored_epoch(epochs, results)
+        restored = restored_epoch(history, results["val"]["loss"])
         return {
             "schema_version": integrity.SCHEMA_VERSION,
             "model": self.params.model,
@@ -221,7 +223,7 @@ class Run:
             "interrupted": bool(getattr(history, "interrupted", None)),
             "epochs_run": rows,
             "best_epoch": getattr(history, "best_epoch", best),
-            "restored_epoch": getattr(history, "restored_epoch", restored),
+            "restored_epoch": restored,
             "stopped_early": getattr(history, "stopped_early", rows < self.params.epochs),
             "images": {"train": len(dataset.x_train), "val": len(dataset.x_val)},
             "data": {
@@ -260,11 +262,16 @@ def _table(history):
     return epochs
 
 
-def _restored_epoch(epochs, results):
-    """Return the epoch whose validation loss the model has, or None: for a `fit` without our callbacks."""
-    loss = results.get("val", {}).get("loss", np.nan)
-    near = np.isclose(epochs.get("val_loss", np.nan), loss, rtol=1e-3)
-    return int(epochs.index[near][-1]) if near.any() else None
+def restored_epoch(history, val_loss):
+    """Return the epoch whose weights a model has, from 1, or None if they are of no whole epoch.
+
+    Our early stopping knows it. Of callbacks of one's own it is the last epoch with the model's validation
+    loss.
+    """
+    if hasattr(history, "restored_epoch"):
+        return history.restored_epoch
+    near = np.isclose(history.history.get("val_loss", []), val_loss, rtol=1e-3)
+    return int(np.flatnonzero(near)[-1]) + 1 if near.any() else None
 
 
 def _name_parts(held):

@@ -9,6 +9,10 @@ from .. import evaluation, models, training
 
 EVALUATED = 10_000  # images that results are computed on again, at most
 COMPARED = 500  # images whose predictions or errors are
+NEEDED = {  # of each kind of model, by those who read a run
+    "autoencoder": ("train", "val", "stripes", "pixel_errors", "image_errors"),
+    "classifier": ("train", "val", "predictions", "confusion"),
+}
 TOLERANCE = 1e-4  # of a loss or an accuracy, relative: sums over batches of other sizes round otherwise
 
 # Of a layer's or an optimizer's configuration: what changes no output, or is a default that every layer has.
@@ -49,7 +53,7 @@ def describe(model, history):
     parts, asked = training.halves(model), history.params or {}
     return {
         "layers": _layers(model),
-        "trainable": "".join(str(int(weight.trainable)) for weight in model.weights if _is_learned(weight)),
+        "trainable": _trainable(model),
         "loss": _loss(model.loss),
         "optimizer": _text(type(model.optimizer).__name__, optimizer),
         "latent_dim": parts[0].output_shape[-1] if parts else None,
@@ -58,8 +62,13 @@ def describe(model, history):
     }
 
 
-def _is_learned(weight):
-    return "seed_generator" not in weight.path
+def _trainable(model):
+    """Return a 1 for each weight that trains, a 0 for each of a frozen layer, nothing for moving averages."""
+    leaves = [layer for layer in model._flatten_layers() if not layer._layers]
+    return "".join(
+        "1" * len(layer.trainable_weights) if layer.trainable else "0" * len(layer.weights)
+        for layer in leaves
+    )
 
 
 def departures(params, ran, model, images):
@@ -86,7 +95,7 @@ def departures(params, ran, model, images):
     found = {}
     if ran["layers"] != _layers(asked):
         found["layers"] = _layers_in_words(model, asked, ran["layers"])
-    trains = "".join(str(int(weight.trainable)) for weight in asked.weights if _is_learned(weight))
+    trains = _trainable(asked)
     if ran["trainable"] != trains and ("layers" not in found or ("0" in ran["trainable"]) != ("0" in trains)):
         found["trainable"] = (
             f"{_count(model.trainable_weights):,} of {model.count_params():,} parameters train"
@@ -185,18 +194,21 @@ def contradiction(model, history):
     return ""
 
 
-def other_results(model, dataset, results):
-    """Return which results are not those of a model on a data set, a sentence; "" if all are.
+def other_results(model, dataset, kind, results):
+    """Return which results are missing, or not those of a model on a data set, a sentence; "" if none is.
 
     Losses and accuracies are computed again on at most `EVALUATED` images, predictions and errors on
     `COMPARED`. A classifier's missing accuracies are added to `results`.
     """
-    classifier = "predictions" in results
+    classifier = kind == "classifier"
+    for name in NEEDED[kind]:
+        if name not in results:
+            return f"{name} is missing: run the evaluation cells, and give finish(..., {name}={name})"
     parts = {"train": (dataset.x_train, dataset.y_train), "val": (dataset.x_val, dataset.y_val)}
     for part, (images, labels) in parts.items():
-        handed = results.get(part)
+        handed = results[part]
         if not isinstance(handed, dict) or "loss" not in handed:
-            return f"{part} is missing: finish(..., {part}=fk.training.evaluate(model, ...))"
+            return f"{part} has no loss; give finish(..., {part}=fk.training.evaluate(model, ...))"
         if len(images) <= EVALUATED:
             found = training.evaluate(model, images, labels if classifier else images)
             for name in handed.keys() & found.keys():
@@ -217,19 +229,17 @@ def other_results(model, dataset, results):
             or np.mean(predictions[:COMPARED] != outputs.argmax(axis=1)) > 0.01
         ):
             return f"predictions {again}"
-        if "confusion" in results:
-            counts = evaluation.confusion_counts(labels, predictions)
-            return "" if np.array_equal(results["confusion"], counts) else f"confusion {again}"
-        return ""
-    errors = results.get("image_errors", ())
+        counts = evaluation.confusion_counts(labels, predictions)
+        return "" if np.array_equal(results["confusion"], counts) else f"confusion {again}"
+    errors = results["image_errors"]
     expected = evaluation.image_errors(images[:COMPARED], outputs)
     wrong = len(errors) != len(images) or not np.allclose(errors[:COMPARED], expected, rtol=0.01, atol=1e-5)
     return f"image_errors {again}" if wrong else ""
 
 
-def results(model, dataset):
+def results(model, dataset, kind):
     """Return all results of a model that `Run.finish` takes, computed now: a dict."""
-    classifier = len(model.output_shape) == 2
+    classifier = kind == "classifier"
     parts = {"train": (dataset.x_train, dataset.y_train), "val": (dataset.x_val, dataset.y_val)}
     found = {
         part: training.evaluate(model, images, labels if classifier else images)
