@@ -54,7 +54,7 @@ def table(suite=runs.SCRATCH, kind="autoencoder"):
 def _otherwise(run):
     """Return how a row of `runs.table` departs from its parameters, in words; "" if it does not."""
     cut = [f"interrupted in epoch {run['epochs_run'] + 1}"] if run["interrupted"] else []
-    return "; ".join(cut + [f"{part} {words}" for part, words in run["departs"].items()])
+    return "; ".join(filter(None, [*cut, runs.in_words(run["departs"])]))
 
 
 def compare(suite=runs.SCRATCH):

@@ -122,8 +122,12 @@ def departures(departs):
     parts = []
     for part, words in departs.items():
         ran, _, asked = as_text(words).partition(" instead of ")
-        parts.append(f"{part} **{ran}**" + (f" (asked: {asked})" if asked else ""))
-    return f"> **Not what its parameters ask:** {'; '.join(parts)}. No claim of the paper counts this run."
+        parts.append(f"{part}: **{ran}**" + (f" (asked: {asked})" if asked else ""))
+    text = "; ".join(parts)
+    return (
+        f"> **This run departs from its parameters.** {text[0].upper() + text[1:]}. No claim of the paper "
+        "counts it."
+    )
 
 
 def stripes(figures):

@@ -188,7 +188,7 @@ def test_another_loss(reports):
     assert runs.damaged("scratch") == []
     text = fk.report.text.training(*(book.names[n] for n in ("run", "autoencoder", "history", *SCORES)))
     assert "Its binary crossentropy is **0." in text
-    assert "loss **binary_crossentropy** (asked: mean_squared_error)" in text
+    assert "Loss: **binary_crossentropy** (asked: mean_squared_error)" in text
     table = attempts.table()
     assert len(table) == len(names()) == 2
     assert "loss_binary_crossentropy" in names()[1]
@@ -200,6 +200,18 @@ def test_another_loss(reports):
 COMPILE = 'autoencoder.compile("adam", "mean_squared_error")\nautoencoder.summary'
 MADE = ("autoencoder", "history", "dataset")
 SCORES = ("train_scores", "val_scores")
+
+
+def test_second_model_of_one_start(reports, capsys):
+    """Another loss, then the notebook's own again, from "Model" down: each is named by what it changes."""
+    book = run_all()
+    usual = book.metrics["model"]
+    book.all_from("Model", old='"mean_squared_error"', new='"binary_crossentropy"')
+    assert f"Kept as {usual}-loss_binary_crossentropy\n" in capsys.readouterr().out
+    book.all_from("Model")
+    assert book.metrics["model"] == usual
+    assert names() == [usual, f"{usual}-loss_binary_crossentropy"]
+    assert "Kept as" not in capsys.readouterr().out
 
 
 def test_another_optimizer(reports):
