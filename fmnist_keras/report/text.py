@@ -84,7 +84,7 @@ def training(run, model, history, train, val):
         train: what `training.evaluate` returned for the training images.
         val: the same for the validation images.
     """
-    from ..training import loss_name
+    from ..training import loss_name, uses_dropout
 
     ran, loss = len(history.epoch), loss_name(model)
     restored, most = getattr(history, "restored_epoch", None), (history.params or {}).get("epochs", ran)
@@ -110,7 +110,8 @@ def training(run, model, history, train, val):
         )
     if restored:
         shown = history.history["loss"][restored - 1]
-        text += f" While training, epoch {restored} showed a loss of {shown:.4f}: that was with dropout on."
+        why = "with dropout on" if uses_dropout(model) else "an average while the weights moved"
+        text += f" While training, epoch {restored} showed a loss of {shown:.4f}: that was {why}."
     departs = run.describe(model, history)["departs"]
     return "\n\n".join(filter(None, [text, departures(departs)]))
 
