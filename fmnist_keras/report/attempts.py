@@ -73,16 +73,23 @@ def compare(suite=runs.SCRATCH):
     runs.require_runs(suite)
     every = runs.read_suite(suite)
     for kind, curves in CURVES.items():
-        mine = [run for run in every if run["kind"] == kind]
-        if mine:
-            display(Markdown(f"**The {kind}s of suite {suite}**"), shown(table(suite, kind), index=False))
-        for name, ylabel in curves.items() if mine else ():
-            histories = {}
+        if (made := table(suite, kind)).empty:
+            continue
+        display(Markdown(f"**The {kind}s of suite {suite}**"), shown(made, index=False))
+        order = list(made["model"])
+        mine = sorted(
+            (run for run in every if run["kind"] == kind), key=lambda run: order.index(run["model"])
+        )
+        for name, ylabel in curves.items():
+            charts = {ylabel: {}}  # one a loss: two losses have no axis in common
             for run in mine:
                 if name in (history := runs.read_history(run["folder"])):
-                    histories.setdefault(run["model"], []).append(history)
-            if histories:
-                display(figure(figures.curves(histories, name, ylabel, ylabel.capitalize())))
+                    other = name == "val_loss" and runs.departs(run).get("loss", "").split(" instead of ")[0]
+                    title = f"{ylabel}, {other.replace('_', ' ')}" if other else ylabel
+                    charts.setdefault(title, {}).setdefault(run["model"], []).append(history)
+            for title, histories in charts.items():
+                if histories:
+                    display(figure(figures.curves(histories, name, title, title.capitalize())))
     if said := left_out(runs.damaged(suite)):
         display(Markdown(said))
 

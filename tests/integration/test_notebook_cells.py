@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import nbformat
@@ -180,7 +181,7 @@ def test_predictions_of_another_model(reports):
         book.names["run"].finish(*values.values(), **results)
 
 
-def test_another_loss(reports):
+def test_another_loss(reports, monkeypatch):
     """It is named, on the page, in the folder's name and in `compare`, and the run is read by everybody."""
     first = run_all().metrics
     book = run_all().all_from("Model", old='"mean_squared_error"', new='"binary_crossentropy"')
@@ -194,7 +195,13 @@ def test_another_loss(reports):
     assert "loss_binary_crossentropy" in names()[1]
     assert (table["mean squared error"] < 0.3).all()
     assert first["ran"]["departs"] == {}
-    assert runs.not_counted(book.metrics)
+    assert runs.not_counted(book.metrics) == "loss: binary_crossentropy instead of mean_squared_error"
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *given: shown.extend(given))
+    fk.report.compare("scratch")
+    charts = [given.data for given in shown if "<img" in given.data]
+    titles = [re.search('alt="(.*?) by epoch', chart)[1] for chart in charts]
+    assert titles == ["Validation loss", "Validation loss, binary crossentropy"], "one a loss"
 
 
 COMPILE = 'autoencoder.compile("adam", "mean_squared_error")\nautoencoder.summary'
@@ -233,6 +240,9 @@ def test_own_layers_from_end_to_end(reports, capsys):
     book = Notebook("autoencoder", epochs=1).all_from("Setup", old=MODEL, new=THREE_BLOCKS, whole=True)
     assert "layers" in book.metrics["ran"]["departs"]
     assert "own_layers-" in book.names["folder"].parent.name
+    text = fk.report.text.training(*(book.names[n] for n in ("run", "autoencoder", "history", *SCORES)))
+    label = fk.plots.curves(book.names["history"]).axes[0].lines[0].get_label()
+    assert ("dropout on" in text, label) == (False, "training"), "these layers drop nothing"
     assert (first.names["folder"] / "metrics.json").read_bytes() == before
     assert len(attempts.table()) == 2
     classifier = run_all("classifier", encoder_from=f"scratch/{book.metrics['model']}")
@@ -335,7 +345,7 @@ def at_a_prompt(monkeypatch):
     monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT), raising=False)
 
 
-def test_an_interrupt_ends_fit(reports, at_a_prompt):
+def test_an_interrupt_ends_fit(reports, at_a_prompt, capsys):
     """The cut epoch is marked and never the best; the best weights are restored, and the run is kept."""
     book = Notebook("autoencoder", epochs=9, batch_size=16).run("Setup", "Data", "Model")
     book.names["interrupt"] = interrupt_at(10)  # 4 steps an epoch: in the third
@@ -346,12 +356,29 @@ def test_an_interrupt_ends_fit(reports, at_a_prompt):
         fk.training.steps_per_execution = usual
     history = book.names["history"]
     assert (history.interrupted, len(history.epoch)) == (3, 2)
+    said = f"interrupted in epoch 3; the weights of epoch {history.restored_epoch} are restored\n"
+    assert capsys.readouterr().out.endswith(said)
     book.run("Evaluation", "Results", "The run's files")
     assert book.metrics["interrupted"]
     assert (book.metrics["epochs_run"], book.metrics["restored_epoch"]) == (2, book.metrics["best_epoch"])
     assert book.names["folder"].parent.name.endswith("-interrupted")
     assert np.isclose(min(history.history["val_loss"]), book.names["val_scores"]["loss"], rtol=1e-3)
     assert "interrupted in epoch 3" in attempts.table()["ran"][0]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_after_the_last_step(reports, at_a_prompt, capsys):
+    """In the validation after the last epoch nothing is left to cut: the run is a whole one."""
+    book = Notebook("autoencoder", epochs=1).run("Setup", "Data", "Model")
+
+    class Interrupt(keras_callback()):
+        def on_test_begin(self, logs=None):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    book.names["interrupt"] = Interrupt()
+    book.run("Training", old="min_delta),", new="min_delta) + [interrupt],")
+    assert book.names["history"].interrupted is None
+    assert "interrupted" not in capsys.readouterr().out
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
