@@ -78,8 +78,8 @@ def absent(reason):
 
 
 def colour(name):
-    """The colour of a model, the same everywhere: by the first number in its name, as an ablation has it."""
-    digits = re.search(r"\d+", name)
+    """Return the colour of a model, the same everywhere: by the first number in its name before a "-"."""
+    digits = re.search(r"\d+", name.split("-")[0])  # what follows are changes: "-epochs_30"
     return MODEL_COLOURS[(int(digits[0] if digits else 1) - 1) % len(MODEL_COLOURS)]
 
 
@@ -111,12 +111,14 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
     """Training and validation curves of one quantity of one run.
 
     Args:
-        history: what `fit` returned. The best epoch is that of `training.callbacks` where they were among
-            its callbacks, else the one with the least `val_loss`.
+        history: what `fit` returned. The best epoch is that of `training.callbacks` if they were among its
+            callbacks, else the one with the least `val_loss`.
         name: "loss" or "accuracy"; "val_" + name is drawn too, if the history has it.
         ylabel: what it is, with its unit; None is the name.
         model: whose run it is, for its colour.
     """
+    from .training import uses_dropout  # Keras: most figures need none of it
+
     train = np.asarray(history.history.get(name, []), float)
     val = np.asarray(history.history.get(f"val_{name}", []), float)
     if not len(train):
@@ -125,7 +127,8 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
     epochs = np.arange(1, len(train) + 1)
     alt = f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}"
     figure, axes = new_figure("")
-    axes.plot(epochs, train, "--", color="0.25", label="training (dropout on)")
+    dropout = not hasattr(history, "model") or uses_dropout(history.model)
+    axes.plot(epochs, train, "--", color="0.25", label="training (dropout on)" if dropout else "training")
     known = np.isfinite(val)  # Keras may validate every few epochs, or never
     if known.any():
         best_epoch = (

@@ -135,9 +135,18 @@ class Recorder(keras.callbacks.TerminateOnNaN):
             history.best_epoch = history.restored_epoch = stopping.best_epoch + 1
         ended = stopping.stopped_epoch > 0 if stopping else rows < self.params["epochs"]
         history.stopped_early = ended and not self.interrupted
-        history.interrupted = self.cut or (rows + 1 if self.interrupted else None)
+        cut = self.cut or rows + 1
+        history.interrupted = cut if self.interrupted and cut <= self.params["epochs"] else None
         history.steps, history.optimizer = self.steps, self.optimizer
         history.began, history.seconds = self.began, time.perf_counter() - self.began
+        if history.interrupted:
+            restored = f"; the weights of epoch {history.restored_epoch} are restored"
+            print(f"interrupted in epoch {cut}" + (restored if history.restored_epoch else ""), flush=True)
+
+
+def uses_dropout(model):
+    """Return whether a `keras.Model` drops units while it trains."""
+    return any(getattr(layer, "rate", 0) for layer in model._flatten_layers(include_self=False))
 
 
 def can_interrupt():

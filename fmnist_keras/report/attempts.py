@@ -54,7 +54,7 @@ def table(suite=runs.SCRATCH, kind="autoencoder"):
 def _otherwise(run):
     """Return how a row of `runs.table` departs from its parameters, in words; "" if it does not."""
     cut = [f"interrupted in epoch {run['epochs_run'] + 1}"] if run["interrupted"] else []
-    return "; ".join(cut + [f"{part} {words}" for part, words in run["departs"].items()])
+    return "; ".join(filter(None, [*cut, runs.in_words(run["departs"])]))
 
 
 def compare(suite=runs.SCRATCH):
@@ -73,16 +73,23 @@ def compare(suite=runs.SCRATCH):
     runs.require_runs(suite)
     every = runs.read_suite(suite)
     for kind, curves in CURVES.items():
-        mine = [run for run in every if run["kind"] == kind]
-        if mine:
-            display(Markdown(f"**The {kind}s of suite {suite}**"), shown(table(suite, kind), index=False))
-        for name, ylabel in curves.items() if mine else ():
-            histories = {}
+        if (made := table(suite, kind)).empty:
+            continue
+        display(Markdown(f"**The {kind}s of suite {suite}**"), shown(made, index=False))
+        order = list(made["model"])
+        mine = sorted(
+            (run for run in every if run["kind"] == kind), key=lambda run: order.index(run["model"])
+        )
+        for name, ylabel in curves.items():
+            charts = {ylabel: {}}  # one a loss: two losses have no axis in common
             for run in mine:
                 if name in (history := runs.read_history(run["folder"])):
-                    histories.setdefault(run["model"], []).append(history)
-            if histories:
-                display(figure(figures.curves(histories, name, ylabel, ylabel.capitalize())))
+                    other = name == "val_loss" and runs.departs(run).get("loss", "").split(" instead of ")[0]
+                    title = f"{ylabel}, {other.replace('_', ' ')}" if other else ylabel
+                    charts.setdefault(title, {}).setdefault(run["model"], []).append(history)
+            for title, histories in charts.items():
+                if histories:
+                    display(figure(figures.curves(histories, name, title, title.capitalize())))
     faults = [f"{where.parent.name}, {where.name}: {reason}" for where, reason in runs.damaged(suite)]
     if said := runs.left_out([fault.replace(f"{runs.suite_dir(suite)}{os.sep}", "") for fault in faults]):
         display(Markdown(f"> {as_text(said)}."))

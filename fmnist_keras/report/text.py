@@ -84,7 +84,7 @@ def training(run, model, history, train, val):
         train: what `training.evaluate` returned for the training images.
         val: the same for the validation images.
     """
-    from ..training import loss_name
+    from ..training import loss_name, uses_dropout
 
     ran, loss = len(history.epoch), loss_name(model)
     restored = runs.folder.restored_epoch(history, val["loss"])
@@ -111,7 +111,8 @@ def training(run, model, history, train, val):
         )
     if restored:
         shown = history.history["loss"][restored - 1]
-        text += f" While training, epoch {restored} showed a loss of {shown:.4f}: that was with dropout on."
+        why = "with dropout on" if uses_dropout(model) else "an average while the weights moved"
+        text += f" While training, epoch {restored} showed a loss of {shown:.4f}: that was {why}."
     departs = run.describe(model, history)["departs"]
     return "\n\n".join(filter(None, [text, departures(departs)]))
 
@@ -123,8 +124,12 @@ def departures(departs):
     parts = []
     for part, words in departs.items():
         ran, _, asked = as_text(words).partition(" instead of ")
-        parts.append(f"{part} **{ran}**" + (f" (asked: {asked})" if asked else ""))
-    return f"> **Not what its parameters ask:** {'; '.join(parts)}. No claim of the paper counts this run."
+        parts.append(f"{part}: **{ran}**" + (f" (asked: {asked})" if asked else ""))
+    text = "; ".join(parts)
+    return (
+        f"> **This run departs from its parameters.** {text[0].upper() + text[1:]}. No claim of the paper "
+        "counts it."
+    )
 
 
 def stripes(figures):

@@ -6,7 +6,17 @@ from .find import find, left_out, trained
 from .folder import SCRATCH, Run, publish, start
 from .integrity import RunError
 from .paths import ROOT, reports_dir, run_dir, suite_dir
-from .reading import check, damaged, departs, not_counted, read, read_history, read_suite, require_runs
+from .reading import (
+    check,
+    damaged,
+    departs,
+    in_words,
+    not_counted,
+    read,
+    read_history,
+    read_suite,
+    require_runs,
+)
 from .table import table
 
 __all__ = [
@@ -19,6 +29,7 @@ __all__ = [
     "departs",
     "device",
     "find",
+    "in_words",
     "left_out",
     "load_encoder",
     "not_counted",

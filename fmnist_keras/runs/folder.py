@@ -20,7 +20,7 @@ from .encoders import latest_encoder, load_encoder, weights_sha256
 from .environment import device, versions
 from .integrity import RunError
 from .paths import reports_dir, run_dir
-from .reading import read
+from .reading import in_words, read
 
 SCRATCH = "scratch"  # the suite of runs by hand
 UNFINISHED = "unfinished"  # the name of a run that `finish` refused and was told to keep
@@ -120,13 +120,18 @@ class Run:
         if problem:
             held["departs"][UNFINISHED] = problem
             results = ran.results(model, dataset, self.params.kind)
-        if self.params.run_dir is None:  # or the engine says where it goes
-            self.params = self._place(held, history, dataset)
-            self.folder = _folder(self.params)
-        folder = self.write(model, history, dataset, held, **results)
+        started = self.params, self.folder
+        try:
+            if self.params.run_dir is None:  # or the engine says where it goes
+                self.params = self._place(held, history, dataset)
+                self.folder = _folder(self.params)
+            folder = self.write(model, history, dataset, held, **results)
+        finally:
+            self.params, self.folder = started  # cells run again may finish another model
         if held["departs"]:
-            said = in_words(held["departs"])
-            print(f"Another run than the parameters say ({said}): {folder.parent.name}")
+            print(f"This run departs from its parameters ({in_words(held['departs'])}).")
+        if folder != self.folder:
+            print(f"Kept as {folder.parent.name}")
         return folder
 
     def _say_what_was_not_used(self):
@@ -154,7 +159,7 @@ class Run:
 
         theirs = read(run_dir(params.suite, name, params.seed))
         more = run_name(name, changed(params, Params(**theirs["params"])) if theirs else {})
-        numbered = (f"{more}-{number}" for number in itertools.count(2))
+        numbered = (f"{more[: LONGEST - 4]}-{number}" for number in itertools.count(2))
         return replace(params, model=next(filter(is_free, itertools.chain([name, more], numbered))))
 
     def write(self, model, history, dataset, ran=None, **results):
@@ -240,11 +245,6 @@ class Run:
 
 
 KEPT = ("ran", "restored_epoch")  # of `metrics.json`, also if they are null
-
-
-def in_words(departs):
-    """Return what departs from the parameters as text: "layers: 284,417 parameters instead of 116,417"."""
-    return "; ".join(f"{part}: {words}" for part, words in departs.items())
 
 
 def _table(history):

@@ -58,11 +58,16 @@ def departs(metrics):
     return metrics["ran"]["departs"] if metrics.get("ran") else {}
 
 
+def in_words(departs):
+    """Return what departs from the parameters as text: "layers: 284,417 parameters instead of 116,417"."""
+    return "; ".join(f"{part}: {words}" for part, words in departs.items())
+
+
 def not_counted(metrics):
     """Return why no claim, table of the paper or study counts a complete run; "" if they do."""
     if metrics.get("interrupted"):
         return "interrupted"
-    return ", ".join(departs(metrics).values())
+    return in_words(departs(metrics))
 
 
 def require_runs(suite):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import nbformat
@@ -18,7 +19,8 @@ encoder = keras.Sequential([
     keras.Input((28, 28, 1)),
     keras.layers.Conv2D(8, 3, activation="relu", padding="same"), keras.layers.MaxPooling2D(2),
     keras.layers.Conv2D(16, 3, activation="relu", padding="same"), keras.layers.BatchNormalization(),
-    keras.layers.MaxPooling2D(2), keras.layers.Conv2D(16, 3, activation="relu", padding="same"), keras.layers.MaxPooling2D(2),
+    keras.layers.MaxPooling2D(2),
+    keras.layers.Conv2D(16, 3, activation="relu", padding="same"), keras.layers.MaxPooling2D(2),
     keras.layers.Flatten(), keras.layers.Dense(params.latent_dim),
 ])
 decoder = keras.Sequential([
@@ -180,7 +182,7 @@ def test_predictions_of_another_model(reports):
         book.names["run"].finish(*values.values(), **results)
 
 
-def test_another_loss(reports):
+def test_another_loss(reports, monkeypatch):
     """It is named, on the page, in the folder's name and in `compare`, and the run is read by everybody."""
     first = run_all().metrics
     book = run_all().all_from("Model", old='"mean_squared_error"', new='"binary_crossentropy"')
@@ -188,18 +190,36 @@ def test_another_loss(reports):
     assert runs.damaged("scratch") == []
     text = fk.report.text.training(*(book.names[n] for n in ("run", "autoencoder", "history", *SCORES)))
     assert "Its binary crossentropy is **0." in text
-    assert "loss **binary_crossentropy** (asked: mean_squared_error)" in text
+    assert "Loss: **binary_crossentropy** (asked: mean_squared_error)" in text
     table = attempts.table()
     assert len(table) == len(names()) == 2
     assert "loss_binary_crossentropy" in names()[1]
     assert (table["mean squared error"] < 0.3).all()
     assert first["ran"]["departs"] == {}
-    assert runs.not_counted(book.metrics)
+    assert runs.not_counted(book.metrics) == "loss: binary_crossentropy instead of mean_squared_error"
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *given: shown.extend(given))
+    fk.report.compare("scratch")
+    charts = [given.data for given in shown if "<img" in given.data]
+    titles = [re.search('alt="(.*?) by epoch', chart)[1] for chart in charts]
+    assert titles == ["Validation loss", "Validation loss, binary crossentropy"], "one a loss"
 
 
 COMPILE = 'autoencoder.compile("adam", "mean_squared_error")\nautoencoder.summary'
 MADE = ("autoencoder", "history", "dataset")
 SCORES = ("train_scores", "val_scores")
+
+
+def test_second_model_of_one_start(reports, capsys):
+    """Another loss, then the notebook's own again, from "Model" down: each is named by what it changes."""
+    book = run_all()
+    usual = book.metrics["model"]
+    book.all_from("Model", old='"mean_squared_error"', new='"binary_crossentropy"')
+    assert f"Kept as {usual}-loss_binary_crossentropy\n" in capsys.readouterr().out
+    book.all_from("Model")
+    assert book.metrics["model"] == usual
+    assert names() == [usual, f"{usual}-loss_binary_crossentropy"]
+    assert "Kept as" not in capsys.readouterr().out
 
 
 def test_another_optimizer(reports):
@@ -221,6 +241,9 @@ def test_own_layers_from_end_to_end(reports, capsys):
     book = Notebook("autoencoder", epochs=1).all_from("Setup", old=MODEL, new=THREE_BLOCKS, whole=True)
     assert set(book.metrics["ran"]["departs"]) == {"layers"}
     assert "own_layers-" in book.names["folder"].parent.name
+    text = fk.report.text.training(*(book.names[n] for n in ("run", "autoencoder", "history", *SCORES)))
+    label = fk.plots.curves(book.names["history"]).axes[0].lines[0].get_label()
+    assert ("dropout on" in text, label) == (False, "training"), "these layers drop nothing"
     assert (first.names["folder"] / "metrics.json").read_bytes() == before
     assert len(attempts.table()) == 2
     classifier = run_all("classifier", encoder_from=f"scratch/{book.metrics['model']}")
@@ -340,7 +363,7 @@ def at_a_prompt(monkeypatch):
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupt_ends_fit(reports, at_a_prompt):
+def test_an_interrupt_ends_fit(reports, at_a_prompt, capsys):
     """The cut epoch is marked and never the best; the best weights are restored, and the run is kept."""
     book = Notebook("autoencoder", epochs=9, batch_size=16).run("Setup", "Data", "Model")
     book.names["interrupt"] = interrupt_at(10)  # 4 steps an epoch: in the third
@@ -351,12 +374,29 @@ def test_an_interrupt_ends_fit(reports, at_a_prompt):
         fk.training.steps_per_execution = usual
     history = book.names["history"]
     assert (history.interrupted, len(history.epoch)) == (3, 2)
+    said = f"interrupted in epoch 3; the weights of epoch {history.restored_epoch} are restored\n"
+    assert capsys.readouterr().out.endswith(said)
     book.run("Evaluation", "Results", "The run's files")
     assert book.metrics["interrupted"]
     assert (book.metrics["epochs_run"], book.metrics["restored_epoch"]) == (2, book.metrics["best_epoch"])
     assert book.names["folder"].parent.name.endswith("-interrupted")
     assert np.isclose(min(history.history["val_loss"]), book.names["val_scores"]["loss"], rtol=1e-3)
     assert "interrupted in epoch 3" in attempts.table()["ran"][0]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_after_the_last_step(reports, at_a_prompt, capsys):
+    """In the validation after the last epoch nothing is left to cut: the run is a whole one."""
+    book = Notebook("autoencoder", epochs=1).run("Setup", "Data", "Model")
+
+    class Interrupt(keras_callback()):
+        def on_test_begin(self, logs=None):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    book.names["interrupt"] = Interrupt()
+    book.run("Training", old="min_delta),", new="min_delta) + [interrupt],")
+    assert book.names["history"].interrupted is None
+    assert "interrupted" not in capsys.readouterr().out
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -128,6 +128,7 @@ def test_a_model_keeps_its_colour():
     assert plots.colour("model_3") == plots.colour("model_3")
     assert len({plots.colour(f"model_{i}") for i in range(1, 9)}) == 8
     assert plots.colour("model_5_epoch_15") == plots.colour("model_5")
+    assert plots.colour("mine-epochs_30") == plots.colour("mine")
     calibration = evaluation.calibration(np.full((20, 10), 0.1), np.arange(20) % 10)
     for figure in (
         plots.curves(fitted(**HISTORY), "loss", "mean squared error", "model_6"),
