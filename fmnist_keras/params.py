@@ -60,6 +60,7 @@ class Params:
     epochs: int = 40
     patience: int = 5
     min_delta: float = 1.0e-5
+    restore_epoch: int | None = None
     seed: int = 0
     upsampling: str | None = None  # of an autoencoder alone
     tsne: bool = False
@@ -201,7 +202,10 @@ def validate(values, kind, where):
     check_fields(values, kind, where)
     if values["optimizer"] == "adam" and values.get("epsilon") is None:
         values = values | {"epsilon": PAPER_EPSILON}
-    elif values["optimizer"] == "sgd" and values.get("epsilon") is not None:
+    if (values.get("restore_epoch") or 0) > values["epochs"]:
+        allowed = f"allowed: at most {values['epochs']}, the epochs, or null for the best epoch"
+        raise ParamsError(f"{where}: restore_epoch: {values['restore_epoch']} is not allowed; {allowed}")
+    if values["optimizer"] == "sgd" and values.get("epsilon") is not None:
         raise ParamsError(_not_allowed(where, "epsilon", values["epsilon"], fields(kind)))
     return Params(**values)
 

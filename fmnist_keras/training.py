@@ -40,12 +40,14 @@ class Recorder(keras.callbacks.TerminateOnNaN):
     Args:
         early_stopping: the `keras.callbacks.EarlyStopping` of the same `fit`, after this in the list, or
             None.
+        restore_epoch: the epoch, from 1, whose weights the model has in the end; None leaves that to
+            `early_stopping`, which restores the best ones, also if training ends before that epoch.
         every: print each `every`-th epoch, the first and the last.
     """
 
-    def __init__(self, early_stopping=None, every=1):
+    def __init__(self, early_stopping=None, restore_epoch=None, every=1):
         super().__init__()
-        self.early_stopping, self.every = early_stopping, every
+        self.early_stopping, self.restore_epoch, self.every = early_stopping, restore_epoch, every
 
     def on_train_begin(self, logs=None):
         """Reset everything: the same callbacks may serve several fits."""
@@ -55,7 +57,9 @@ class Recorder(keras.callbacks.TerminateOnNaN):
         self.optimizer = self.model.optimizer.get_config()
         iterations = int(self.model.optimizer.iterations)  # also of a fit without this callback
         self.made = max(getattr(self.model, "steps_made", 0), iterations)
-        self.interrupted, self.handler = False, None
+        self.interrupted, self.handler, self.kept = False, None, None
+        if self.restore_epoch and self.early_stopping:
+            self.early_stopping.restore_best_weights = True  # until that epoch has come
         if can_interrupt():
             self.handler = signal.signal(signal.SIGINT, self._interrupt)
 
@@ -63,9 +67,7 @@ class Recorder(keras.callbacks.TerminateOnNaN):
         inside = frame
         while inside and not (inside.f_code.co_name == "fit" and inside.f_locals.get("self") is self.model):
             inside = inside.f_back
-        if (
-            self.interrupted or inside is None
-        ):  # the second one, or `fit` ended by an error of another callback
+        if self.interrupted or inside is None:  # the second one, or `fit` has ended by an error
             self._restore_handler()
             signal.default_int_handler(number, frame)
         self.interrupted = self.model.stop_training = True
@@ -82,9 +84,7 @@ class Recorder(keras.callbacks.TerminateOnNaN):
     def on_train_batch_end(self, batch, logs=None):
         """Count the steps; Keras counts them from 0 in each epoch."""
         super().on_batch_end(batch, logs)
-        self.in_epoch = min(
-            batch + 1, self.params.get("steps") or batch + 1
-        )  # Keras counts the last ones full
+        self.in_epoch = min(batch + 1, self.params.get("steps") or batch + 1)  # Keras counts full executions
         self.model.steps_made = self.made + self.steps + self.in_epoch
 
     def on_test_begin(self, logs=None):
@@ -101,6 +101,10 @@ class Recorder(keras.callbacks.TerminateOnNaN):
             return
         self.rows.append(dict(logs))
         self._stop_on_divergence(epoch, logs)
+        if epoch + 1 == self.restore_epoch:
+            self.kept = self.model.get_weights()
+            if self.early_stopping:
+                self.early_stopping.restore_best_weights = False
         if logs.get("val_loss", float("inf")) < self.best:
             self.best, self.best_epoch = logs["val_loss"], epoch + 1
         epoch, epochs = epoch + 1, self.params["epochs"]
@@ -131,8 +135,11 @@ class Recorder(keras.callbacks.TerminateOnNaN):
         history.best_epoch = self.best_epoch or rows
         if stopping or self.cut:  # else callbacks of somebody else may have restored an epoch
             history.restored_epoch = rows if self.cut is None else None
-        if stopping and stopping.best_weights is not None and np.isfinite(stopping.best):
+        if stopping and stopping.best is not None and np.isfinite(stopping.best):
             history.best_epoch = history.restored_epoch = stopping.best_epoch + 1
+        if self.kept is not None:
+            self.model.set_weights(self.kept)
+            history.restored_epoch = self.restore_epoch
         ended = stopping.stopped_epoch > 0 if stopping else rows < self.params["epochs"]
         history.stopped_early = ended and not self.interrupted
         cut = self.cut or rows + 1
@@ -140,8 +147,9 @@ class Recorder(keras.callbacks.TerminateOnNaN):
         history.steps, history.optimizer = self.steps, self.optimizer
         history.began, history.seconds = self.began, time.perf_counter() - self.began
         if history.interrupted:
-            restored = f"; the weights of epoch {history.restored_epoch} are restored"
-            print(f"interrupted in epoch {cut}" + (restored if history.restored_epoch else ""), flush=True)
+            restored = getattr(history, "restored_epoch", None)
+            said = f"; the weights of epoch {restored} are restored" if restored else ""
+            print(f"interrupted in epoch {cut}{said}", flush=True)
 
 
 def uses_dropout(model):
@@ -240,22 +248,24 @@ def steps_per_execution():
     return 1 if keras.backend.backend() == "torch" else STEPS_PER_LAUNCH  # Keras refuses more there
 
 
-def callbacks(patience=5, min_delta=1.0e-5):
+def callbacks(patience=5, min_delta=1.0e-5, restore_epoch=None):
     """Return the callbacks of a `fit`: a `Recorder` and, with a `patience`, early stopping on `val_loss`.
 
     Args:
         patience: epochs without improvement before training stops; None leaves early stopping out.
         min_delta: an improvement has to be larger, in the unit of the loss.
+        restore_epoch: the epoch, from 1, whose weights the model has in the end, as models 5 and 7 of the
+            paper (section III); None restores the best ones. Training ends as without it.
     """
     if patience is None:
-        return [Recorder()]
+        return [Recorder(restore_epoch=restore_epoch)]
     early_stopping = keras.callbacks.EarlyStopping(
         monitor="val_loss",
         patience=patience,
         min_delta=min_delta,
         restore_best_weights=True,  # of the best epoch, also when the epochs run out
     )
-    return [Recorder(early_stopping), early_stopping]
+    return [Recorder(early_stopping, restore_epoch), early_stopping]
 
 
 def evaluate(model, images, targets):

@@ -96,7 +96,7 @@ def training(run, model, history, train, val):
         end = f"stopped early after {ran} of at most {most} epochs"
     text = f"**{as_text(run.params.model)}** {end}; "
     text += (
-        f"the weights of epoch {restored} are restored. "
+        f"the weights of epoch {restored} are restored{_best(history, restored)}. "
         if restored
         else "its weights are those at the end. "
     )
@@ -115,6 +115,11 @@ def training(run, model, history, train, val):
         text += f" While training, epoch {restored} showed a loss of {shown:.4f}: that was {why}."
     departs = run.describe(model, history)["departs"]
     return "\n\n".join(filter(None, [text, departures(departs)]))
+
+
+def _best(history, restored):
+    best = getattr(history, "best_epoch", restored)
+    return "" if best == restored else f", the best one is {best}"
 
 
 def departures(departs):

@@ -404,14 +404,39 @@ def test_an_interrupt_after_the_last_step(reports, at_a_prompt, capsys):
 def test_without_our_callbacks_an_interrupt_is_keras_own(reports, at_a_prompt):
     book = Notebook("autoencoder", epochs=9, batch_size=16).run("Setup", "Data", "Model")
     book.names["interrupt"] = interrupt_at(2)
-    ours = "callbacks=fk.training.callbacks(params.patience, params.min_delta)"
+    ours = "callbacks=fk.training.callbacks(params.patience, params.min_delta, params.restore_epoch)"
     with pytest.raises(KeyboardInterrupt):
         book.run("Training", old=ours, new="callbacks=[interrupt]")
 
 
+def test_a_restored_epoch(reports):
+    """Its weights are the result, while training goes on: they are those that the model had then."""
+    book = Notebook("autoencoder", epochs=3, restore_epoch=2).run("Setup", "Data", "Model")
+    book.names["kept"] = kept = []
+    save = "callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda e, logs: kept.append("
+    save += "[w.copy() for w in autoencoder.get_weights()]))] + "
+    book.run("Training", old="callbacks=", new=save).run("Evaluation", "Results", "The run's files")
+    assert (book.metrics["epochs_run"], book.metrics["restored_epoch"]) == (3, 2)
+    assert book.metrics["best_epoch"] == 3
+    for now, then in zip(book.names["autoencoder"].get_weights(), kept[1]):
+        np.testing.assert_array_equal(now, then)
+    text = fk.report.text.training(*(book.names[name] for name in ("run", *MADE[:2], *SCORES)))
+    assert "the weights of epoch 2 are restored, the best one is 3." in text
+
+
+def test_an_epoch_that_is_not_reached(reports):
+    """Training stops before it: the run is refused, and kept on request."""
+    book = Notebook("autoencoder", epochs=4, patience=1, min_delta=1.0, restore_epoch=4)
+    with pytest.raises(runs.RunError, match="restore_epoch is 4, but training ended after epoch 2"):
+        book.all_from("Setup")
+    results = book.names["results"]
+    kept = book.names["run"].finish(*(book.names[name] for name in MADE), keep=True, **results)
+    assert kept == reports / "scratch" / "unfinished" / "seed_0"
+
+
 def test_callbacks_of_ones_own(reports):
     """Without ours the run is kept too: the epochs are those of the history, the weights the last ones."""
-    ours = "callbacks=fk.training.callbacks(params.patience, params.min_delta)"
+    ours = "callbacks=fk.training.callbacks(params.patience, params.min_delta, params.restore_epoch)"
     stopping = "callbacks=[keras.callbacks.EarlyStopping(restore_best_weights=True)]"
     book = Notebook("autoencoder", epochs=2).all_from("Setup", old=ours, new=stopping)
     assert (book.metrics["epochs_run"], book.metrics["seconds"]["fit"]) == (2, None)
