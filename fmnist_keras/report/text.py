@@ -100,14 +100,16 @@ def training(run, model, history, train, val):
         if restored
         else "its weights are those at the end. "
     )
+    loss, _, unit = loss.partition(" (")
+    unit = f" {unit.rstrip(')')}" if unit else ""
     text += (
-        f"Its {loss} is **{val['loss']:.4f}** on the validation images and {train['loss']:.4f} on the "
+        f"Its {loss} is **{val['loss']:.4f}**{unit} on the validation images and {train['loss']:.4f} on the "
         "training images."
     )
     if "accuracy" in val:
         text += (
-            f" It names {val['accuracy']:.1%} of the validation images right, and {train['accuracy']:.1%} "
-            "of the training images."
+            f" Its accuracy is {val['accuracy']:.1%} on the validation images and {train['accuracy']:.1%} on "
+            "the training images."
         )
     if restored:
         shown = history.history["loss"][restored - 1]
