@@ -2,10 +2,12 @@
 
 import contextlib
 import datetime
+import glob
 import itertools
 import json
 import os
 import re
+import secrets
 import shutil
 import time
 from dataclasses import replace
@@ -401,11 +403,13 @@ def _folder(params):
 def _hidden_folder(final, kind):
     """Make a `locks.temporary_folder` that leaves nothing, and no empty folder, unless it is moved."""
     there = next(folder for folder in final.parents if folder.exists())
-    folder = locks.temporary_folder(final, kind)
     try:
-        yield folder
+        folder = locks.temporary_folder(final, kind)
+        try:
+            yield folder
+        finally:
+            locks.discard(folder)
     finally:
-        locks.discard(folder)
         for parent in itertools.takewhile(lambda parent: parent != there, final.parents):
             with contextlib.suppress(OSError):  # it has something in it
                 parent.rmdir()
@@ -414,13 +418,16 @@ def _hidden_folder(final, kind):
 def publish(folder, final):
     """Put a complete folder in the place of `final`; the previous run is deleted only after the move.
 
-    If `final` is a link, it is the link that is replaced: its target stays as it is.
+    If `final` is a link, it is the link that is replaced: its target stays as it is. A previous run that only
+    another person may delete, or of which a file is open, is left beside it under a hidden name.
     """
     old = final.with_name(f".{final.name}.old")
-    _remove(old)
+    for left in final.parent.glob(f"{glob.escape(old.name)}*"):
+        _remove(left)
     if os.path.lexists(final):
+        if os.path.lexists(old):
+            old.rename(old.with_name(f"{old.name}-{secrets.token_hex(4)}"))
         final.rename(old)
-    folder.chmod(0o755)  # mkdtemp's folders are private
     folder.rename(final)
     _remove(old)
 

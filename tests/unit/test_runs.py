@@ -1,7 +1,10 @@
 import json
+import os
 import shutil
+import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -49,6 +52,28 @@ def test_a_run_s_folder_holds_what_design_section_5_says(tiny, reports, sample):
         np.testing.assert_array_equal(saved, ours)
     assert metrics["encoder_sha256"] == runs.weights_sha256(encoder)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["seed_3"]  # nothing left over
+
+
+@pytest.mark.skipif(os.name != "posix", reason="what modes are POSIX has")
+def test_a_run_s_modes_follow_the_umask(tiny, reports, sample):
+    """In a group's folder the next person replaces the run, and clears away what a killed one left."""
+    usual = os.umask(0o002)
+    try:
+        folder = write(tiny("model_1"), sample)
+        left = runs.locks.temporary_folder(folder, "job")
+    finally:
+        os.umask(usual)
+    paths = [folder.parents[1], folder.parent, folder, *folder.rglob("*"), left, left / "lock"]
+    assert [path for path in paths if not path.stat().st_mode & 0o020] == []
+    runs.locks.discard(left)
+
+
+@pytest.mark.parametrize("given", [SimpleNamespace(), None], ids=["old", "none"])
+def test_a_filelock_that_is_too_old_is_said_at_the_start(tiny, reports, monkeypatch, given):
+    monkeypatch.setitem(sys.modules, "filelock", given)
+    with pytest.raises(runs.RunError, match=r"filelock is older than 3\.30: `pip install -U filelock`"):
+        runs.start(tiny("model_1"))
+    assert list(reports.iterdir()) == []
 
 
 def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, monkeypatch):
