@@ -13,6 +13,11 @@ def as_text(words):
     return escape(words).translate({ord(mark): f"&#{ord(mark)};" for mark in "[]()*`$\\~|"})
 
 
+def note(words):
+    """A sentence as Markdown shows it between paragraphs; "" of none."""
+    return f"> {as_text(words)}" if words else ""
+
+
 def figure(drawn):
     """A `plots.Figure` as the report shows it: see `runs.figures.show`."""
     return show(drawn)[0]

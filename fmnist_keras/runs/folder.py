@@ -21,7 +21,7 @@ from . import integrity, locks
 from .encoders import latest_encoder, load_encoder, weights_sha256
 from .environment import device, versions
 from .integrity import RunError
-from .paths import reports_dir, run_dir
+from .paths import elsewhere, reports_dir, run_dir
 from .reading import in_words, read
 
 SCRATCH = "scratch"  # the suite of runs by hand
@@ -40,7 +40,7 @@ class Run:
     Attributes:
         params: the same, with the name of the run's folder as `model`, its `base` and `changes`, and the name
             of an autoencoder in the place of "latest".
-        notes: sentences for the heading about what was chosen and not asked for.
+        notes: sentences for the heading about what was chosen and not asked for, or is elsewhere.
         folder: the `Path` of the run's folder, unless something else runs than the parameters say.
 
     Raises:
@@ -50,7 +50,8 @@ class Run:
     """
 
     def __init__(self, params, namespace=None):
-        self.asked, self.namespace, self.notes = params, namespace, []
+        self.asked, self.namespace = params, namespace
+        self.notes = [elsewhere()] if elsewhere() else []
         self.params = _named(params, latest_encoder(params, self.notes))
         self.folder = _folder(self.params)
         with _hidden_folder(self.folder, "trial"):

@@ -63,7 +63,7 @@ def app(suite=None, run=None):
             raise runs.RunError(f"{run} is not among the runs to explore: {', '.join(trained) or 'none'}")
         trained = {name: trained[name] for name in [*first, *trained]}
     kinds = {kind: {n: r for n, r in trained.items() if r["kind"] == kind} for kind in KINDS}
-    left_out = escape(runs.left_out(reasons))
+    left_out = escape(" ".join(filter(None, [runs.left_out(reasons), runs.elsewhere()])))
     if not kinds["autoencoder"]:
         return widgets.HTML(NOTHING + left_out)
     try:

@@ -13,6 +13,7 @@ import pytest
 from conftest import OF_KIND, build, fitted, small_model
 
 from fmnist_keras import plots, runs
+from fmnist_keras.report import display, text
 from fmnist_keras.tools import predict
 
 HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
@@ -74,6 +75,26 @@ def test_a_filelock_that_is_too_old_is_said_at_the_start(tiny, reports, monkeypa
     with pytest.raises(runs.RunError, match=r"filelock is older than 3\.30: `pip install -U filelock`"):
         runs.start(tiny("model_1"))
     assert list(reports.iterdir()) == []
+
+
+def test_a_run_says_if_the_code_is_that_of_another_checkout(tiny, reports, tmp_path, monkeypatch):
+    """Beside it, in the repository's own folders, it says nothing; a worktree may be inside of it."""
+    monkeypatch.chdir(runs.ROOT / "notebooks")
+    assert runs.start(tiny("model_1")).notes == []
+    sentence = f"The code here is that of {runs.ROOT}, and the runs are in {reports}."
+    other = tmp_path / "worktree"
+    for name in ("params", "notebooks"):
+        (other / name).mkdir(parents=True)
+    monkeypatch.setattr(runs.paths, "_notebooks", lambda: [other / "notebooks" / "mine.ipynb"])  # papermill's
+    assert runs.elsewhere() == sentence
+    monkeypatch.setattr(runs.paths, "_notebooks", lambda: [tmp_path / "made.ipynb"])
+    assert runs.elsewhere() == ""
+    for folder in (tmp_path, other / "notebooks"):
+        monkeypatch.chdir(folder)
+        run = runs.start(tiny("model_1"))
+        assert run.notes == [sentence]
+    assert "&gt; " not in (shown := text.heading(run))
+    assert display.as_text(sentence) in shown
 
 
 def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, monkeypatch):
