@@ -71,7 +71,7 @@ rule report:
         touch(".report"),
     params:
         runs=markers.of_runs(JOBS),
-        # No input: in a path with braces Snakemake sees wildcards.
+        # No input: in a path with braces Snakemake sees wildcards, and a checkout's dates say nothing.
         notebook=runs.integrity.text_sha256(execute.NOTEBOOKS / "report.ipynb"),
     resources:
         mem_mb=1000,
@@ -83,12 +83,14 @@ rule report:
 rule study:
     input:
         markers.of_runs(JOBS),
-        lambda wildcards: f"{workflow.basedir}/notebooks/study.ipynb",
-        lambda wildcards: f"{params.PARAMS_DIR}/studies/{STUDY}.yaml",
     output:
         touch(f".study-{STUDY}"),
     params:
         runs=markers.of_runs(JOBS),
+        files=lambda wildcards: [
+            runs.integrity.text_sha256(path)
+            for path in (execute.NOTEBOOKS / "study.ipynb", params.PARAMS_DIR / "studies" / f"{STUDY}.yaml")
+        ],
     resources:
         mem_mb=1000,
         runtime=30,

@@ -25,6 +25,7 @@ def main(arguments=None):
     """Parse the command line and do what it says; errors are one sentence and exit status 1."""
     terminal.fall_back_to_plain_characters()
     options = _parser().parse_args(arguments)
+    execute.settle_home()
     os.environ.update(execute.kernel_environment())  # before TensorFlow is imported, which talks
     try:
         options.command(options)

@@ -28,6 +28,7 @@ from .internals.files import (
 )
 from .internals.files import OneSentence as OneSentence
 from .internals.files import natural as natural
+from .internals.files import root_around as root_around
 
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7

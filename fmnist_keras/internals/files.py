@@ -12,10 +12,12 @@ import yaml
 
 def find_root(package):
     """The repository: the folder of this package; of an installed copy, the one that this process runs in."""
-    if is_root(package):
-        return package
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if is_root(folder)), here)
+    return package if is_root(package) else root_around(Path.cwd()) or Path.cwd()
+
+
+def root_around(here):
+    """The repository that a folder is in, or None."""
+    return next((folder for folder in (here, *here.parents) if is_root(folder)), None)
 
 
 def is_root(folder):

@@ -13,7 +13,7 @@ from scipy import stats
 from .. import evaluation, runs
 from . import paper
 from . import suite as suites
-from .display import as_text
+from .display import as_text, note
 from .statistics import crossed_interval
 from .text import banner
 
@@ -332,7 +332,7 @@ def summary(study):
 
 def introduction(study):
     """The question as a title, the banner where one is needed, what is missing, and the answer. Markdown."""
-    about, lines = study.about, [f"# {as_text(study.about['question'])}"]
+    about, lines = study.about, [f"# {as_text(study.about['question'])}", note(runs.elsewhere())]
     total = len({point["run"] for point in about["points"]}) * len(about["seeds"])
     if not study.table.empty:
         first = runs.read(runs.run_dir(about["suite"], *study.table[["run", "seed"]].iloc[0]))["params"]

@@ -10,7 +10,7 @@ import numpy as np
 from .. import evaluation, params, runs
 from ..data import CLASS_NAMES
 from . import claims, paper, statistics, tables
-from .display import as_text
+from .display import as_text, note
 from .suite import alive, by_model, failed
 from .suite import equal_ablations as equal_names
 
@@ -66,7 +66,7 @@ def heading(run):
     lines = [banner(params.suite, params.data, params.protocol, params.limit)]
     if params.kind == "classifier" and params.encoder_from is None:
         lines.append(RANDOM)
-    lines += [f"> {as_text(note)}" for note in run.notes]
+    lines += map(note, run.notes)
     return "\n\n".join(filter(None, [text + ", ".join(rest) + ".", *lines]))
 
 
@@ -224,7 +224,7 @@ def headline(suite, verdicts, cells):
 
 def introduction(suite, grouped):
     """The banner where one is needed, what the suite has, and what failed or is missing. Markdown."""
-    lines = []
+    lines = [note(runs.elsewhere())]
     first = next((seeds[0] for seeds in grouped.values()), None)
     if first is not None:
         count, seeds = sum(map(len, grouped.values())), max(map(len, grouped.values()))

@@ -5,7 +5,7 @@ from .environment import device, versions
 from .find import find, left_out, trained
 from .folder import SCRATCH, Run, publish, start
 from .integrity import RunError
-from .paths import ROOT, reports_dir, run_dir, suite_dir
+from .paths import ROOT, elsewhere, reports_dir, run_dir, suite_dir
 from .reading import (
     check,
     damaged,
@@ -28,6 +28,7 @@ __all__ = [
     "damaged",
     "departs",
     "device",
+    "elsewhere",
     "find",
     "in_words",
     "left_out",

@@ -2,10 +2,12 @@
 
 import contextlib
 import datetime
+import glob
 import itertools
 import json
 import os
 import re
+import secrets
 import shutil
 import time
 from dataclasses import replace
@@ -19,7 +21,7 @@ from . import integrity, locks
 from .encoders import latest_encoder, load_encoder, weights_sha256
 from .environment import device, versions
 from .integrity import RunError
-from .paths import reports_dir, run_dir
+from .paths import elsewhere, reports_dir, run_dir
 from .reading import in_words, read
 
 SCRATCH = "scratch"  # the suite of runs by hand
@@ -38,7 +40,7 @@ class Run:
     Attributes:
         params: the same, with the name of the run's folder as `model`, its `base` and `changes`, and the name
             of an autoencoder in the place of "latest".
-        notes: sentences for the heading about what was chosen and not asked for.
+        notes: sentences for the heading about what was chosen and not asked for, or is elsewhere.
         folder: the `Path` of the run's folder, unless something else runs than the parameters say.
 
     Raises:
@@ -48,7 +50,8 @@ class Run:
     """
 
     def __init__(self, params, namespace=None):
-        self.asked, self.namespace, self.notes = params, namespace, []
+        self.asked, self.namespace = params, namespace
+        self.notes = [elsewhere()] if elsewhere() else []
         self.params = _named(params, latest_encoder(params, self.notes))
         self.folder = _folder(self.params)
         with _hidden_folder(self.folder, "trial"):
@@ -411,11 +414,13 @@ def _folder(params):
 def _hidden_folder(final, kind):
     """Make a `locks.temporary_folder` that leaves nothing, and no empty folder, unless it is moved."""
     there = next(folder for folder in final.parents if folder.exists())
-    folder = locks.temporary_folder(final, kind)
     try:
-        yield folder
+        folder = locks.temporary_folder(final, kind)
+        try:
+            yield folder
+        finally:
+            locks.discard(folder)
     finally:
-        locks.discard(folder)
         for parent in itertools.takewhile(lambda parent: parent != there, final.parents):
             with contextlib.suppress(OSError):  # it has something in it
                 parent.rmdir()
@@ -424,13 +429,16 @@ def _hidden_folder(final, kind):
 def publish(folder, final):
     """Put a complete folder in the place of `final`; the previous run is deleted only after the move.
 
-    If `final` is a link, it is the link that is replaced: its target stays as it is.
+    If `final` is a link, it is the link that is replaced: its target stays as it is. A previous run that only
+    another person may delete, or of which a file is open, is left beside it under a hidden name.
     """
     old = final.with_name(f".{final.name}.old")
-    _remove(old)
+    for left in final.parent.glob(f"{glob.escape(old.name)}*"):
+        _remove(left)
     if os.path.lexists(final):
+        if os.path.lexists(old):
+            old.rename(old.with_name(f"{old.name}-{secrets.token_hex(4)}"))
         final.rename(old)
-    folder.chmod(0o755)  # mkdtemp's folders are private
     folder.rename(final)
     _remove(old)
 

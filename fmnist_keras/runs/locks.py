@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import os
+import secrets
 import shutil
-import tempfile
+
+from .integrity import RunError
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # what a file system without locks answers
 _held = {}  # the descriptor of each temporary folder's lock, by the folder's `Path`
@@ -18,9 +20,14 @@ def lock(path, create=True):
 
     Raises:
         OSError: the file cannot be opened, or its file system has no locks.
+        RunError: filelock is too old.
     """
-    from filelock import lock_descriptor
-
+    try:
+        from filelock import lock_descriptor
+    except ImportError as error:
+        raise RunError(
+            "filelock is older than 3.30: `pip install -U filelock`, then start the kernel again"
+        ) from error
     handle = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0))
     try:
         if lock_descriptor(handle, blocking=False):
@@ -40,7 +47,8 @@ def temporary_folder(final, kind):
         kind: becomes part of the folder's name.
 
     Returns:
-        The folder's `Path`; it holds a file `lock`, which this process holds until `release`.
+        The folder's `Path`, its mode by the umask; it holds a file `lock`, which this process holds until
+        `release`.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     for left in final.parent.glob(f".{final.name}.{kind}-*"):
@@ -51,12 +59,13 @@ def temporary_folder(final, kind):
         if handle is not None:
             _held[left] = handle
             discard(left)
-    made = tempfile.mkdtemp(prefix=f".{final.name}.{kind}-", dir=final.parent)
-    folder = final.parent / os.path.basename(made)
+    folder = final.parent / f".{final.name}.{kind}-{secrets.token_hex(4)}"
+    folder.mkdir()
     try:
         _held[folder] = lock(folder / "lock")
-    except OSError as error:
-        if error.errno not in NO_LOCKS:  # without locks, nothing is ever cleared away
+    except (OSError, RunError) as error:
+        if getattr(error, "errno", None) not in NO_LOCKS:  # without locks, nothing is ever cleared away
+            discard(folder)
             raise
     return folder
 

@@ -27,7 +27,8 @@ def check(folder):
     """What `read` returns; raises a `RunError` that says why there is no result, see `integrity.check`."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two renames of `publish`
-        old.rename(folder)
+        with contextlib.suppress(OSError):  # only another person may
+            old.rename(folder)
     metrics = integrity.check(folder)
     usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
     if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 import warnings
 import zipfile
@@ -81,9 +80,7 @@ def export(run, format, folder):
             raise runs.RunError(
                 f"{name} differs from its original by {difference:.1e}; allowed: {PARITY:.0e}"
             )
-        if place.is_dir():
-            shutil.rmtree(place)
-        made.replace(place)
+        runs.publish(made, place) if place.is_dir() else made.replace(place)
     (folder / f"{name}.md").write_text(model_card(metrics, name, difference), encoding="utf-8")
     return place, difference
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import getpass
 import os
 import re
 import tempfile
@@ -167,6 +168,18 @@ class EpochLines:
 def kernel_environment():
     """What of `KERNEL_ENVIRONMENT` is not set already: a dict."""
     return {name: value for name, value in KERNEL_ENVIRONMENT.items() if name not in os.environ}
+
+
+def settle_home():
+    """Give this process and those that it starts what `docker run -u 12345` leaves out: a name and a home."""
+    if not os.access(home := os.path.expanduser("~"), os.W_OK):
+        if os.path.isdir(kept := os.path.join(home, ".keras")):
+            os.environ.setdefault("KERAS_HOME", kept)
+        os.environ["HOME"] = tempfile.mkdtemp()
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # Python 3.13's
+        os.environ["LOGNAME"] = str(os.getuid())
 
 
 @contextlib.contextmanager

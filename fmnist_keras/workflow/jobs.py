@@ -12,7 +12,7 @@ from .. import runs
 from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
 from ..runs import locks
 from . import study
-from .execute import NOTEBOOKS, execute_notebook
+from .execute import NOTEBOOKS, execute_notebook, settle_home
 
 
 def job_command():
@@ -30,6 +30,7 @@ def job_command():
 
 def set_job_environment():
     """Set in the engine's own process what its jobs find in their environment."""
+    settle_home()
     # One thread a run and as many runs at once as there are cores: faster than one run with all threads.
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")

@@ -1,6 +1,8 @@
 """What Snakemake sees of a suite: a marker file for each run that is up to date, and a lock."""
 
+import itertools
 import os
+import time
 from pathlib import Path
 
 from .. import runs
@@ -25,7 +27,8 @@ def mark(plan, folder, page, of_page=".report"):
     there is nothing to run, since who knows what has joined the suite by hand.
 
     What Snakemake noted as begun, when it was killed, says nothing here: a run that had just been finished
-    would train again.
+    would train again. A marker dated in the future, by a clock that was ahead, is removed: to Snakemake its
+    run would be younger than any page.
 
     Returns:
         True where nothing is to be done.
@@ -33,6 +36,9 @@ def mark(plan, folder, page, of_page=".report"):
     for note in Path(folder, ".snakemake", "incomplete").rglob("*"):
         if note.is_file():
             note.unlink()
+    for marker in itertools.chain(*map(Path(folder).glob, ("*/seed_*", ".report", ".study-*"))):
+        if marker.stat().st_mtime > time.time():
+            marker.unlink()
     if not (plan and all(job.current for job in plan.values()) and page.exists()):
         Path(folder, of_page).unlink(missing_ok=True)
     for (model, seed), job in plan.items():

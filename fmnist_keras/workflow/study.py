@@ -72,6 +72,11 @@ def read(name, suite):
     points, made, equal = [], {}, {}
     for base, change in _changes(values, bases):
         run, encoder = _point(base, change, suite, models, known, where)
+        entries = ", ".join(change if "points" in values else values["vary"]).split(", ")
+        inner = next((field for field in entries if field.startswith(ENCODER)), None)
+        if inner and encoder is None:
+            allowed = "allowed: an autoencoder, or points, which change one field without the other"
+            raise ParamsError(f"{where}: {inner}: is not allowed with encoder_from: null; {allowed}")
         made |= {one.model: one for one in (encoder, run) if one}
         if "points" in values:
             shown = {"changes": ", ".join(f"{f} {params.shown(v)}" for f, v in change.items()) or UNCHANGED}

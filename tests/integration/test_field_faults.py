@@ -54,6 +54,27 @@ def test_so_do_nbval_and_make_notebooks(notebook, tmp_path):
     assert nbformat.read(path, 4).cells[-1].outputs[0].text.strip() == sys.executable
 
 
+@pytest.mark.parametrize("tool", ["nbconvert", "papermill"])
+def test_a_notebook_uses_its_checkout_or_says_which(tmp_path, tool):
+    """Two checkouts, one environment: nbconvert's kernels, JupyterLab's and nbval's run beside the notebook,
+    and papermill's where it was called."""
+    other, made = copied(tmp_path), tmp_path / "made.ipynb"
+    code = "import fmnist_keras as fk; print(fk.params.ROOT, fk.runs.elsewhere())"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbformat.write(notebook, path := other / "notebooks" / "mine.ipynb")
+    words = {
+        "nbconvert": ["jupyter", "nbconvert", "--to", "notebook", "--execute", "--output", made, path],
+        "papermill": ["papermill", "-k", "python3", "--no-progress-bar", path, made],
+    }
+    result = subprocess.run(
+        [sys.executable, "-m", *words[tool]], cwd=runs.ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    sentence = f"The code here is that of {runs.ROOT}, and the runs are in {runs.ROOT / 'reports'}."
+    expected = {"nbconvert": f"{other} \n", "papermill": f"{runs.ROOT} {sentence}\n"}
+    assert nbformat.read(made, 4).cells[-1].outputs[0].text == expected[tool]
+
+
 def test_a_folder_with_a_colon_and_braces_in_a_locale_of_ascii(tmp_path):
     """Run where PYTHONPATH would split, Snakemake would see wildcards, and text is not UTF-8 by itself."""
     root = tmp_path / "tesis: {final} 2"

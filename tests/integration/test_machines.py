@@ -96,6 +96,21 @@ def test_error_names_every_place_of_data(copy, tmp_path):
     assert "Traceback" not in result.stdout
 
 
+def test_a_user_without_a_name_or_a_home_runs_models(quick):
+    """`docker run -u 12345` gives one: no entry in passwd, and / as the home."""
+    words = namespace("--user", "--map-user=12345")
+    call = engine_call(quick, "suite=sample", "models=model_4")
+    call["env"] |= {"HOME": "/proc"}
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        call["env"].pop(name, None)
+    planned = subprocess.run(**call | {"args": [*words, *call["args"], "--dry-run"]})
+    assert planned.returncode == 0, planned.stdout
+    made = program(
+        quick, "run", "model_4", before=["env", "-u", "LOGNAME", "-u", "USER", *words], HOME="/proc"
+    )
+    assert made.returncode == 0, made.stdout
+
+
 def test_make_report_needs_no_network(copy, first, tmp_path):
     """Nor data or a home, from a read-only checkout, in another folder, into one with spaces and accents."""
     loopback = (

@@ -186,6 +186,23 @@ def test_a_suite_on_another_disk_takes_runs(tmp_path, monkeypatch, tiny):
     assert run.folder == tmp_path / "reports" / "paper" / "model_1" / ".seed_0.job-x" / "seed_0"
 
 
+def test_what_cannot_be_deleted_blocks_no_later_run(tmp_path, monkeypatch):
+    """It is another person's, or a file in it is open; who may delete it, does."""
+
+    def refuse(path, **options):
+        raise PermissionError(13, "Permission denied", path)
+
+    final = tmp_path / "seed_0"
+    monkeypatch.setattr(runs.folder.shutil, "rmtree", refuse)
+    for text in ("first", "second", "third", "fourth"):
+        published(final, text)
+        assert (final / "metrics.json").read_text() == text
+    assert all(path.name.startswith(".") for path in tmp_path.iterdir() if path != final)
+    monkeypatch.undo()
+    published(final, "fifth")
+    assert [path.name for path in tmp_path.iterdir()] == ["seed_0"]
+
+
 def test_a_flag_is_a_word_for_yes_or_no():
     assert not plan.yes_or_no({"force": "no"}, "force")
     with pytest.raises(params.ParamsError, match="FORCE: 'maybe' is not allowed; allowed: 1, yes"):

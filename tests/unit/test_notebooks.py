@@ -1,5 +1,9 @@
 import ast
+import os
 import re
+import shutil
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -53,6 +57,32 @@ def test_a_notebook_carries_no_path_of_the_machine_that_ran_it(path):
     text = path.read_text()
     for place in (str(runs.ROOT) + "/", "/root/", "/home/", "/tmp/"):
         assert place not in text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_converts_to_a_pdf_too(path):
+    """Beside each HTML there is a picture or text: LaTeX and Word have no HTML."""
+    shown = [o.data for cell in code_cells(path) for o in cell.outputs if "text/html" in o.get("data", {})]
+    assert [data for data in shown if "image/png" not in data and data["text/plain"][0] == "<"] == []
+    charts = [data for data in shown if "svg+xml" in data["text/html"]]
+    assert [data for data in charts if "image/png" not in data] == []
+
+
+@pytest.mark.parametrize("call", ["-c", "-m"])
+def test_a_notebook_imports_the_package_beside_it(tmp_path, call):
+    """Another checkout is installed; a cell may also begin with `!python -m fmnist_keras`."""
+    package = tmp_path / "fmnist_keras"
+    (tmp_path / "notebooks").mkdir()
+    package.mkdir()
+    shutil.copy(runs.ROOT / "notebooks" / "fmnist_keras.py", tmp_path / "notebooks")
+    (package / "__init__.py").write_text("")
+    (package / "inner.py").write_text("import fmnist_keras\nWHERE = fmnist_keras.__file__\n")
+    (package / "__main__.py").write_text("from . import inner\nprint(inner.WHERE)\n")
+    words = ["-c", "import fmnist_keras as fk; from fmnist_keras import inner; print(fk.inner.WHERE)"]
+    command = [sys.executable, *(words if call == "-c" else ["-m", "fmnist_keras"])]
+    environment = os.environ | {"PYTHONPATH": str(runs.ROOT)}
+    found = subprocess.check_output(command, cwd=tmp_path / "notebooks", env=environment, text=True)
+    assert found.strip() == str(package / "__init__.py")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import time
 import zipfile
 
 import pytest
@@ -167,6 +169,23 @@ def test_markers_stand_for_current_runs_alone(finished, tmp_path):
     assert not (folder / "model_3" / "seed_0").exists()
     assert len(list(folder.glob("*/seed_0"))) == 7
     assert not (folder / ".report").exists()  # it is to be made again when the run is
+
+
+def test_markers_of_the_future_are_made_anew(finished, tmp_path):
+    """A clock was ahead: they would be younger than each page, and their study's page older than no run."""
+    everything(finished)
+    folder, page = tmp_path / "markers", tmp_path / "index.html"
+    page.touch()
+    markers.mark(plan.jobs("sample"), folder, page)
+    run, kept, pages = folder / "model_3" / "seed_0", folder / "model_4" / "seed_0", (".report", ".study-x")
+    for marker in (run, *map(folder.joinpath, pages)):
+        marker.touch()
+        os.utime(marker, (time.time() + 3600,) * 2)
+    before = kept.stat().st_mtime_ns
+    markers.mark(plan.jobs("sample"), folder, page)
+    assert run.stat().st_mtime <= time.time()
+    assert kept.stat().st_mtime_ns == before
+    assert not any((folder / name).exists() for name in pages)
 
 
 def test_what_snakemake_did_not_see_end_is_judged_by_its_folder(finished, tmp_path):

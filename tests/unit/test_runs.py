@@ -1,7 +1,10 @@
 import json
+import os
 import shutil
+import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from conftest import OF_KIND, build, fitted, small_model
 
 from fmnist_keras import plots, runs
+from fmnist_keras.report import display, text
 from fmnist_keras.tools import predict
 
 HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
@@ -49,6 +53,48 @@ def test_a_run_s_folder_holds_what_design_section_5_says(tiny, reports, sample):
         np.testing.assert_array_equal(saved, ours)
     assert metrics["encoder_sha256"] == runs.weights_sha256(encoder)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["seed_3"]  # nothing left over
+
+
+@pytest.mark.skipif(os.name != "posix", reason="what modes are POSIX has")
+def test_a_run_s_modes_follow_the_umask(tiny, reports, sample):
+    """In a group's folder the next person replaces the run, and clears away what a killed one left."""
+    usual = os.umask(0o002)
+    try:
+        folder = write(tiny("model_1"), sample)
+        left = runs.locks.temporary_folder(folder, "job")
+    finally:
+        os.umask(usual)
+    paths = [folder.parents[1], folder.parent, folder, *folder.rglob("*"), left, left / "lock"]
+    assert [path for path in paths if not path.stat().st_mode & 0o020] == []
+    runs.locks.discard(left)
+
+
+@pytest.mark.parametrize("given", [SimpleNamespace(), None], ids=["old", "none"])
+def test_a_filelock_that_is_too_old_is_said_at_the_start(tiny, reports, monkeypatch, given):
+    monkeypatch.setitem(sys.modules, "filelock", given)
+    with pytest.raises(runs.RunError, match=r"filelock is older than 3\.30: `pip install -U filelock`"):
+        runs.start(tiny("model_1"))
+    assert list(reports.iterdir()) == []
+
+
+def test_a_run_says_if_the_code_is_that_of_another_checkout(tiny, reports, tmp_path, monkeypatch):
+    """Beside it, in the repository's own folders, it says nothing; a worktree may be inside of it."""
+    monkeypatch.chdir(runs.ROOT / "notebooks")
+    assert runs.start(tiny("model_1")).notes == []
+    sentence = f"The code here is that of {runs.ROOT}, and the runs are in {reports}."
+    other = tmp_path / "worktree"
+    for name in ("params", "notebooks"):
+        (other / name).mkdir(parents=True)
+    monkeypatch.setattr(runs.paths, "_notebooks", lambda: [other / "notebooks" / "mine.ipynb"])  # papermill's
+    assert runs.elsewhere() == sentence
+    monkeypatch.setattr(runs.paths, "_notebooks", lambda: [tmp_path / "made.ipynb"])
+    assert runs.elsewhere() == ""
+    for folder in (tmp_path, other / "notebooks"):
+        monkeypatch.chdir(folder)
+        run = runs.start(tiny("model_1"))
+        assert run.notes == [sentence]
+    assert "&gt; " not in (shown := text.heading(run))
+    assert display.as_text(sentence) in shown
 
 
 def test_a_run_s_seconds_are_its_own_in_a_kernel_of_two(tiny, reports, sample, monkeypatch):

@@ -116,6 +116,20 @@ def test_fields_that_go_together_are_one_entry(study):
         ({"vary": {"dropout": []}}, r"dropout: \[\] is not allowed; allowed: a list of one or more"),
         ({"vary": {"dropout": [0.1, 0.1]}}, "allowed: a list of one or more different values"),
         ({"vary": {"dropout": 0.1}}, "dropout: 0.1 is not allowed; allowed: a list"),
+        (
+            {"base": "model_5", "vary": {"encoder_from": ["model_1", None], "encoder.epochs": [10, 20]}},
+            "encoder.epochs: is not allowed with encoder_from: null; allowed: an autoencoder, or points",
+        ),
+        (
+            {"base": "model_5", "vary": {"encoder_from": ["model_1", None], "encoder.epochs": [10, 20]}}
+            | {"each": "one_at_a_time"},
+            "encoder.epochs: is not allowed with encoder_from: null",
+        ),
+        (
+            {"base": None, "vary": None}
+            | {"points": [{"base": "model_5", "encoder_from": None, "encoder.epochs": 10}]},
+            "encoder.epochs: is not allowed with encoder_from: null",
+        ),
         ({"vary": {}}, "vary: {} is not allowed; allowed: fields, each with a list"),
         ({"vary": {"seed": [1, 2]}}, "seed: is not varied; .*seeds have a list of their own"),
         ({"vary": {"data": ["full"]}}, "data: is not varied"),
