@@ -26,9 +26,6 @@ def mark(plan, folder, page, of_page=".report"):
 
     What Snakemake noted as begun, when it was killed, says nothing here: a run that had just been finished
     would train again.
-
-    Returns:
-        True where nothing is to be done.
     """
     for note in Path(folder, ".snakemake", "incomplete").rglob("*"):
         if note.is_file():
@@ -42,7 +39,6 @@ def mark(plan, folder, page, of_page=".report"):
         elif not marker.exists():
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.touch()
-    return Path(folder, of_page).exists()
 
 
 def lock(folder):
