@@ -28,14 +28,12 @@ try:
     if workflow.is_main_process:
         markers.lock(ENGINE)
         page = f"studies/{STUDY}/index.html" if "study" in config else "index.html"
-        done = markers.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / page, PAGE)
-        plan.describe(JOBS)
-        if done:
-            results.show(JOBS, SUITE, STUDY)
+        markers.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / page, PAGE)
+        plan.describe(JOBS, FORCE)
 except (params.ParamsError, runs.RunError, OSError) as error:
     sys.exit(f"error: {execute.disk_full(error) or error}")
 
-progress.hide_chatter()
+progress.hide_chatter(lambda: workflow.is_main_process and results.show(JOBS, SUITE, STUDY))
 signals.install_handlers(workflow.is_main_process)
 
 

@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import os
+import re
 from collections import Counter
 
 import numpy as np
@@ -239,7 +240,7 @@ def introduction(suite, grouped):
     for where, reason in runs.damaged(suite):
         name = as_text(f"{where.parent.name}, {where.name}")
         reason = as_text(reason.replace(f"{where}{os.sep}", ""))
-        lines.append(f"> **Damaged, so left out:** {name}: {reason}. The next `make` runs it again.")
+        lines.append(f"> **Left out:** {name}: {reason}.{_run_again(where)}")
     for run in itertools.chain(*grouped.values()):
         if reason := runs.not_counted(run):
             said = as_text(f"{run['model']}, seed {run['seed']}: {reason}")
@@ -247,6 +248,15 @@ def introduction(suite, grouped):
     if first and (texts := _still_to_run(suite, grouped)):
         lines.append(f"> **Still to run:** {'; '.join(texts)}.")
     return "\n\n".join(filter(None, lines))
+
+
+def _run_again(folder):
+    """Return a sentence with the command that makes a run's folder again, if one does."""
+    suite, model, seed = folder.parts[-3:]
+    is_suite = (params.PARAMS_DIR / "suites" / f"{suite}.yaml").is_file()
+    if not (is_suite and model in params.names() and re.fullmatch(r"seed_(0|[1-9][0-9]*)", seed)):
+        return ""  # a copy, or a run of one's own
+    return f" `make report SUITE={suite} MODELS={model} SEEDS={seed[5:]}` makes it again."
 
 
 def _still_to_run(suite, grouped):

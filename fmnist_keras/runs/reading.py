@@ -32,7 +32,8 @@ def check(folder):
     metrics = integrity.check(folder)
     usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
     if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:
-        raise RunError(f"{folder / 'metrics.json'} is that of another run, which belongs in {usual}")
+        belongs = usual.relative_to(reports_dir()).as_posix()  # the page may be published
+        raise RunError(f"{folder / 'metrics.json'} is that of another run, which belongs in {belongs}")
     return metrics
 
 

@@ -288,11 +288,16 @@ class Explorer:
         self.thumbnail_style.value = f"<style>{' '.join(rules)}</style>"
 
     def read_upload(self, files):
-        """Show the uploaded picture; the upload is emptied, so that the same file may come again."""
+        """Show the uploaded picture; the upload is emptied, so that the same file may come again.
+
+        Args:
+            files: a list of dicts, or in ipywidgets 7, which Colab has, a dict of the file's name to one.
+        """
         if files:
-            with self._held():
-                self.upload.value = ()
-            self.show(own=photos.to_image(bytes(files[0]["content"])))
+            with self._held():  # in ipywidgets 7 it is read-only to an assignment
+                self.upload.set_trait("value", type(files)())
+            (file,) = files.values() if isinstance(files, dict) else files
+            self.show(own=photos.to_image(bytes(file["content"])))
 
     def pin_image(self):
         """Keep the image as the other end of an interpolation."""

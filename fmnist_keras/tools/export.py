@@ -18,6 +18,20 @@ from .predict import load_model
 PARITY_IMAGES = 256
 OLD = "3.5 to 3.12"  # of Keras: what was seen to load a .keras file that is written here
 PARITY = 1e-4  # the largest difference of any output that an export may show
+USE = {  # of each ending, what a model card says to run
+    ".keras": """import keras
+
+model = keras.saving.load_model("{name}")
+outputs = model.predict(images)""",
+    ".onnx": """import onnxruntime
+
+session = onnxruntime.InferenceSession("{name}", providers=["CPUExecutionProvider"])
+(outputs,) = session.run(None, {{session.get_inputs()[0].name: images}})""",
+    "": """import tensorflow as tf
+
+loaded = tf.saved_model.load("{name}")  # keep it: its functions need its variables
+outputs = loaded.serve(images).numpy()""",
+}
 
 
 def export(run, format, folder):
@@ -167,6 +181,7 @@ def model_card(metrics, name, difference):
         f"A convolutional {metrics['kind']} for Fashion-MNIST, `{name}`, made by fmnist_keras after a paper "
         "of L. Ochotorena (Universidad Nacional de La Plata, 2023).",
         f"**Takes** images (n, 28, 28, 1) float32 in [0, 1], white on black. **Gives** {gives}.",
+        f"```python\n{_use(name)}\n```",
         "## Data",
         f"Fashion-MNIST (Zalando Research, MIT licence): {images['train']:,} images to train, "
         f"{images['val']:,} to validate, protocol `{params['protocol']}`.",
@@ -188,15 +203,20 @@ def model_card(metrics, name, difference):
     return "\n\n".join(lines) + "\n"
 
 
+def _use(name):
+    """Return the lines of Python that compute the `outputs` of an exported file or folder for `images`."""
+    return USE.get(Path(name).suffix, USE[""]).format(name=name)
+
+
 def _versions(ending):
     written = f"Written by Keras {version('keras')}"
     if ending == ".keras":
-        return f"{written}; Keras {OLD} loads it too, with `keras.saving.load_model`."
+        return f"{written}; Keras {OLD} loads it too."
     if ending == ".onnx":
         return (
             f"{written} with tf2onnx {version('tf2onnx')}, and run by ONNX Runtime {version('onnxruntime')}."
         )
-    return f"{written} on TensorFlow {version('tensorflow')}: `tf.saved_model.load(...).serve`."
+    return f"{written} on TensorFlow {version('tensorflow')}."
 
 
 def _limits(metrics):

@@ -28,6 +28,9 @@ KERNEL_ARGUMENTS = [
     # Importing TensorFlow makes some 500,000 objects that stay: collecting garbage meanwhile takes 1 to 2 s.
     "--IPKernelApp.exec_lines=import gc; gc.set_threshold(500_000)",
 ]
+# Of a kernel's stderr, what does not say why it died.
+NOISE = re.compile(r"\s*$|\[IPKernelApp\] WARNING|Kernel died|[IW]\d{4} |WARNING: All log messages before")
+LAST = 3  # lines of a kernel's stderr that an error has
 START_ATTEMPTS = 3  # a kernel that could not start, on a busy machine, is worth another try
 
 
@@ -57,11 +60,7 @@ def execute_notebook(notebook, output, values, label, failed):
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            with (
-                tempfile.TemporaryFile("w+", encoding="utf-8") as log,
-                terminal.stderr_into(log),
-                _environment(kernel_environment()),
-            ):
+            with _kernel_stderr(), _environment(kernel_environment()):
                 papermill.execute_notebook(
                     *(_literal(notebook), _literal(partial), values),
                     cwd=str(runs.ROOT),
@@ -76,7 +75,7 @@ def execute_notebook(notebook, output, values, label, failed):
             break
         except Exception as error:
             if isinstance(error, RuntimeError) and not _began(partial) and attempt < START_ATTEMPTS:
-                print(f"{label}  the kernel did not start, trying again", flush=True)
+                terminal.say(f"{label}  the kernel did not start, trying again")
                 continue
             if partial.is_file():
                 _forget_job(partial)
@@ -87,6 +86,21 @@ def execute_notebook(notebook, output, values, label, failed):
     _forget_job(partial)
     failed.unlink(missing_ok=True)
     partial.replace(output)
+
+
+@contextlib.contextmanager
+def _kernel_stderr():
+    """Keep the kernel's stderr off the terminal; if it dies, its last lines are in the error's message."""
+    with tempfile.TemporaryFile() as log:
+        try:
+            with terminal.stderr_into(log):
+                yield
+        except RuntimeError as error:  # of nbclient or jupyter_client; those of cells are papermill's own
+            log.seek(0)
+            lines = log.read().decode("utf-8", "replace").splitlines()
+            said = list(dict.fromkeys(line.strip() for line in lines if not NOISE.match(line)))[-LAST:]
+            error.args = (": ".join([str(error), "; ".join(said)]) if said else str(error),)
+            raise
 
 
 def _literal(path):
@@ -151,7 +165,7 @@ class EpochLines:
         """Print those of the lines that are an epoch's."""
         for line in text.splitlines():
             if match := re.match(r"epoch (\d+)/(\d+) ", line):
-                print(f"{self.label}  {line}{self._left(*map(int, match.groups()))}", flush=True)
+                terminal.say(f"{self.label}  {line}{self._left(*map(int, match.groups()))}")
 
     def flush(self):
         """Nothing waits: `write` has printed."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from .. import runs
 from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
 from ..runs import locks
-from . import study
+from . import study, terminal
 from .execute import NOTEBOOKS, execute_notebook, settle_home
 
 
@@ -63,17 +63,16 @@ def run_model(model, suite, seed, of_study=None):
         passed = values.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
         if values.changes:
             passed |= {"base": values.base, "changes": values.changes}
-        print(f"{label}  starts", flush=True)
+        terminal.say(f"{label}  starts")
         failed = final.with_name(f"{final.name}.failed.ipynb")
         execute_notebook(NOTEBOOKS / f"{values.kind}.ipynb", notebook, passed, label, failed)
         pages.page(notebook, made / "notebook.html", f"{model}, seed {seed}", "../../index.html")
         notebook.replace(made / "notebook.ipynb")
         runs.publish(made, final)
     metrics = runs.read(final)
-    print(
+    terminal.say(
         f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {metrics['best_epoch']} of "
-        f"{metrics['epochs_run']}, val loss {metrics['val']['loss']:.4f}",
-        flush=True,
+        f"{metrics['epochs_run']}, val loss {metrics['val']['loss']:.4f}"
     )
 
 
@@ -117,7 +116,7 @@ def _make_page(folder, notebook, values, label, title, home=None):
         (scratch / "index.html").replace(folder / "index.html")
     page = folder / "index.html"
     shown = page.relative_to(runs.ROOT) if page.is_relative_to(runs.ROOT) else page
-    print(f"{label}  {shown}", flush=True)
+    terminal.say(f"{label}  {shown}")
 
 
 @contextlib.contextmanager

@@ -29,9 +29,6 @@ def mark(plan, folder, page, of_page=".report"):
     What Snakemake noted as begun, when it was killed, says nothing here: a run that had just been finished
     would train again. A marker dated in the future, by a clock that was ahead, is removed: to Snakemake its
     run would be younger than any page.
-
-    Returns:
-        True where nothing is to be done.
     """
     for note in Path(folder, ".snakemake", "incomplete").rglob("*"):
         if note.is_file():
@@ -48,7 +45,6 @@ def mark(plan, folder, page, of_page=".report"):
         elif not marker.exists():
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.touch()
-    return Path(folder, of_page).exists()
 
 
 def lock(folder):

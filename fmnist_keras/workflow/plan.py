@@ -22,11 +22,13 @@ class Job:
         params: the run's `Params`, see `experiments.for_run` and `study.read`.
         current: True if the run's folder already holds what these parameters give.
         equals: points that come out as the same configuration in this suite, and are not run again.
+        why: why a run that is in the folder is made again, in words.
     """
 
     params: params.Params
     current: bool
     equals: tuple = ()
+    why: str = ""
 
     @property
     def source(self):
@@ -129,7 +131,8 @@ def _judged(plan, force):
     plan = dict(sorted(plan.items(), key=lambda item: _is_classifier(item[1])))  # within a kind as they were
     if not force:
         for (name, seed), job in plan.items():
-            plan[name, seed] = replace(job, current=_is_current(job.params, plan.get((job.source, seed))))
+            why = _why_again(job.params, plan.get((job.source, seed)))
+            plan[name, seed] = replace(job, current=why is None, why=why or "")
         for (_, seed), job in list(plan.items()):
             if job.source and not job.current:
                 _need_encoder(plan, job.source, seed)
@@ -151,8 +154,8 @@ def from_config(config, force=False):
     """The runs that a call of Snakemake asks for; see `jobs`.
 
     Args:
-        config: Snakemake's: `suite`, `models` and `seeds` as text with spaces, `ablations`; or `study`, whose
-            file has the rest, some of its `seeds`, and `confirm`.
+        config: Snakemake's: `suite`, `models` and `seeds` as text with spaces or as lists, `ablations`; or
+            `study`, whose file has the rest, some of its `seeds`, and `confirm`.
         force: see `jobs`.
 
     Raises:
@@ -161,18 +164,25 @@ def from_config(config, force=False):
     for name in config:
         if name not in CONFIG:
             raise params.ParamsError(f"--config: {name!r} is unknown; {params.did_you_mean(name, CONFIG)}")
-    suite, seeds = str(config.get("suite", "sample")), config.get("seeds")
-    seeds = [] if seeds is None else str(seeds).split()
+    suite, seeds = str(config.get("suite", "sample")), _words(config.get("seeds"))
     if "study" in config:
+        if config.get("models") or yes_or_no(config, "ablations"):
+            raise params.ParamsError("MODELS, ABLATIONS: not allowed with a study; its file has its points")
         confirmed = yes_or_no(config, "confirm") or (force and not yes_or_no(config, "force"))
         return study_jobs(str(config["study"] or ""), suite, seeds, force, confirmed)
     return jobs(
         suite,
-        names=str(config.get("models") or "").split(),
+        names=_words(config.get("models")),
         seeds=seeds or (0,),
         force=force,
         ablations=yes_or_no(config, "ablations"),
     )
+
+
+def _words(value):
+    """Return the words of a text as a list; a list, such as a `--configfile` may have, is one already."""
+    listed = value if isinstance(value, list) else str("" if value is None else value).split()
+    return [str(word) for word in listed]
 
 
 def yes_or_no(config, name):
@@ -200,17 +210,30 @@ def priority(plan, model, seed):
     return own + after.count(model) + seeds[::-1].index(seed) * (2 + len(plan))
 
 
-def _is_current(values, source):
-    """Return whether the folder holds these parameters' result, from the encoder that a `Job` left."""
-    metrics = runs.read(runs.run_dir(values.suite, values.model, values.seed))
-    if metrics is None or runs.not_counted(metrics):
-        return False
-    if not params.same(params.Params(**metrics["params"]), values):
-        return False
+def _why_again(values, source):
+    """Return None if the folder holds these parameters' result, from the encoder that a `Job` left.
+
+    Otherwise return why it does not, in words, or "" if there is nothing in its place.
+    """
+    folder = runs.run_dir(values.suite, values.model, values.seed)
+    try:
+        metrics = runs.check(folder)
+    except runs.RunError as error:
+        return str(error) if folder.exists() else ""
+    if reason := runs.not_counted(metrics):
+        return reason
+    held = params.Params(**metrics["params"])
+    if not params.same(held, values):
+        new = params.changed(values, held) or {"seed": values.seed}
+        return "; ".join(f"{name} is {new[name]}, it was {getattr(held, name)}" for name in new)
     if source is None:
-        return True
+        return None
+    if not source.current:
+        return f"{source.params.model}, which it starts from, is to run"
     encoder = runs.read(runs.run_dir(values.suite, source.params.model, values.seed))
-    return source.current and metrics.get("started_from_sha256") == encoder.get("encoder_sha256")
+    if metrics.get("started_from_sha256") == encoder.get("encoder_sha256"):
+        return None
+    return f"it started from another encoder than that of {source.params.model}"
 
 
 def _need_encoder(plan, name, seed):
@@ -220,12 +243,22 @@ def _need_encoder(plan, name, seed):
     if runs.read(folder) and (folder / "encoder.keras").is_file():
         return
     for key, other in plan.items():
-        if key == (name, seed) or (key[1] == seed and other.source == name):
-            plan[key] = replace(other, current=False)
+        if key == (name, seed):
+            why = f"{folder / 'encoder.keras'} is needed and missing (weights are not in git)"
+        elif key[1] == seed and other.source == name:
+            why = f"{name}, which it starts from, is to run"
+        else:
+            continue
+        plan[key] = replace(other, current=False, why=why if other.current else other.why)
 
 
-def describe(plan):
-    """Print how many runs stand, which are to be done, and which come out equal to another one."""
+def describe(plan, force=False):
+    """Print how many runs stand, which are to be done and why again, and which are equal to another one.
+
+    Args:
+        plan: see `jobs`, as the next.
+        force: no run was taken for current.
+    """
     stand = [f"{model} seed {seed}" for (model, seed), job in plan.items() if job.current]
     todo = [f"{model} seed {seed}" for (model, seed), job in plan.items() if not job.current]
     lines = [
@@ -235,6 +268,13 @@ def describe(plan):
         lines[0] += f" and stay: {_some(stand)}"
     if todo:
         lines[0] += f"; to run: {_some(todo)}"
+    again = {"FORCE": ["what is finished"]} if force else {}
+    for (model, seed), job in plan.items():
+        if job.why:
+            again.setdefault(job.why, []).append(f"{model} seed {seed}")
+    lines += [f"made again: {_some(names)}: {why}" for why, names in [*again.items()][:LISTED]]
+    if len(again) > LISTED:
+        lines.append(f"made again for {len(again) - LISTED} more reasons")
     equal = {name: model for (model, _), job in plan.items() for name in job.equals}
     lines += [
         f"{name} is {model} in this suite, and is trained once, as that" for name, model in equal.items()

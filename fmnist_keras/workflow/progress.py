@@ -48,6 +48,7 @@ def show_progress(command):
     The command has a process group of its own, which is sent each signal that this process gets: Ctrl-C
     ends all of it. Where this process is killed outright, Linux tells the command to end.
     """
+    import psutil
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -68,8 +69,22 @@ def show_progress(command):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(engine.pid, number)
 
+    def pause(number, frame):
+        """Stop all at Ctrl-Z until `fg`: a kernel has a session, and hears no terminal."""
+        paused = psutil.Process().children(recursive=True)
+        for process in paused:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)  # which stops nothing if no shell could continue it
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, pause)
+        for process in paused:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
     for number in SIGNALS:
         signal.signal(number, pass_on)
+    signal.signal(signal.SIGTSTP, pause)
     console, board = Console(highlight=False, markup=False, emoji=False), Board()
     with Live(console=console, transient=True, auto_refresh=False) as live:
         for line in engine.stdout:
@@ -163,10 +178,14 @@ def _take_epoch(match, board):
     board.lines[run] = text + (f"  {left[0]}" if left else "")
 
 
-def hide_chatter():
+def hide_chatter(when_done):
     """Keep from Snakemake's log, in its own process, what says nothing of a suite's runs, or says it again.
 
     Told to end, Snakemake says with each run that finishes that it waits for the others.
+
+    Args:
+        when_done: is called when there is nothing to be done. Snakemake says so only if it would run jobs,
+            and not if it prints a graph for a program to read, as with `--dag`.
     """
     from snakemake.logging import logger
 
@@ -175,6 +194,8 @@ def hide_chatter():
     def is_news(record):
         nonlocal last
         before, last = last, record.getMessage()
+        if last.startswith("Nothing to be done"):
+            when_done()
         return last != before and not CHATTER.match(last)
 
     logger.addFilter(is_news)

@@ -1,6 +1,7 @@
 """What a suite came to, on the terminal: the last thing that the engine prints."""
 
 from .. import params, runs
+from . import terminal
 
 
 def show(plan, suite, study=""):
@@ -20,10 +21,10 @@ def show(plan, suite, study=""):
         shown = len(headers) if any(row[-1] for row in rows) else -1  # no empty column at the end
         rows = [row[:shown] for row in rows]
         table = tabulate(rows, headers[:shown], "simple", disable_numparse=True, colalign=right[:shown])
-        print("", table, "", sep="\n", flush=True)
+        terminal.say(f"\n{table}\n")
     page = runs.suite_dir(suite) / (f"studies/{study}/index.html" if study else "index.html")
     if page.is_file():
-        print(f"The report: {page.as_uri()}", flush=True)
+        terminal.say(f"The report: {page.as_uri()}")
 
 
 def _row(job, model, seed, suite):

@@ -24,6 +24,14 @@ def _plain(error):
     return unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode(), error.end
 
 
+def say(text):
+    """Print text at once. A reader that has gone, such as `head`, does not end what is said of."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextlib.contextmanager
 def stderr_into(file):
     """Keep what is written to this process's stderr off the terminal meanwhile, also by C++."""

@@ -40,6 +40,16 @@ def test_second_call_trains_nothing(quick, first):
     assert_ends_with_the_table(output.stdout, quick)
 
 
+def test_graph_alone_is_on_stdout(quick, first):
+    """A program reads it, as in `snakemake --dag | dot`: the table of results is not there."""
+    call = engine_call(quick)
+    call["args"] += ["--dag"]
+    result = subprocess.run(**call | {"stderr": subprocess.PIPE})
+    assert "3 of 3 runs are up to date" in result.stderr
+    assert result.stdout.startswith("digraph")
+    assert result.stdout.rstrip().endswith("}")
+
+
 def test_edits_train_what_depends_on_them(quick, first):
     """In one call: a ninth model, an edited one, one with a new date, and a point of the ablations."""
     before = results(quick)

@@ -7,6 +7,8 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+import traitlets
+from ipywidgets import FileUpload
 from PIL import Image
 
 from fmnist_keras import data, models, runs
@@ -88,6 +90,25 @@ def test_an_uploaded_picture_is_shown_each_time_it_is_uploaded(app):
         upload(app, content)
         assert app.message.value.startswith("Your own picture")
         assert app.upload.value == ()
+        app.thumbnails[1].click()
+        assert app.message.value.startswith("Ankle boot")
+
+
+class Upload7(FileUpload):
+    """The upload of ipywidgets 7, which Colab has: read-only, and a dict of names to files."""
+
+    value = traitlets.Dict(read_only=True)
+
+
+def test_uploads_of_ipywidgets_7_are_shown(monkeypatch, request):
+    monkeypatch.setattr(explorer.widgets, "FileUpload", Upload7)
+    app = request.getfixturevalue("app")
+    content = png(255 - np.pad(np.eye(50, dtype="uint8") * 255, 20))
+    for _ in range(2):
+        app.upload.set_trait("value", {"own.png": {"metadata": {"name": "own.png"}, "content": content}})
+        assert app.problem.value == ""
+        assert app.message.value.startswith("Your own picture")
+        assert app.upload.value == {}
         app.thumbnails[1].click()
         assert app.message.value.startswith("Ankle boot")
 

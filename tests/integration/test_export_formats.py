@@ -1,6 +1,8 @@
 """Exports as a stranger would run them: each format, each upsampling, each dtype policy."""
 
+import contextlib
 import json
+import re
 import zipfile
 
 import keras
@@ -9,7 +11,7 @@ import pytest
 from conftest import OF_KIND, build, fitted
 
 from fmnist_keras import runs
-from fmnist_keras.tools import export
+from fmnist_keras.tools import export, predict
 
 POLICIES = (None, "mixed_bfloat16", "mixed_float16")
 FORMATS = ("keras", "saved_model", "onnx")
@@ -91,6 +93,14 @@ def check_card(text, name, policy):
     assert (f"in {policy}; this file computes in float32" in text) == (policy is not None)
 
 
+def run_card(text, folder, images):
+    """Run the lines of Python on a model card in the folder of the export, and return their `outputs`."""
+    (code,) = re.findall(r"```python\n(.*?)\n```", text, re.DOTALL)
+    with contextlib.chdir(folder):
+        exec(code, names := {"images": images})
+    return names["outputs"]
+
+
 @pytest.mark.parametrize(
     ("name", "format", "policy"),
     [*QUICK, *(pytest.param(*case, marks=pytest.mark.long) for case in EVERY if case not in QUICK)],
@@ -102,7 +112,10 @@ def test_an_export_agrees_with_its_original(run, tmp_path, images, name, format,
     path, difference = export.export(folder, format, out)
     assert path.exists()
     assert difference < 1e-5
-    check_card((out / f"{path.name}.md").read_text(encoding="utf-8"), name, policy)
+    card = (out / f"{path.name}.md").read_text(encoding="utf-8")
+    check_card(card, name, policy)
+    expected = export.plain(predict.load_model(folder)).predict(images, verbose=0)
+    np.testing.assert_allclose(run_card(card, out, images), expected, atol=1e-5)
     if format == "keras":
         check_known(path)
     if (name, format) == ("model_1", "onnx"):  # the stripes survive

@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import nbformat
+import pytest
 
 from fmnist_keras import params, runs
+from fmnist_keras.workflow import execute
 
 
 def nbval(path):
@@ -30,6 +32,24 @@ def test_nbval_fails_on_a_changed_output(tmp_path):
     assert "1 failed, 1 passed" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("os.write(2, b'I0000 x\\nF0000 Unknown flag\\n'); os._exit(1)", "F0000 Unknown flag"),
+        ("os.kill(os.getpid(), 9)", r"ended by signal 9 \(Killed\), perhaps for want of memory"),
+    ],
+    ids=["said", "killed"],
+)
+def test_a_dead_kernel_has_its_reason(tmp_path, code, words):
+    """Its last lines are the message's; the first cell is one that ran, or it would be tried again."""
+    cells = [nbformat.v4.new_code_cell(source) for source in ("import os", code)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "dies.ipynb")
+    with pytest.raises(execute.JobFailed, match=f"one: Kernel died: {words}"):
+        execute.execute_notebook(
+            tmp_path / "dies.ipynb", tmp_path / "out.ipynb", {}, "one", tmp_path / "failed.ipynb"
+        )
+
+
 def test_papermill_by_hand_stops_at_a_wrong_parameter_from_any_folder(tmp_path):
     """One parameter of many: tests/unit/test_params.py has the others."""
     notebook = runs.ROOT / "notebooks" / "autoencoder.ipynb"
@@ -43,7 +63,7 @@ def test_papermill_by_hand_reads_a_params_file_from_any_folder(tmp_path, monkeyp
     monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
     notebook = runs.ROOT / "notebooks" / "autoencoder.ipynb"
     command = [sys.executable, "-m", "papermill", str(notebook), "out.ipynb"]
-    command += ["-f", str(params.PARAMS_DIR / "model_4.yaml")]
+    command += ["--inject-paths", "-f", str(params.PARAMS_DIR / "model_4.yaml")]
     for name, value in {"data": "sample", "limit": 64, "epochs": 1}.items():
         command += ["-p", name, str(value)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -75,7 +75,7 @@ def test_page_names_failed_and_damaged(copy, first, tmp_path):
     assert result.returncode == 0, result.stdout
     page = (suite / "index.html").read_text()
     assert "Failed:</strong> model_bad, seed_0" in page
-    assert "Damaged, so left out:</strong> model_3, seed_0: metrics.json cannot be read" in page
+    assert "Left out:</strong> model_3, seed_0: metrics.json cannot be read" in page
     assert 'href="model_4/seed_0/notebook.html"' in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page

@@ -28,6 +28,7 @@ sample model_2 seed 0  epoch 1/8  loss 0.2500  val_loss 0.2400  accuracy 0.5  va
 sample model_1 seed 0  epoch 2/8  loss 0.0450  val_loss 0.0410  best 0.0400  1:14 left at most
 """.strip()
 READY = r"process (\d+)\r"  # what the stand-in prints last
+SLEEP = "import time\nprint('kernel', flush=True)\ntime.sleep(60)"
 DONE = "sample model_1 seed 0  done in 30 s: epoch 8 of 8, val loss 0.0493"
 FAILED = "error: sample model_2 seed 0: on purpose"
 
@@ -57,7 +58,8 @@ class Terminal:
         own = ("REPORTS_DIR", "PYTHONPATH", "COLUMNS", "LINES")
         clean = {k: v for k, v in os.environ.items() if k not in own}
         clean |= {"TERM": "xterm"}
-        self.process = subprocess.Popen(command, stdout=side, stderr=side, env=clean, cwd=cwd)
+        pipes = {"stdout": side, "stderr": side}
+        self.process = subprocess.Popen(command, **pipes, env=clean, cwd=cwd, process_group=0)  # as a shell
         os.close(side)
         self.output = ""
 
@@ -111,6 +113,29 @@ def test_engine_ends_with_the_display(number):
     terminal.process.send_signal(number)
     assert terminal.process.wait(10) not in (0, None)
     wait(lambda: not alive([running]), 10, lambda: f"{running} has not ended")
+
+
+def test_ctrl_z_pauses_kernels_too():
+    """A kernel has a session of its own."""
+    kernel = (
+        f"import subprocess\nsubprocess.run([{sys.executable!r}, '-c', {SLEEP!r}], start_new_session=True)"
+    )
+    terminal = stand_in(kernel)
+    terminal.read(until="kernel")
+    started = psutil.Process(terminal.process.pid)
+    both = [started, *started.children(recursive=True)]
+
+    def states():
+        return {process.status() == psutil.STATUS_STOPPED for process in both}
+
+    terminal.process.send_signal(signal.SIGTSTP)
+    wait(lambda: states() == {True}, 10, lambda: f"{both} have not stopped")
+    terminal.process.send_signal(signal.SIGCONT)
+    wait(lambda: states() == {False}, 10, lambda: f"{both} have not continued")
+    for process in both[::-1]:
+        process.kill()
+    assert len(both) == 3
+    assert terminal.process.wait(10) != 0
 
 
 def test_plain_lines_without_a_terminal():

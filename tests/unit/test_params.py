@@ -244,6 +244,14 @@ def test_what_papermill_passes_must_be_in_effect():
         params.check(absent, "autoencoder")
 
 
+def test_paths_that_papermill_injects_are_its_own():
+    """As with `papermill --inject-paths`, the last in its cell."""
+    injected = (
+        '# Parameters\nepochs = 7\nPAPERMILL_INPUT_PATH = "a.ipynb"\nPAPERMILL_OUTPUT_PATH = "b.ipynb"\n'
+    )
+    assert params.check(namespace(GOOD, injected), "autoencoder").epochs == 7
+
+
 @pytest.mark.parametrize(
     ("passed", "field", "value"),
     [

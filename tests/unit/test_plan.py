@@ -116,8 +116,60 @@ def test_damaged_result_is_made_again(finished, capsys):
     (runs.run_dir("sample", "model_2", 0) / "metrics.json").write_text('{"schema_ver')
     assert todo() == ["model_2", "model_6"]
     plan.describe(plan.jobs("sample", names=["model_2", "model_3"]))
-    line = "1 of 2 runs are up to date and stay: model_3 seed 0; to run: model_2 seed 0\n"
-    assert capsys.readouterr().err == line
+    first, why = capsys.readouterr().err.splitlines()
+    assert first == "1 of 2 runs are up to date and stay: model_3 seed 0; to run: model_2 seed 0"
+    path = runs.run_dir("sample", "model_2", 0) / "metrics.json"
+    assert why.startswith(f"made again: model_2 seed 0: {path} cannot be read: Unterminated string")
+
+
+def spreadsheet(folder):
+    """Save the history as a spreadsheet does in half of Europe."""
+    path = folder / "history.csv"
+    path.write_text(path.read_text().replace(",", ";").replace(".", ","))
+
+
+def no_encoder(folder):
+    """Take the weights away, which another run then needs, since model 5 has gone."""
+    (folder / "encoder.keras").unlink()
+    shutil.rmtree(runs.run_dir("sample", "model_5", 0))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (spreadsheet, "model_1 seed 0: {}/history.csv cannot be read: it has no column 'epoch'"),
+        (no_encoder, "model_1 seed 0: {}/encoder.keras is needed and missing (weights are not in git)"),
+        (
+            lambda folder: (folder / "metrics.json").unlink(),
+            "model_1 seed 0: {}/metrics.json cannot be read: ",
+        ),
+        ({"dropout": 0.1, "epochs": 3}, "model_1 seed 0: dropout is 0.2, it was 0.1; epochs is 8, it was 3"),
+        ({"encoder": "another"}, "model_5 seed 0: it started from another encoder than that of model_1"),
+        ({"latent_dim": 7}, "model_5 seed 0: model_1, which it starts from, is to run"),
+    ],
+)
+def test_a_finished_run_made_again_says_why(finished, capsys, damage, words):
+    everything(finished)
+    folder = runs.run_dir("sample", "model_1", 0)
+    finished("model_1", **damage) if isinstance(damage, dict) else damage(folder)
+    plan.describe(plan.jobs("sample"))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith(f"made again: {words.format(folder)}")] != []
+    assert len(lines) == 1 + len(todo()) - (damage is no_encoder)
+
+
+def test_runs_with_one_reason_share_a_line(finished, capsys):
+    finished("model_3", epochs=3)
+    finished("model_3", seed=1, epochs=3)
+    plan.describe(plan.jobs("sample", names=["model_3"], seeds="012"))
+    _, why = capsys.readouterr().err.splitlines()
+    assert why == "made again: model_3 seed 0, model_3 seed 1: epochs is 8, it was 3"
+
+
+def test_force_says_that_it_is_why(finished, capsys):
+    finished("model_3")
+    plan.describe(plan.jobs("sample", names=["model_3"], force=True), force=True)
+    assert capsys.readouterr().err.splitlines()[1] == "made again: what is finished: FORCE"
 
 
 def test_seeds_are_runs_of_their_own(finished):
@@ -128,11 +180,13 @@ def test_seeds_are_runs_of_their_own(finished):
 
 def test_chosen_models_and_seeds(finished):
     finished("model_3")
-    jobs = plan.from_config({"suite": "sample", "models": "model_3", "seeds": "0 1"})
-    assert {key: job.current for key, job in jobs.items()} == {
-        ("model_3", "0"): True,
-        ("model_3", "1"): False,
-    }
+    for seeds in ("0 1", ["0", "1"], [0, 1]):  # a --configfile has lists
+        models = "model_3" if seeds == "0 1" else ["model_3"]
+        jobs = plan.from_config({"suite": "sample", "models": models, "seeds": seeds})
+        assert {key: job.current for key, job in jobs.items()} == {
+            ("model_3", "0"): True,
+            ("model_3", "1"): False,
+        }
 
 
 @pytest.mark.parametrize(
@@ -253,6 +307,15 @@ def test_a_suite_of_papermill_s_runs_alone_has_only_its_report_to_make(finished,
 def test_a_name_that_the_engine_does_not_know_is_an_error():
     with pytest.raises(params.ParamsError, match="--config: 'seed' is unknown; did you mean seeds"):
         plan.from_config({"suite": "sample", "seed": 1})
+
+
+def test_a_study_takes_no_models(reports):
+    """They would be ignored without a word; `make` passes empty ones."""
+    empty = {"suite": "sample", "study": "unsaid_stopping", "models": None, "ablations": None}
+    assert plan.from_config(empty)
+    for name in ("models", "ablations"):
+        with pytest.raises(params.ParamsError, match="MODELS, ABLATIONS: not allowed with a study"):
+            plan.from_config(empty | {name: "1"})
 
 
 def test_a_run_that_was_finished_when_snakemake_was_killed_is_not_trained_again(finished, tmp_path):

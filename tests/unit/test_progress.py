@@ -1,13 +1,14 @@
 """The lines of running models, what is left of a suite, and the table at its end."""
 
 import logging
+import os
 import shutil
 from dataclasses import replace
 
 import pytest
 
 from fmnist_keras import params, runs
-from fmnist_keras.workflow import experiments, plan, progress, results
+from fmnist_keras.workflow import experiments, plan, progress, results, terminal
 
 
 @pytest.fixture
@@ -144,7 +145,17 @@ def test_what_snakemake_says_again_is_said_once(monkeypatch):
     logger, heard = logging.Logger("snakemake"), []
     logger.handle = lambda record: heard.append(record.getMessage()) if logger.filter(record) else None
     monkeypatch.setattr("snakemake.logging.logger", logger)
-    progress.hide_chatter()
-    for line in ("Will exit.", "Will exit.", "Error in rule run", "Will exit."):
+    progress.hide_chatter(lambda: heard.append("the table"))
+    for line in ("Will exit.", "Will exit.", "Error in rule run", "Will exit.", "Nothing to be done (all"):
         logger.info(line)
-    assert heard == ["Will exit.", "Error in rule run", "Will exit."]
+    assert heard == ["Will exit.", "Error in rule run", "Will exit.", "the table"]
+
+
+def test_gone_reader_ends_no_run(monkeypatch):
+    """As in `make report | head -2`."""
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        for line in ("one", "two"):
+            terminal.say(line)

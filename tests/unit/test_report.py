@@ -14,6 +14,7 @@ import pytest
 from fmnist_keras import evaluation, params, runs
 from fmnist_keras.params import ROOT
 from fmnist_keras.report import display, machines, pages, paper, statistics, suite, tables, text
+from fmnist_keras.report.display import as_text
 
 
 def metrics(model, seed=0, loss=0.3, accuracy=0.9, diagonal=100):
@@ -56,6 +57,7 @@ def save(reports, m, rows=None):
     (folder / "history.csv").write_bytes(history)
     m = m | {"history_sha256": hashlib.sha256(history).hexdigest()}
     (folder / "metrics.json").write_text(json.dumps(m))
+    return folder
 
 
 def seeds_of(model, losses, accuracy=0.9):
@@ -290,9 +292,25 @@ def test_neither_html_nor_markdown_comes_to_life_in_what_names_a_run(reports):
     (odd / "seed_0.failed.ipynb").touch()
     said = text.introduction("paper", {})
     assert "**Failed:** &#91;x&#93;&#40;javascript:alert&#40;1&#41;&#41;, seed_0" in said
-    assert "**Damaged, so left out:** model_5" in said
+    assert "**Left out:** model_5" in said
     assert "](javascript" not in said
     assert "<script" not in said
+
+
+@pytest.mark.parametrize("copy", ["model_5/seed_0_backup", "model_5 (copy)/seed_0", "model_5/seed_00"])
+def test_a_copy_of_a_run_is_no_damage(reports, copy):
+    """It is left out and named, without a promise of make and without a path of this machine."""
+    shutil.copytree(save(reports, metrics("model_5")), reports / "paper" / copy)
+    name = as_text(copy.replace("/", ", "))
+    reason = as_text("metrics.json is that of another run, which belongs in paper/model_5/seed_0")
+    assert text.introduction("paper", {}) == f"> **Left out:** {name}: {reason}."
+
+
+def test_damage_names_the_command_that_mends_it(reports):
+    (save(reports, metrics("model_5", seed=12)) / "metrics.json").write_text("{")
+    said = text.introduction("paper", {})
+    assert said.endswith(". `make report SUITE=paper MODELS=model_5 SEEDS=12` makes it again.")
+    assert str(reports) not in said
 
 
 def test_a_figure_that_is_missing_or_cut_off_is_named_in_its_place(reports):
