@@ -56,10 +56,13 @@ class Figure(matplotlib.figure.Figure):
     """A figure whose label is its alt text. A notebook shows it where it is a cell's last value, and once."""
 
     @in_house_style
-    def _repr_html_(self):
+    def _repr_png_(self):
         pixels = io.BytesIO()
         self.savefig(pixels, format="png", bbox_inches="tight")
-        source = base64.b64encode(pixels.getvalue()).decode()
+        return pixels.getvalue(), {"alt": self.get_label()}
+
+    def _repr_html_(self):
+        source = base64.b64encode(self._repr_png_()[0]).decode()
         return f'<img alt="{escape(self.get_label())}" src="data:image/png;base64,{source}">'
 
 

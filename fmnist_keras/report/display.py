@@ -1,9 +1,12 @@
 """What the report notebook shows: tables, figures, and text that comes from files."""
 
+import re
 import zlib
 from html import escape
 
-from ..runs.figures import show
+from markupsafe import Markup
+
+from ..runs.figures import Picture, Shown, show
 
 __all__ = ("as_text", "figure", "saved_figure", "table")
 
@@ -24,7 +27,7 @@ def figure(drawn):
 
 
 def table(frame, index=True, kind="wide"):
-    """A table as HTML, or a sentence where it has no row.
+    """A table as HTML, and beside it as text and Markdown, or a sentence where it has no row.
 
     Its cells are shown as text, but for `markupsafe.Markup`; numbers as `frame.attrs["format"]` says.
 
@@ -33,17 +36,31 @@ def table(frame, index=True, kind="wide"):
         index: whether the index is shown, its name in the corner.
         kind: the table's classes; the page lets a reader sort and filter one that is "sortable".
     """
-    from IPython.display import HTML
     from pandas.io.formats.style import Styler
 
     if frame.empty:
-        return HTML("<p>None in this suite.</p>")
+        return Shown("<p>None in this suite.</p>", "None in this suite.")
     frame = frame.rename_axis(index=None, columns=frame.index.name or ("model" if index else None))
     name = f"{zlib.crc32(frame.to_csv().encode()):x}"  # the same table, the same bytes
     style = Styler(frame, uuid=name, cell_ids=False).set_table_attributes(f'class="dataframe {kind}"')
     style = style.format(frame.attrs.get("format"), na_rep="–", escape="html")
     style = style.format_index(escape="html").format_index(escape="html", axis="columns")
-    return HTML((style if index else style.hide()).to_html())
+    html, text = (style if index else style.hide()).to_html(), _as_markdown(frame, index)
+    return Shown(html, text, markdown=text)
+
+
+def _as_markdown(frame, index):
+    """Return a table in Markdown, its cells as a page shows them, but for links."""
+    style = frame.map(_in_one_line).style.format(frame.attrs.get("format"), na_rep="–")
+    text = (style if index else style.hide()).to_string(delimiter="\t")
+    head, *rows = [re.sub(r"([|<$*`\\~[\]])", r"\\\1", line).split("\t") for line in text.splitlines()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
+def _in_one_line(value):
+    """Return a cell's text, if it is that, without line breaks and tags."""
+    value = value.striptags() if isinstance(value, Markup) else value
+    return " ".join(value.split()) if isinstance(value, str) else value
 
 
 def saved_figure(run, name):
@@ -52,7 +69,6 @@ def saved_figure(run, name):
     Where the file is missing or damaged, a sentence that says so, as `Markdown`; a page that may be published
     has no path of this machine in it.
     """
-    from IPython.display import Image as Shown
     from IPython.display import Markdown
     from PIL import Image
 
@@ -65,4 +81,4 @@ def saved_figure(run, name):
         if isinstance(error, FileNotFoundError):
             reason = "it is not here; of most runs git holds the numbers alone"
         return Markdown(as_text(f"{run['model']}: figures/{path.name} cannot be shown: {reason}"))
-    return Shown(filename=path, alt=f"{run['model']}: {alt}", width=width)
+    return Picture(filename=path, alt=f"{run['model']}: {alt}", width=width)

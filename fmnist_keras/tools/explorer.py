@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
 from matplotlib import colormaps
 from PIL import Image
 from sklearn.decomposition import PCA
 
 from .. import data, plots, runs, training
+from ..runs.figures import Shown
 from . import photos, predict
 
 KINDS = ("autoencoder", "classifier")
@@ -52,9 +52,8 @@ def app(suite=None, run=None):
     """
     if os.environ.get(STATIC):
         source = base64.b64encode((runs.ROOT / "notebooks" / "explorer.png").read_bytes()).decode()
-        return HTML(
-            f'<img alt="{STATIC_ALT}" src="data:image/png;base64,{source}">'
-        )  # Lab drops an Image's alt
+        picture = f'<img alt="{STATIC_ALT}" src="data:image/png;base64,{source}">'
+        return Shown(picture, STATIC_ALT)  # Lab drops an Image's alt
     trained, reasons = runs.trained(suite)
     if run is not None:
         folder = runs.find(run, suite)

@@ -59,6 +59,15 @@ def test_a_notebook_carries_no_path_of_the_machine_that_ran_it(path):
         assert place not in text
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_converts_to_a_pdf_too(path):
+    """Beside each HTML there is a picture or text: LaTeX and Word have no HTML."""
+    shown = [o.data for cell in code_cells(path) for o in cell.outputs if "text/html" in o.get("data", {})]
+    assert [data for data in shown if "image/png" not in data and data["text/plain"][0] == "<"] == []
+    charts = [data for data in shown if "svg+xml" in data["text/html"]]
+    assert [data for data in charts if "image/png" not in data] == []
+
+
 @pytest.mark.parametrize("call", ["-c", "-m"])
 def test_a_notebook_imports_the_package_beside_it(tmp_path, call):
     """Another checkout is installed; a cell may also begin with `!python -m fmnist_keras`."""

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from conftest import fitted
+from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 from fmnist_keras import evaluation, plots
@@ -64,7 +65,12 @@ def test_files_keep_the_alt_text(drawn, name, endings):
     assert f'alt="{html.escape(alt)}"' in figure._repr_html_()
     shown, files = figures.show(figure)
     assert set(files) == endings
+    data, _ = DisplayFormatter().format(shown)
+    assert data["text/plain"] == alt
     if ".svg" in endings:
+        sizes = [Image.open(io.BytesIO(png)).size for png in (data["image/png"], files[".png"])]
+        assert sizes[0] == sizes[1]
+        assert len(data["image/png"]) < len(files[".png"]) / 2  # a notebook in git has both
         assert shown.data.startswith(f'<img alt="{html.escape(alt)}" width="')
     else:
         assert shown.alt == alt

@@ -1,7 +1,10 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from IPython.core.formatters import DisplayFormatter
+from markupsafe import Markup
 from scipy import stats
 
 from fmnist_keras import evaluation
@@ -19,6 +22,22 @@ def run(name="model_5", accuracy=0.9, test=0.88, folder=Path("no folder"), **par
         "best_epoch": 7,
         "epochs_run": 12,
     }
+
+
+def test_a_table_is_text_too():
+    """As LaTeX and Word show it: the page's cells, without links, none of which is two."""
+    frame = pd.DataFrame({"run": [Markup('<a href="x">a|b</a>'), "c\nd"], "loss": [0.12345, np.nan]})
+    frame.attrs["format"] = {"loss": "{:.2f}"}
+    data, _ = DisplayFormatter().format(display.table(frame, index=False))
+    assert data["text/markdown"] == data["text/plain"]
+    assert data["text/plain"].splitlines() == [
+        "| run | loss |",
+        "| --- | --- |",
+        r"| a\|b | 0.12 |",
+        "| c d | – |",
+    ]
+    named = display.table(frame.set_index(pd.Index(["one", "two"], name="which")))
+    assert repr(named).splitlines()[::2] == ["| which | run | loss |", r"| one | a\|b | 0.12 |"]
 
 
 def test_holdout_shows_what_choosing_on_the_test_images_flatters():
