@@ -59,10 +59,10 @@ class Figure(matplotlib.figure.Figure):
     def _repr_png_(self):
         pixels = io.BytesIO()
         self.savefig(pixels, format="png", bbox_inches="tight")
-        return pixels.getvalue()
+        return pixels.getvalue(), {"alt": self.get_label()}
 
     def _repr_html_(self):
-        source = base64.b64encode(self._repr_png_()).decode()
+        source = base64.b64encode(self._repr_png_()[0]).decode()
         return f'<img alt="{escape(self.get_label())}" src="data:image/png;base64,{source}">'
 
 
@@ -141,10 +141,6 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
         axes.plot(best_epoch, val[best_epoch - 1], "o", color="black", label=f"best epoch: {best_epoch}")
         alt += f", validation from {val[known][0]:.4f} to {val[known][-1]:.4f}; best epoch {best_epoch} with "
         alt += f"{val[best_epoch - 1]:.4f}"
-        restored = getattr(history, "restored_epoch", None)
-        if restored and restored != best_epoch:
-            axes.plot(restored, val[restored - 1], "s", color=PALETTE[3], label=f"restored epoch: {restored}")
-            alt += f"; restored epoch {restored} with {val[restored - 1]:.4f}"
     if cut := getattr(history, "interrupted", None):
         axes.axvline(cut, linestyle=":", color=PALETTE[3], label=f"interrupted in epoch {cut}")
         alt += f"; interrupted in epoch {cut}"

@@ -43,7 +43,7 @@ class Shown(HTML):
         return self.text
 
     def _repr_png_(self):
-        return self.png
+        return self.png and (self.png, {"alt": self.text})
 
     def _repr_markdown_(self):
         return self.markdown
