@@ -141,6 +141,10 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
         axes.plot(best_epoch, val[best_epoch - 1], "o", color="black", label=f"best epoch: {best_epoch}")
         alt += f", validation from {val[known][0]:.4f} to {val[known][-1]:.4f}; best epoch {best_epoch} with "
         alt += f"{val[best_epoch - 1]:.4f}"
+        restored = getattr(history, "restored_epoch", None)
+        if restored and restored != best_epoch:
+            axes.plot(restored, val[restored - 1], "s", color=PALETTE[3], label=f"restored epoch: {restored}")
+            alt += f"; restored epoch {restored} with {val[restored - 1]:.4f}"
     if cut := getattr(history, "interrupted", None):
         axes.axvline(cut, linestyle=":", color=PALETTE[3], label=f"interrupted in epoch {cut}")
         alt += f"; interrupted in epoch {cut}"

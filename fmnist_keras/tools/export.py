@@ -95,7 +95,8 @@ def export(run, format, folder):
                 f"{name} differs from its original by {difference:.1e}; allowed: {PARITY:.0e}"
             )
         runs.publish(made, place) if place.is_dir() else made.replace(place)
-    (folder / f"{name}.md").write_text(model_card(metrics, name, difference), encoding="utf-8")
+    card = model_card(metrics, name, difference, own_layers=model is trained)
+    (folder / f"{name}.md").write_text(card, encoding="utf-8")
     return place, difference
 
 
@@ -161,21 +162,22 @@ def _outputs(path, format, images):
     return session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
-def model_card(metrics, name, difference):
+def model_card(metrics, name, difference, own_layers=False):
     """A model card in Markdown, after Mitchell et al., "Model Cards for Model Reporting", 2019.
 
     Args:
         metrics: the run's, see `runs.read`.
         name: the exported file's or folder's name.
         difference: the largest difference of any output from the original's.
+        own_layers: True if the model has layers that are not Keras' own.
     """
     params, classifier = metrics["params"], metrics["kind"] == "classifier"
     parameters, images = metrics["parameters"], metrics["images"]
-    gives = (
-        f"logits (n, 10) float32, of which a softmax makes probabilities: {', '.join(CLASS_NAMES)}"
-        if classifier
-        else "images like them"
-    )
+    gives = "images like them"
+    if classifier:
+        ends_in_softmax = metrics["ran"] and "softmax" in str(metrics["ran"]["layers"][-1]).lower()
+        outputs = "logits (n, 10) float32, of which a softmax makes probabilities"
+        gives = f"{'probabilities (n, 10) float32' if ends_in_softmax else outputs}: {', '.join(CLASS_NAMES)}"
     lines = [
         f"# {metrics['model']}",
         f"A convolutional {metrics['kind']} for Fashion-MNIST, `{name}`, made by fmnist_keras after a paper "
@@ -193,7 +195,7 @@ def model_card(metrics, name, difference):
         "## Figures",
         *_figures(metrics),
         "## Versions",
-        _versions(Path(name).suffix),
+        _versions(Path(name).suffix, own_layers),
         "## Limits",
         " ".join(_limits(metrics)),
         f"The outputs differ from the original's by at most {difference:.1e} on {PARITY_IMAGES} images.",
@@ -208,8 +210,10 @@ def _use(name):
     return USE.get(Path(name).suffix, USE[""]).format(name=name)
 
 
-def _versions(ending):
+def _versions(ending, own_layers):
     written = f"Written by Keras {version('keras')}"
+    if ending == ".keras" and own_layers:
+        return f"{written}. It has layers that are not Keras' own: import their code first."
     if ending == ".keras":
         return f"{written}; Keras {OLD} loads it too."
     if ending == ".onnx":
@@ -223,6 +227,8 @@ def _limits(metrics):
     yield "It knows ten classes of centred, grey, 28x28 product photographs, and nothing else."
     if metrics["params"].get("upsampling") == "output_padding":
         yield "In place of output_padding, its transposed convolutions have larger kernels, 0 where they are."
+    if reason := runs.not_counted(metrics):
+        yield f"It is not what its parameters say: {reason}."
     if policy := metrics["params"].get("dtype_policy"):
         yield f"It was trained, and its figures were computed, in {policy}; this file computes in float32."
     yield "The epoch was chosen on the validation images, so their figures flatter."
@@ -238,9 +244,11 @@ def _limits(metrics):
 
 def _figures(metrics):
     parts = {part: metrics[part] for part in ("train", "val", "test") if part in metrics}
+    usual = "mean squared error" if metrics["kind"] == "autoencoder" else "cross entropy"
+    loss = runs.departs(metrics).get("loss", usual).split(" instead of ")[0].replace("_", " ")
     if metrics["kind"] == "autoencoder":
         rows = [f"| {part} | {values['loss']:.4f} |" for part, values in parts.items()]
-        return ["\n".join(["| images | mean squared error |", "| --- | --- |", *rows])]
+        return ["\n".join([f"| images | {loss} |", "| --- | --- |", *rows])]
     rows = [f"| {part} | {v['loss']:.4f} | {v['accuracy']:.1%} |" for part, v in parts.items()]
     scores = evaluation.class_scores(metrics["confusion"])
     classes = [
@@ -248,7 +256,7 @@ def _figures(metrics):
         for label, name in enumerate(CLASS_NAMES)
     ]
     return [
-        "\n".join(["| images | cross entropy | accuracy |", "| --- | --- | --- |", *rows]),
+        "\n".join([f"| images | {loss} | accuracy |", "| --- | --- | --- |", *rows]),
         "On the validation images, class by class:",
         "\n".join([f"| class | {' | '.join(scores)} |", "| --- | --- | --- | --- |", *classes]),
     ]

@@ -37,6 +37,20 @@ def test_a_model_card_names_what_the_model_cannot_do(untouched):
     assert "159 of the 784 pixels are the same in every image" in export.model_card(metrics, "x", 0)
 
 
+def test_a_card_of_another_model_says_what_ran(untouched):
+    """A loss, a last layer and layers of a person's own are not written down as ours."""
+    metrics = runs.read(runs.run_dir("test", "model_8", 0))
+    assert "| images | cross entropy |" in export.model_card(metrics, "x.keras", 0)
+    departs = {"loss": "sparse_categorical_crossentropy instead of sparse_categorical_crossentropy(True)"}
+    metrics["ran"] = {"departs": departs, "layers": ["Dense(units=10, activation='softmax')"]}
+    card = export.model_card(metrics, "x.keras", 0, own_layers=True)
+    assert "| images | sparse categorical crossentropy |" in card
+    assert "**Gives** probabilities (n, 10) float32: T-shirt" in card
+    assert "It is not what its parameters say: loss: sparse" in card
+    assert "layers that are not Keras' own" in card
+    assert "loads it too" not in card
+
+
 def test_an_export_replaces_earlier_exports_and_nothing_else(untouched, tmp_path):
     run = runs.run_dir("test", "model_8", 0)
     precious = tmp_path / "model_8" / "thesis.txt"
