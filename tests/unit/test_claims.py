@@ -1,6 +1,7 @@
 """Every claim with made-up runs on both sides of its verdict."""
 
 import copy
+import json
 import shutil
 
 import numpy as np
@@ -331,6 +332,12 @@ def test_sentences_are_whole_and_in_order():
     assert not any("…" in sentence or "..." in sentence for sentence in said)
     changes = [one for one, before in zip(said, [None, *said]) if one != before]
     assert len(changes) == len(set(said)) == 19
+
+
+def test_sections_are_headings_of_the_report():
+    cells = json.loads((params.ROOT / "notebooks" / "report.ipynb").read_text(encoding="utf-8"))["cells"]
+    headings = {cell["source"][0].strip("# \n") for cell in cells if cell["cell_type"] == "markdown"}
+    assert {claim.section for claim in claims.load()} <= headings
 
 
 def test_a_cap_is_replayed():
