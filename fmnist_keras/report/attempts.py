@@ -32,9 +32,8 @@ def table(suite=runs.SCRATCH, kind="autoencoder"):
     tried = [f"params.{name}" for name in params.fields(kind) if name not in NOT_TRIED]
     tried = [name for name in tried if name in frame and len(set(map(str, frame[name]))) > 1]
     names = {name: name.removeprefix("params.") for name in tried} | {"ran": "ran"}
-    names |= {
-        name: name.replace("val.", "validation ") for name in ("val.loss", "val.accuracy") if name in frame
-    }
+    results = ("val.loss", "val.accuracy") if kind == "classifier" else ("val.loss",)
+    names |= {name: name.replace("val.", "validation ") for name in results}
     names |= {"error": "mean squared error", "best_epoch": "best epoch", "epochs_run": "epochs run"}
     frame = frame.assign(ran=[_otherwise(run) for run in frame.to_dict("records")])
     frame = frame.sort_values("error" if kind == "autoencoder" else "val.loss", kind="stable")

@@ -1,5 +1,7 @@
 """The report's own figures, from its tables: cuadro III, the claims, curves of many seeds; as in `plots`."""
 
+import textwrap
+
 import numpy as np
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
@@ -8,6 +10,7 @@ from ..plots import BESIDE, PALETTE, TOGETHER, in_house_style, new_figure, style
 from . import claims, tables
 
 GREEN, RED, GREY = PALETTE[2], PALETTE[3], "0.45"
+LABEL, TITLE = 46, 28  # characters of a name in a line of a legend, and above a small chart
 SHADES = {claims.HOLDS: GREEN, claims.FAILS: RED, claims.OPEN: GREY, claims.MISSING: GREY}
 
 
@@ -114,7 +117,7 @@ def curves(histories, name, ylabel, title):
         return _a_chart_each(values, alt, ylabel, title)
     figure, axes = new_figure(alt, size=(7.6, 4.4))
     for model, style in styles(values).items():
-        _median_and_band(axes, values[model], label=model, **style)
+        _median_and_band(axes, values[model], label=textwrap.fill(model, LABEL), **style)
     axes.set(xlabel="epoch", ylabel=ylabel, title=title)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False, **BESIDE if len(values) > 4 else {})
@@ -152,7 +155,7 @@ def _a_chart_each(values, alt, ylabel, title):
         span = np.nanmin(every[:, there], axis=0), np.nanmax(every[:, there], axis=0)
         axis.fill_between(np.flatnonzero(there) + 1, *span, color="0.9", linewidth=0)
         _median_and_band(axis, seeds, color=PALETTE[0], marker="o", markersize=4, markevery=[-1])
-        axis.set_title(model, fontsize="small")
+        axis.set_title(textwrap.fill(model, TITLE), fontsize="small")
         axis.xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(f"{title}; grey: the span of all", fontsize="medium")
     figure.supxlabel("epoch", fontsize="medium")

@@ -107,6 +107,9 @@ def _metrics(path):
         raise RunError(
             f"{path} is not a valid run: epoch {metrics['best_epoch']} is best of {metrics['epochs_run']}"
         )
+    own_loss = "loss" in (metrics["ran"] or {}).get("departs", ())
+    if not own_loss and min(metrics[part]["loss"] for part in ("train", "val")) < 0:
+        raise RunError(f"{path} is not a valid run: its loss is negative")
     if any(len(row) != len(metrics["confusion"]) for row in metrics.get("confusion", ())):
         raise RunError(f"{path} is not a valid run: confusion is not square")
     for name in ("image_errors", "pixel_errors", *PER_IMAGE):

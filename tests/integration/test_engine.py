@@ -41,7 +41,7 @@ def test_second_call_trains_nothing(quick, first):
 
 
 def test_edits_train_what_depends_on_them(quick, first):
-    """In one call: a ninth model, an edited one, one with a new date, an ablation, and one that is wrong."""
+    """In one call: a ninth model, an edited one, one with a new date, and a point of the ablations."""
     before = results(quick)
     ninth = yaml.safe_load((quick / "params" / "model_3.yaml").read_text())
     ninth |= {"model": "model_9", "optimizer": "adam", "learning_rate": 0.001}
@@ -49,17 +49,15 @@ def test_edits_train_what_depends_on_them(quick, first):
     path = quick / "params" / "model_4.yaml"
     path.write_text(path.read_text().replace("dropout: 0.3", "dropout: 0.25"))
     (quick / "params" / "model_3.yaml").touch()  # a new date alone changes nothing
-    ablations = quick / "params" / "ablations"
-    ablations.mkdir()
-    (ablations / "unfrozen.yaml").write_text("model: unfrozen\nbase: model_8\ntrain_encoder: true\n")
-    (ablations / "wrong.yaml").write_text("model: wrong\nbase: model_8\ndropout: 3\n")
-    output = engine(quick, "suite=sample", "ablations=1", check=False)
-    shutil.rmtree(ablations)
-    names = ("model_4", "model_8", "model_9", "unfrozen")  # model_8 starts from model_4
+    points = quick / "params" / "studies" / "ablations.yaml"
+    points.write_text("study: ablations\npoints: [{base: model_8, train_encoder: true}]\nseeds: [0]\n")
+    engine(quick, "suite=sample", "ablations=1")
+    points.unlink()
+    point = "model_8-train_encoder_true"
+    names = ("model_4", "model_8", "model_9", point)  # model_8 starts from model_4
     assert changed(before, results(quick)) == {f"{name}/seed_0" for name in names}
-    assert output.returncode == 1
-    assert "error: params/ablations/wrong.yaml: dropout: 3 is not allowed" in output.stdout
-    assert re.search(r"^wrong +0 +no result", output.stdout, re.MULTILINE)
+    metrics = json.loads((quick / "reports" / "sample" / point / "seed_0" / "metrics.json").read_text())
+    assert metrics["params"]["train_encoder"]
     page = (quick / "reports" / "sample" / "index.html").read_text()
     assert 'href="model_9/seed_0/notebook.html"' in page
 

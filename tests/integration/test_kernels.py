@@ -48,7 +48,8 @@ def test_papermill_by_hand_reads_a_params_file_from_any_folder(tmp_path, monkeyp
         command += ["-p", name, str(value)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    metrics = runs.read(tmp_path / "reports" / "scratch" / "model_4" / "seed_0")
+    name = "model_4-data_sample-epochs_1-limit_64"
+    metrics = runs.read(tmp_path / "reports" / "scratch" / name / "seed_0")
     assert metrics["params"]["latent_dim"] == 128
     assert metrics["stripes"]["constant_pixels"] == 0
     assert metrics["images"] == {"train": 64, "val": 64}

@@ -249,6 +249,7 @@ def test_own_layers_from_end_to_end(reports, capsys):
     classifier = run_all("classifier", encoder_from=f"scratch/{book.metrics['model']}")
     assert classifier.metrics["started_from_sha256"] == book.metrics["encoder_sha256"]
     assert "layers" in classifier.metrics["ran"]["departs"]
+    assert "validation accuracy" not in attempts.table(), "of an autoencoder"
     assert fk.load_model(book.metrics["model"]).count_params() == book.metrics["parameters"]["total"]
     labels, _ = fk.predict(book.names["x_val"][:2], classifier.metrics["model"])
     assert labels.shape == (2,)

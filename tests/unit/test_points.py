@@ -222,11 +222,11 @@ def test_what_departs_counts_nowhere(reports):
     assert set(tables.cuadro_3(grouped)["seeds"]) == {1}
     rows = suite.judge("paper", grouped)
     assert {part["seeds"] for row in rows for e in row["estimands"] for part in e["comparisons"]} == {0, 1}
-    out = [("model_5, seed_1", "interrupted"), ("model_5, seed_2", "own layers")]
+    out = [("model_5, seed_1", "interrupted"), ("model_5, seed_2", "layers: own layers")]
     assert suite.left_out("paper") == out
     said = text.introduction("paper", grouped)
     assert "In no claim and not in cuadro III:** model_5, seed 1: interrupted" in said
-    assert "In no claim and not in cuadro III:** model_5, seed 2: own layers" in said
+    assert "In no claim and not in cuadro III:** model_5, seed 2: layers: own layers" in said
     assert [job.current for job in plan.jobs("paper", ["model_5"], "012").values()][3:] == [False] * 3
 
 

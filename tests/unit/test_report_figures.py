@@ -1,5 +1,6 @@
 """The report's own figures say in their alt texts what they show, for one seed and for many."""
 
+import itertools
 import json
 
 import numpy as np
@@ -80,6 +81,23 @@ def test_every_model_of_a_chart_is_told_apart_by_colour_and_by_line_or_marker(na
     assert list(drawn) == names
     assert len({line.get_color() for line in drawn.values()}) == len(names)
     assert len({(line.get_linestyle(), line.get_marker()) for line in drawn.values()}) == len(names)
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_long_names_stay_within(count):
+    """In lines of their own they leave the chart its room, and touch no other name."""
+    long = (
+        "tiny_classifier-encoder_from_tiny_autoencoder-own_layers-451137_parameters-own_layers-224714_parame"
+    )
+    histories = {f"{long}-{number}": [{"val_loss": [0.3, 0.2]}] for number in range(count)}
+    figure = figures.curves(histories, "val_loss", "loss", "Loss")
+    figure.draw_without_rendering()
+    legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    texts = legends or [axes.title for axes in figure.axes if axes.lines]
+    boxes = [text.get_window_extent() for text in texts]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    assert min(axes.bbox.width for axes in figure.axes) > figure.bbox.width / 8
 
 
 def test_the_paper_s_models_keep_their_colours():
