@@ -302,8 +302,8 @@ def dead_runs(cells):
     told = [f"{row.dead} of {row.seeds} runs of {row.model}" for row in counts.itertuples()]
     return (
         f"**Dead classes:** {'; '.join(told)} never recognise one of the classes. {DEAD} The numbers are "
-        f"with these runs. Beside them are those {tables.NO_DEAD}: such a run names at most 90 % right, so "
-        "the paper's is not one."
+        f"with these runs. Beside them are those {tables.NO_DEAD}: an interval over both kinds of runs has "
+        "almost anything in it, and the paper's run is not one, since such a run names at most 90 % right."
         if told
         else ""
     )
