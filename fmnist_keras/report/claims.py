@@ -225,6 +225,9 @@ def _estimand(fields, models, where):
     for name, listed in zip(names, (each, others, [term for terms in sums for term in terms])):
         for term in listed:
             _check_term(term, fields["measure"], models, f"{where}: {name}")
+    if (others or sums) and MEASURES[fields["measure"]].estimate is not statistics.difference:
+        allowed = f"allowed with {fields['measure']}: each alone"
+        raise params.ParamsError(f"{where}: {'sums' if sums else 'against'}: is not allowed; {allowed}")
     pairs = [{one: 1, other: -1} for one in each for other in others if one != other]
     comparisons = (*sums, *(pairs if others else [{one: 1} for one in each]))
     if not comparisons or (others and not pairs):

@@ -254,6 +254,7 @@ C31:
       against: [model_5]
       below: 1
 """
+STOPS = "measure: stops early\n      each: [model_6]\n      against: [model_5]\n      above: 1\n"
 
 
 def test_a_claim_of_one_s_own_is_a_few_lines_of_a_file(tmp_path):
@@ -285,6 +286,7 @@ def test_a_claim_of_one_s_own_is_a_few_lines_of_a_file(tmp_path):
         ("measure: accuracy", "measure: recall", "C31: each: 'model_6' .*'model_6: T-shirt/top'"),
         ("measure: accuracy", "measure: error", "C31: each: model_6 has no error; allowed: autoencoders"),
         ("measure: accuracy", "measure: stops early", "C31: below: 1 .* with stops early: above"),
+        (MINE[MINE.index("measure") :], STOPS, "C31: against: is not allowed; .* stops early: each alone"),
         ("accuracy\n      each: [model_6]", "recall\n      each: ['model_6: Shrit']", "did you mean Shirt"),
         ("  section: Ablations\n", "", "C31: section: is missing; allowed: the heading"),
         ("  section: Ablations\n", "\tsection: Ablations\n", "cannot be read: .*tab"),
