@@ -48,7 +48,7 @@ def classifier(accuracy, seed, ran=40, best=40, shirt=0.7, others=None):
     for label, share in (others or {}).items():
         shares[label] = share
     place = np.arange(N) // 10 / (N // 10)  # of an image among those of its class, in [0, 1)
-    wrong = place >= shares[LABELS] - np.random.default_rng(seed).normal(0, 0.003)
+    wrong = place >= shares[LABELS] - np.random.default_rng(seed).normal(0, 0.001)
     predictions = np.where(wrong, np.where(LABELS == 6, 0, (LABELS + 1) % 10), LABELS)
     return common(seed, ran, best) | {
         "labels": evaluation.pack_labels(LABELS),
@@ -71,7 +71,7 @@ def world(seeds=SEEDS):
         "model_7": [classifier(0.9, s, ran=24, best=19, shirt=0.78) for s in seeds],
         "model_8": [classifier(0.75, s, shirt=0.5) for s in seeds],
         "model_8-train_encoder_true": [classifier(0.88, s, shirt=0.7) for s in seeds],
-        "model_6-encoder_from_null": [classifier(0.9, s, shirt=0.7) for s in seeds],
+        "model_6-encoder_from_null": [classifier(0.9, s, shirt=0.69) for s in seeds],
     }
     for name, row in paper.RESULTS.items():  # cuadro III, give or take what a seed does
         for run in made[name]:
