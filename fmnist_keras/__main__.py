@@ -132,7 +132,9 @@ def _export(options):
 
 def _claims(options):
     from .report import suite, tables
+    from .workflow import study
 
+    study.check_claims()
     for row in suite.judge(options.suite):
         print(f"{row['claim']:4} {row['verdict']:16} {row['statement']}; {tables.decision(row)}")
     _say(runs.left_out([f"{name}: {reason}" for name, reason in suite.left_out(options.suite)]))

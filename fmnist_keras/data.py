@@ -24,8 +24,8 @@ HOLDOUT_SEED = 0  # fixed, so that every model and seed is judged on the same im
 class Dataset:
     """Images `(n, 28, 28, 1)` float32 in [0, 1] and labels `(n,)` uint8 in [0, 9], split.
 
-    Under `protocol="paper"` the 10,000 test images validate, as in paper.md, section I, and `x_test`
-    and `y_test` are None. Under "holdout" a stratified part of the training set validates instead.
+    Under `protocol="paper"` the 10,000 test images validate, and `x_test` and `y_test` are None (paper.md,
+    section I, says how many validate, not which). Under "holdout" a stratified part of the training set does.
     """
 
     x_train: np.ndarray

@@ -15,7 +15,8 @@ IMAGE_SHAPE = (28, 28, 1)
 NUM_CLASSES = 10
 
 # kernel_size and output_padding of the two transposed convolutions, both with stride 2, that take
-# 5 -> 13 -> 28. Cuadro I says only that model 4 lost its output_padding and gained kernel_size.
+# 5 -> 13 -> 28. Section II says only that model 4 lost its output_padding and gained kernel_size:
+# the sizes are unsaid.
 UPSAMPLING = {
     "output_padding": ((4, 1), (3, 1)),
     "kernel_size": ((5, None), (4, None)),

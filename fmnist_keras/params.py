@@ -32,6 +32,7 @@ from .internals.files import root_around as root_around
 
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
+CLAIMS = "claims"  # a file beside the models', see report/claims.py
 LONGEST = 200  # characters of a name, as schema.yaml has it
 PLACE = ("model", "suite", "run_dir", "base", "changes")  # where a run goes and why, not what it trains
 NOTEBOOK = {  # where the notebooks' own parameters, a short run on the sample, are not those of `Params`
@@ -163,9 +164,10 @@ def _schema():
 
 
 def fields(kind):
-    """The fields of an "autoencoder", a "classifier" or a "study": dict of name to its JSON Schema."""
+    """Return the fields of a kind in `schema.yaml`, such as "study": dict of name to its JSON Schema."""
     schema = _schema()
-    return schema[kind] if kind == "study" else schema["common"] | schema[kind] | schema["optional"]
+    is_model = kind in ("autoencoder", "classifier")
+    return schema["common"] | schema[kind] | schema["optional"] if is_model else schema[kind]
 
 
 @functools.cache
@@ -287,7 +289,7 @@ def load_all(folder=None):
     """
     if folder is None:
         require_repository()
-    paths = files(folder or PARAMS_DIR)
+    paths = _of_models(folder or PARAMS_DIR)
     found = {path.stem: load(path) for path in paths}
     for path in paths:
         check_encoder(found[path.stem], found, where_is(path))
@@ -311,7 +313,11 @@ def check_encoder(params, found, where):
 
 def names():
     """Return the names of all models in `params`, in natural order; their files are not read."""
-    return [path.stem for path in files(PARAMS_DIR)]
+    return [path.stem for path in _of_models(PARAMS_DIR)]
+
+
+def _of_models(folder):
+    return [path for path in files(folder) if path.stem != CLAIMS]
 
 
 def reference(params):

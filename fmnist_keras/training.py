@@ -199,7 +199,7 @@ def optimizer(name="adam", learning_rate=0.001, epsilon=None):
     """An optimizer of cuadros I and II.
 
     Args:
-        name: "adam" or "sgd", which has no momentum, as in the paper.
+        name: "adam" or "sgd", which has no momentum: the paper names none.
         learning_rate: a number above 0.
         epsilon: of Adam; None is the paper's 1e-8.
 

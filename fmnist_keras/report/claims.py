@@ -1,4 +1,4 @@
-"""The paper's statements, read from `claims.yaml`, and verdicts on them from the numbers of runs alone.
+"""The paper's statements, read from `params/claims.yaml`, and verdicts on them from runs' numbers alone.
 
 A `Claim` holds where each of its estimands does, and an estimand where the interval of each of its
 comparisons lies in its region (intersection-union). A claim does not hold where one comparison lies outside
@@ -6,21 +6,19 @@ after Holm's correction over all of the claim's. Everywhere `runs` is a dict of 
 runs, one per seed; `units` says which of them are paired.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from .. import evaluation
+from .. import evaluation, params
 from ..data import CLASS_NAMES
+from ..runs import read_history
 from . import paper, statistics, units
 
 HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "undecided", "not enough runs"
-PAPER = Path(__file__).with_name("claims.yaml")
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,17 @@ class Measure:
         unit: of estimate, interval and region as they are shown; see `SHOWN`.
         estimate: of a comparison's units, a list of such floats, and the region's two bounds, a
             `statistics.Estimate`.
+        kind: the kind of models that have it, or None for both.
+        takes: for each word that may follow a model's name, those that are allowed.
+        needs: how many such words there have to be.
     """
 
     values: Callable
     unit: str
     estimate: Callable = statistics.difference
+    kind: str | None = None
+    takes: tuple = ()
+    needs: int = 0
 
 
 def _labels(runs, name):
@@ -68,25 +72,58 @@ def _column(values):
     return np.array(values, float)[:, None]
 
 
-def _of_each(value, unit="% of runs", estimate=statistics.share):
+def _losses(run):
+    return read_history(run["folder"])["val_loss"].dropna().to_numpy()
+
+
+def _later_loss(run, epoch=None):
+    """Return the logarithm of the lowest validation loss after an epoch over the lowest until then.
+
+    Without an epoch, or of a run that does not go beyond it, the last loss counts as what comes after.
+    """
+    losses, epoch = _losses(run), epoch and int(epoch)
+    return np.log(losses[min(epoch or inf, len(losses) - 1) :].min() / losses[:epoch].min())
+
+
+def _is_best_last(run, cap=None):
+    """Return whether the best epoch is the last, of a run of at most `cap` epochs, by its losses."""
+    if cap is None:
+        return run["best_epoch"] == run["epochs_run"]
+    best, improved = inf, False
+    for loss in _losses(run)[: int(cap)]:
+        improved = loss < best - run["params"].get("min_delta", 0)  # as Keras' EarlyStopping has it
+        best = loss if improved else best
+    return improved
+
+
+def _of_each(value, unit="% of runs", estimate=statistics.share, **fields):
     """The measure of something that is one number a run."""
-    return Measure(lambda runs: _column([value(run) for run in runs]), unit, estimate)
+    return Measure(
+        lambda runs, *words: _column([value(run, *words) for run in runs]), unit, estimate, **fields
+    )
 
 
+EPOCHS = tuple(map(str, range(1, 101)))
 MEASURES = {
-    "error": Measure(_errors, "times"),
-    "accuracy": Measure(_right, "points"),
-    "recall": Measure(_taken, "points"),
+    "error": Measure(_errors, "times", kind="autoencoder"),
+    "accuracy": Measure(_right, "points", kind="classifier"),
+    "recall": Measure(_taken, "points", kind="classifier", takes=(CLASS_NAMES, CLASS_NAMES), needs=1),
+    "training accuracy": _of_each(
+        lambda run: run["train"]["accuracy"], "points", statistics.difference, kind="classifier"
+    ),
     "error in the stripes": _of_each(
-        lambda run: np.log(run["stripes"]["mse_inside"]), "times", statistics.difference
+        lambda run: np.log(run["stripes"]["mse_inside"]), "times", statistics.difference, kind="autoencoder"
     ),
     "epochs saved": _of_each(
         lambda run: 1 - run["epochs_run"] / run["params"]["epochs"], "%", statistics.difference
     ),
     "stops early": _of_each(lambda run: run["stopped_early"]),
     "runs to the end": _of_each(lambda run: not run["stopped_early"]),
-    "best epoch is the last": _of_each(lambda run: run["best_epoch"] == run["epochs_run"]),
-    "distance from cuadro III": Measure(_from_paper, "margins", statistics.agreement),
+    "best epoch is the last": _of_each(_is_best_last, takes=(EPOCHS,)),
+    "later validation loss": _of_each(_later_loss, "times", statistics.difference, takes=(EPOCHS,)),
+    "distance from cuadro III": Measure(
+        _from_paper, "margins", statistics.agreement, "classifier", (tuple(paper.RESULTS["model_5"]),), 1
+    ),
 }
 # How a unit's numbers are shown, and back: ratios are computed as logarithms, shares as parts of 1.
 SHOWN = {"times": (np.exp, np.log), "margins": (float, float)} | dict.fromkeys(
@@ -126,27 +163,115 @@ class Claim:
     estimands: tuple
 
 
-@functools.cache
-def load(path=PAPER):
-    """The claims of a file like `claims.yaml`: a tuple of `Claim`."""
-    return tuple(
-        Claim(**row | {"estimands": tuple(map(_estimand, row["estimands"]))})
-        for row in yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    )
+def load(path=None):
+    """Return the claims of a file, by default `params/claims.yaml` if there is one: a tuple of `Claim`.
+
+    Raises:
+        ParamsError: the file is not strict YAML, or a field of a claim is wrong.
+    """
+    path = path or params.PARAMS_DIR / f"{params.CLAIMS}.yaml"
+    if not Path(path).exists():
+        return ()
+    models, found = _models(), []
+    for number, fields in params.read_yaml(path).items():
+        where = f"{params.where_is(path)}: {number}"
+        if not isinstance(fields, dict):
+            allowed = "allowed: a claim's fields, such as statement"
+            raise params.ParamsError(f"{where}: {params.short(fields)} is not allowed; {allowed}")
+        params.check_fields(fields, "claim", where)
+        parts = tuple(_estimand(part, models, where) for part in fields["estimands"])
+        found.append(Claim(str(number), **fields | {"estimands": parts}))
+    return tuple(found)
+
+
+def _models():
+    """Return the kinds of the eight models and of those of `params`: dict of name to kind."""
+    eight = {
+        name: "classifier" if "encoder_from" in values else "autoencoder"
+        for name, values in paper.HYPERPARAMETERS.items()
+    }
+    return eight | {name: values.kind for name, values in params.load_all().items()}
 
 
 def names():
-    """Return the names of the models and points that the paper's claims are about: a set."""
-    parts = [part for claim in load() for part in claim.estimands]
-    return {term.split(": ")[0] for part in parts for terms in part.comparisons for term in terms}
+    """Return the models and points that the claims are about: dict of name to the number of a claim."""
+    return {
+        term.split(": ")[0]: claim.number
+        for claim in load()
+        for part in claim.estimands
+        for terms in part.comparisons
+        for term in terms
+    }
 
 
-def _estimand(fields):
+def check_points(points):
+    """Raise a `ParamsError` of the first name in a claim that is neither a model nor one of these points."""
+    known = {*_models(), *points}
+    for name, number in names().items():
+        if name not in known:
+            where, hint = f"params/{params.CLAIMS}.yaml: {number}", params.did_you_mean(name, known)
+            raise params.ParamsError(f"{where}: {name!r} is not a model or a point of params/studies; {hint}")
+
+
+def _estimand(fields, models, where):
+    """Return the `Estimand` of its fields; raise a `ParamsError` of the first that is wrong."""
+    params.check_fields(fields, "estimand", where)
+    if fields["measure"] not in MEASURES:
+        hint = params.did_you_mean(fields["measure"], MEASURES)
+        raise params.ParamsError(f"{where}: measure: {params.short(fields['measure'])} is unknown; {hint}")
+    _check_region(fields, where)
     names = ("each", "against", "sums")
     each, others, sums = (fields.get(name, ()) for name in names)
-    pairs = tuple({one: 1, other: -1} for one in each for other in others) or tuple({one: 1} for one in each)
+    for name, listed in zip(names, (each, others, [term for terms in sums for term in terms])):
+        for term in listed:
+            _check_term(term, fields["measure"], models, f"{where}: {name}")
+    if (others or sums) and MEASURES[fields["measure"]].estimate is not statistics.difference:
+        allowed = f"allowed with {fields['measure']}: each alone"
+        raise params.ParamsError(f"{where}: {'sums' if sums else 'against'}: is not allowed; {allowed}")
+    pairs = [{one: 1, other: -1} for one in each for other in others if one != other]
+    comparisons = (*sums, *(pairs if others else [{one: 1} for one in each]))
+    if not comparisons or (others and not pairs):
+        allowed = "allowed: each, with or without others in against; or sums"
+        raise params.ParamsError(f"{where}: each, against, sums: compare nothing; {allowed}")
     rest = {name: value for name, value in fields.items() if name not in names}
-    return Estimand(**rest, comparisons=(*sums, *pairs))
+    return Estimand(**rest, comparisons=comparisons)
+
+
+def _check_region(fields, where):
+    """Raise a `ParamsError` unless an estimand's bounds are those of a region."""
+    unit, bounds = MEASURES[fields["measure"]].unit, [fields[b] for b in ("above", "below") if b in fields]
+    if not bounds:
+        raise params.ParamsError(f"{where}: above, below: are missing; allowed: one of them, or both")
+    if len(bounds) == 2 and bounds[0] >= bounds[1]:
+        allowed = f"allowed: a number under {bounds[1]:g}, which below is"
+        raise params.ParamsError(f"{where}: above: {bounds[0]:g} is not allowed; {allowed}")
+    if unit == "times" and min(bounds) <= 0:
+        raise params.ParamsError(f"{where}: {min(bounds):g} {unit} is not allowed; allowed: a ratio above 0")
+    if unit == "% of runs" and "below" in fields:
+        allowed = f"allowed with {fields['measure']}: above alone"
+        raise params.ParamsError(f"{where}: below: {fields['below']:g} is not allowed; {allowed}")
+
+
+def _check_term(term, measure, models, where):
+    """Raise a `ParamsError` unless a name, and the words behind it, are what a measure can be taken of."""
+    (name, *words), wanted = str(term).split(": "), MEASURES[measure]
+    base, _ = params.parse_name(name)
+    if base not in models:
+        hint = params.did_you_mean(base, models)
+        raise params.ParamsError(f"{where}: unknown model {params.short(base)}; {hint}")
+    if wanted.kind not in (None, models[base]):
+        allowed = f"allowed: {wanted.kind}s"
+        raise params.ParamsError(f"{where}: {base} has no {measure}; {allowed}")
+    if measure == "distance from cuadro III" and name not in paper.RESULTS:
+        hint = params.did_you_mean(name, paper.RESULTS)
+        raise params.ParamsError(f"{where}: {name} is not in cuadro III; {hint}")
+    for word, allowed in zip(words, wanted.takes):
+        if word not in allowed:
+            hint = params.did_you_mean(word, allowed)
+            raise params.ParamsError(f"{where}: {term!r}: {params.short(word)} is unknown; {hint}")
+    if not wanted.needs <= len(words) <= len(wanted.takes):
+        example = ": ".join([name, *(names[0] for names in wanted.takes[: wanted.needs])])
+        raise params.ParamsError(f"{where}: {term!r} is not allowed; allowed with {measure}: {example!r}")
 
 
 def estimate(runs, estimand, terms):

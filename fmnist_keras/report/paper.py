@@ -3,7 +3,7 @@
 # The suites whose runs are compared with the paper: as our files have it, and as the studies read it.
 SUITES = ("paper", "reading")
 
-# Cuadros I and II. Where the paper says nothing (an early stopper's patience, say) nothing stands here.
+# Cuadros I and II. What the paper leaves unsaid (an early stopper's `min_delta`, say) is not here.
 HYPERPARAMETERS = {
     "model_1": dict(latent_dim=64, dropout=0.2, batch_size=100, optimizer="adam", learning_rate=0.001),
     "model_2": dict(latent_dim=256, dropout=0.3, batch_size=1000, optimizer="adam", learning_rate=0.001),

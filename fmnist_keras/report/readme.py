@@ -15,27 +15,32 @@ def cuadro_3():
     cells["cell"] = [
         f"{tables.shown(cell.paper, cell.number)} / **{tables.shown(cell.mean, cell.number)}**"
         + (f" ({tables.interval(cell)}: {tables.AGREES[cell.agrees]})" if cell.seeds > 1 else "")
+        + (f"; {tables.NO_DEAD} {tables.result(cell.without)}" if cell.without else "")
         for cell in cells.itertuples()
     ]
     table = cells.pivot(index="number", columns="model", values="cell")
     return table.loc[list(paper.RESULTS["model_5"])].rename_axis("paper / ours").to_markdown()
 
 
-def unsaid():
-    """The answer of each study, and what comes of reading the paper so: a Markdown list."""
+def answers():
+    """Return the answer of each study, and what comes of reading the paper so: a Markdown list."""
     found = [studies.load(name, "paper") for name in studies.names("paper")]
     lines = [f"- `{study.about['name']}`: {studies.answer(study)}" for study in found]
-    ours, theirs = (tables.cuadro_3(suite.by_model(name, "classifier")) for name in ("reading", "paper"))
+    classifiers = {name: suite.by_model(name, "classifier") for name in ("paper", "reading")}
+    theirs, ours = map(tables.cuadro_3, classifiers.values())
     both = [model for model in paper.RESULTS if {model} <= set(ours["model"]) & set(theirs["model"])]
     if both:
-        apart, before = (_apart(cells[cells["model"].isin(both)]) for cells in (ours, theirs))
-        agrees = ours["agrees"].dropna().astype(bool)
-        lines.append(
-            f"- The suite `reading` fills this in (`params/suites/reading.yaml`): {agrees.sum()} of "
-            f"cuadro III's {len(agrees)} numbers are what one more of its runs could give. Its means lie "
-            f"{apart:.3f} (nats, or parts of one) from the paper's on average, those of the suite `paper` "
-            f"{before:.3f}, over {', '.join(both)}. {text.left_out(ours)}"
+        before, apart, without = (
+            _apart(cells[cells["model"].isin(both)]) for cells in (theirs, ours, tables.without_dead(ours))
         )
+        beside = f" ({without:.3f} {tables.NO_DEAD})" if ours["dead"].any() else ""
+        lines.append(
+            f"- The suite `reading` fills in what is unsaid (`params/suites/reading.yaml`): "
+            f"{text.agreement(ours)} Its means differ from the paper's by {apart:.3f}{beside} on average "
+            f"(nats, or parts of one), those of the suite `paper` by {before:.3f}, over {', '.join(both)}."
+        )
+    if said := text.dead_by_weights(classifiers):
+        lines.append(f"- Dead classes: {said}")
     return "\n".join(line.strip() for line in lines)
 
 
@@ -44,7 +49,7 @@ def _apart(cells):
     return np.abs(cells["mean"] - cells["paper"]).mean()
 
 
-PARTS = {"cuadro III": cuadro_3, "what is unsaid": unsaid}  # the names in the marks, and what stands there
+PARTS = {"cuadro III": cuadro_3, "studies": answers}  # the names in the marks, and what stands there
 
 
 def write():

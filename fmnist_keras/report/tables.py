@@ -5,6 +5,8 @@ Where a model has several seeds, a number is their mean, with the standard devia
 numbers and text; `attrs["format"]` says how a column's numbers are shown.
 """
 
+from collections import namedtuple
+
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -17,6 +19,8 @@ from .suite import STOPPED, alive, counted
 
 MISSING = "–"
 AGREES = {True: "yes", False: "no", None: judged.MISSING}
+NO_DEAD = "without dead classes"
+CAPS = (5, 10, 15, 20, 25, 30, 35, 40)  # epochs: 40 is our own cap for an autoencoder
 COLOURS = {judged.HOLDS: "yes", judged.FAILS: "no", judged.OPEN: "open", judged.MISSING: "open"}
 
 
@@ -92,31 +96,45 @@ def classifiers(grouped):
 
 
 def cuadro_3(grouped):
-    """Cuadro III in numbers, a cell a row: model, number, paper, seeds, ours, mean, low, high, agrees.
+    """Return cuadro III in numbers, a cell a row.
 
-    `ours` is the list of our runs' numbers, and low to high the prediction interval for one more: the paper's
-    agrees (True) where it lies in it; None with fewer than two seeds. Those of `STOPPED` are judged too. Runs
-    with a dead class, which costs some ten points of accuracy, are left out where there are others, and
-    counted as `dead`: the paper's runs have none, and an interval that spans both kinds would hold anything.
+    Columns: model, number, paper; of our runs seeds, ours (the list of their numbers), mean, and low to high,
+    the prediction interval for one more; agrees, True if the paper's number is in it, None with fewer than
+    two seeds. `dead` counts the runs that never recognise some class, which costs some ten points. They are
+    in all of these; `without` is a `Cell` without them, None if there are none or no others. Those of
+    `STOPPED` are judged too.
     """
     rows = []
-    for name, every in counted(grouped).items():
-        seeds = alive(every) or every
-        model = every[0]["base"] if name in STOPPED else name
+    for name, seeds in counted(grouped).items():
+        model, living = seeds[0]["base"] if name in STOPPED else name, alive(seeds)
         for number, theirs in paper.RESULTS.get(model, {}).items():
-            part, quantity = number.split()
-            ours = [run[part][quantity] for run in seeds]
-            low, high = statistics.prediction_interval(ours) if len(ours) > 1 else (np.nan, np.nan)
-            agrees = bool(low <= theirs <= high) if len(ours) > 1 else None
-            dead = len(every) - len(ours)
-            rows.append((name, number, theirs, len(ours), ours, np.mean(ours), low, high, agrees, dead))
-    columns = ["model", "number", "paper", "seeds", "ours", "mean", "low", "high", "agrees", "dead"]
-    return pd.DataFrame(rows, columns=columns).astype({"agrees": object})
+            with_all, without = (_cell(name, number, theirs, some) for some in (seeds, living))
+            dead = len(seeds) - len(living)
+            rows.append([*with_all, dead, without if dead and living else None])
+    columns = [*Cell._fields, "dead", "without"]
+    return pd.DataFrame(rows, columns=columns).astype({"agrees": object, "without": object})
+
+
+Cell = namedtuple("Cell", "model number paper seeds ours mean low high agrees")
+
+
+def _cell(name, number, theirs, seeds):
+    part, quantity = number.split()
+    ours = [run[part][quantity] for run in seeds]
+    low, high = statistics.prediction_interval(ours) if len(ours) > 1 else (np.nan, np.nan)
+    agrees = bool(low <= theirs <= high) if len(ours) > 1 else None
+    return Cell(name, number, theirs, len(ours), ours, np.mean(ours or np.nan), low, high, agrees)
+
+
+def without_dead(cells):
+    """Return the rows of `cuadro_3` without runs that never recognise some class, if there are others."""
+    rows = [cell.without or cell[1 : 1 + len(Cell._fields)] for cell in cells.itertuples()]
+    return pd.DataFrame(rows, columns=Cell._fields).astype({"agrees": object})
 
 
 def cuadro_3_in_words(cells):
     """`cuadro_3` for a reader."""
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "model": cell.model,
             "number": cell.number,
@@ -125,9 +143,17 @@ def cuadro_3_in_words(cells):
             "one more run of ours": interval(cell) or MISSING,
             "the paper's agrees": AGREES[cell.agrees],
             "seeds": cell.seeds,
+            NO_DEAD: result(cell.without) if cell.without else MISSING,
         }
         for cell in cells.itertuples()
     )
+    return table if cells["dead"].any() else table.drop(columns=NO_DEAD, errors="ignore")
+
+
+def result(cell):
+    """Return a row of `cuadro_3` as text: our mean, and with several seeds the interval and what it says."""
+    text = f"{shown(cell.mean, cell.number)}"
+    return f"{text} ({interval(cell)}: {AGREES[cell.agrees]})" if cell.seeds > 1 else text
 
 
 def interval(cell):
@@ -201,11 +227,14 @@ def estimates(rows):
 
 
 def margins(rows):
-    """What each claim breaks down into: the paper's own sentence, the parts, where each holds and why."""
-    return pd.DataFrame(
+    """Return what each claim breaks down into: the paper's own sentence, the parts, where each holds and why.
+
+    A sentence of several claims or parts is in the first row of them alone.
+    """
+    table = pd.DataFrame(
         {
             "claim": row["claim"],
-            "the paper's sentence": row["sentence"] if part is row["estimands"][0] else "",
+            "the paper's sentence": row["sentence"],
             "part": part["what"],
             "holds": region(part),
             "why that margin": part["reason"],
@@ -214,6 +243,10 @@ def margins(rows):
         for row in rows
         for part in row["estimands"]
     )
+    if len(table):
+        said = table["the paper's sentence"]
+        table["the paper's sentence"] = said.where(said != said.shift(), "")
+    return table
 
 
 def epochs(grouped):
@@ -232,6 +265,28 @@ def epochs(grouped):
             "stopped early": sum(m["stopped_early"] for m in seeds),
         }
     return pd.DataFrame(rows).T
+
+
+def caps(grouped):
+    """Return in how many runs the best epoch is the last if they have at most so many epochs: a cap a row.
+
+    Every cap is replayed from `history.csv`, and judged as a claim is: of each model, and of all.
+    """
+    most = min((run["params"]["epochs"] for seeds in grouped.values() for run in seeds), default=0)
+    measure, rows = judged.MEASURES["best epoch is the last"], {}
+    for cap in (cap for cap in CAPS if cap <= most):
+        happened = {model: measure.values(seeds, cap) for model, seeds in grouped.items()}
+        shares = [measure.estimate(values, 0.5) for values in happened.values()]
+        adjusted = statistics.holm([share.p_outside for share in shares])
+        found = [
+            {"p_inside": share.p_inside, "p_holm": p} if len(values) > 1 else {}
+            for share, p, values in zip(shares, adjusted, happened.values())
+        ]
+        rows[cap] = {
+            model: f"{int(values.sum())} of {len(values)}: {judged.verdict([one])}"
+            for one, (model, values) in zip(found, happened.items())
+        } | {"all of them": judged.verdict(found)}
+    return pd.DataFrame(rows).T.rename_axis("at most, epochs")
 
 
 def recalls(grouped):

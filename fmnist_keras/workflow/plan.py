@@ -159,11 +159,12 @@ def from_config(config, force=False):
         force: see `jobs`.
 
     Raises:
-        params.ParamsError: see `jobs`; or the config has another name.
+        params.ParamsError: see `jobs`; or the config has another name, or a claim is wrong.
     """
     for name in config:
         if name not in CONFIG:
             raise params.ParamsError(f"--config: {name!r} is unknown; {params.did_you_mean(name, CONFIG)}")
+    study.check_claims()
     suite, seeds = str(config.get("suite", "sample")), _words(config.get("seeds"))
     if "study" in config:
         if config.get("models") or yes_or_no(config, "ablations"):

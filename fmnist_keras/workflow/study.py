@@ -110,6 +110,22 @@ def for_run(name, suite, seed):
     return experiments.for_run(name, suite, seed, models)
 
 
+def check_claims():
+    """Raise a `ParamsError` of a claim that is wrong, or is about a point that no study has.
+
+    Without the study `ablations`, or with a wrong one, points are not judged.
+    """
+    from ..report import claims  # and SciPy, which no job needs
+
+    claims.load()
+    try:
+        studies = [read(path.stem, "paper") for path in files(PARAMS_DIR / "studies")]
+    except ParamsError:  # of what is not asked for: `read` says it when it is
+        return
+    if ABLATIONS in [study.name for study in studies]:
+        claims.check_points({name for study in studies for name in (*study.params, *study.equal)})
+
+
 def _check_study(where, values, name, models):
     """Return the names of a study's bases; raise a `ParamsError` of the first field that is wrong."""
     check_fields(values, "study", where)

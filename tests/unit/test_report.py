@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import json
 import os
@@ -88,18 +89,41 @@ def test_one_seed_gives_cuadro_3_no_interval():
     assert set(tables.cuadro_3_in_words(cells)["the paper's agrees"]) == {"not enough runs"}
 
 
-def test_cuadro_3_leaves_out_runs_with_a_dead_class_and_says_so():
-    grouped = seeds_of("model_5", (0.27, 0.28, 0.29, 0.30))
-    grouped["model_5"][1]["confusion"][5] = [100] + [0] * 9
+def test_dead_classes_count_and_are_told():
+    """Numbers are with every run; those without a run that never recognises a class are beside them."""
+    grouped = seeds_of("model_5", (0.28, 0.29, 0.29, 0.9))
+    assert text.dead_runs(tables.cuadro_3(grouped)) == ""
+    assert "without" not in tables.cuadro_3_in_words(tables.cuadro_3(grouped)).to_csv()
+    grouped["model_5"][3]["confusion"][5] = [100] + [0] * 9
     cells = tables.cuadro_3(grouped)
-    assert set(zip(cells["seeds"], cells["dead"])) == {(3, 1)}
-    assert cells["ours"].map(len).eq(3).all()
-    assert "1 of 4 runs of model_5" in text.left_out(cells)
+    loss = cells.set_index("number").loc["val loss"]
+    assert (loss["seeds"], loss["dead"], loss["without"].seeds) == (4, 1, 3)
+    assert loss["mean"] == pytest.approx(0.44)
+    assert loss["without"].mean == pytest.approx(0.86 / 3)
+    assert (cells["agrees"].sum(), tables.without_dead(cells)["agrees"].sum()) == (3, 2)
+    said = "3 of cuadro III's 4 numbers are what one more run of ours could give"
+    assert text.agreement(cells) == f"{said} (2 of 4 without dead classes)."
+    assert "1 of 4 runs of model_5 never recognise" in text.dead_runs(cells)
+    words = tables.cuadro_3_in_words(cells).set_index("number")
+    assert words.loc["val loss", tables.NO_DEAD] == "0.287 (0.258 to 0.315: yes)"
     for run in grouped["model_5"]:
         run["confusion"][5] = [100] + [0] * 9
     every = tables.cuadro_3(grouped)  # there are no others
-    assert set(zip(every["seeds"], every["dead"])) == {(4, 0)}
-    assert text.left_out(every) == ""
+    assert set(zip(every["seeds"], every["dead"], every["without"])) == {(4, 4, None)}
+    assert "4 of 4 runs of model_5" in text.dead_runs(every)
+
+
+def test_dead_classes_by_initial_weights():
+    grouped = seeds_of("model_5", (0.27, 0.28)) | seeds_of("model_6", (0.27, 0.28))
+    other = copy.deepcopy(grouped)
+    assert text.dead_by_weights({"paper": grouped, "reading": other}) == ""
+    for run in other["model_5"]:
+        run["params"]["initializer"] = "pytorch"
+    other["model_5"][1]["confusion"][5] = [100] + [0] * 9
+    said = text.dead_by_weights({"paper": grouped, "reading": other})
+    assert "model_5, 0 of 2 with Keras' initial weights (suite `paper`) and 1 of 2 with PyTorch's" in said
+    assert "p = 1.00" in said
+    assert "model_6" not in said
 
 
 def test_runs_are_judged_by_the_other_runs_of_their_model():
@@ -108,6 +132,9 @@ def test_runs_are_judged_by_the_other_runs_of_their_model():
     apart = seeds_of("model_5", (0.27, 0.28, 0.29, 0.30, 0.28, 0.29, 0.9))
     assert "Of 28 losses and accuracies of our runs, 92.9 % lie" in text.coverage(apart)  # two losses do not
     assert text.coverage(seeds_of("model_5", (0.27, 0.28, 0.29))) == ""
+    apart["model_5"][6]["confusion"][5] = [100] + [0] * 9
+    assert "92.9 % lie" in text.coverage(apart)
+    assert "Of the 24 without dead classes it is 100.0 %" in text.coverage(apart)
 
 
 def on(kind, model, losses):

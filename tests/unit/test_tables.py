@@ -66,8 +66,8 @@ def test_claims_escape_what_they_show_and_link_to_their_section():
     rows[0]["statement"] = "<script>alert(1)</script>"
     page = display.table(tables.claims(rows), index=False).data
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert '<a href="#Autoencoders:-errors">C1</a>' in page
-    assert page.count('<b class="verdict open">not enough runs</b>') == 14
+    assert '<a href="#Autoencoders:-errors">C2</a>' in page
+    assert page.count('<b class="verdict open">not enough runs</b>') == 30
 
 
 def test_a_region_and_a_comparison_in_words():
