@@ -17,7 +17,8 @@ from scipy import stats
 from fmnist_keras.params import ROOT
 from fmnist_keras.report import claims, statistics
 
-SEEDS = (2, 3, 5, 10, 30)
+ONE = ((2,), (3,), (5,), (10,), (30,))  # seeds of models that share a start
+TWO = ((2, 2), (3, 3), (5, 5), (10, 10), (10, 5), (5, 2))  # of each of two that do not
 # Standard deviations of seeds, of images and of the rest, and the number of images.
 WORLDS = {
     "accuracies, seeds 0.2 points apart": (0.002, 0.09, 0.22, 10_000),
@@ -26,76 +27,104 @@ WORLDS = {
     "model 8 against model 6": (0.002, 0.28, 0.23, 10_000),
     "accuracies, seeds without any effect": (0.0, 0.09, 0.22, 10_000),
     "recall of shirts, seeds without any effect": (0.0, 0.10, 0.35, 1_000),
+    "one value a run": (1.0, 0.0, 0.0, 1),
 }
 
 PAGE = """# How often the report is right
 
 Made by `python benchmarks/coverage.py`, from simulated worlds whose truth is known: {times} times each, and
-{drawn_times} times where images or runs are drawn one by one.
+{drawn_times} times where images or runs are drawn one by one. Models that share a start are paired by seed;
+of two that share none, "10 + 5" is ten seeds of the one and five of the other, each as far apart as the row
+says.
 
 ## Nominal 95 % intervals that hold the truth, in per cent
 
-{inside}
+{}
+
+{}
 
 ## Wrong verdicts, in per cent
 
 The truth is where a verdict is wrong most often: at the bound of a region, or where a row says. Each test is
 one-sided at 2.5 %.
 
-{wrong}
+{}
+
+{}
 """
 
 
 def normal_world(spreads, seeds, times, rng):
-    """Means, standard errors and degrees of freedom of normal differences around 0, `(times,)` each.
+    """Return means, standard errors and degrees of freedom of normal differences around 0, `(times,)` each.
 
     Their mean squares are independent, and chi-square distributed, so that no image needs to be drawn.
+
+    Args:
+        spreads: see `WORLDS`.
+        seeds: of each unit.
+        times: how many differences.
+        rng: a `numpy.random.Generator`.
     """
     of_seeds, of_images, of_rest, images = spreads
-    rest = of_rest**2
-    expected = rest + images * of_seeds**2, rest + seeds * of_images**2, rest
-    freedom = seeds - 1, images - 1, (seeds - 1) * (images - 1)
-    squares = [e * rng.chisquare(f, times) / f for e, f in zip(expected, freedom)]
-    means = rng.normal(0, np.sqrt((expected[0] + expected[1] - rest) / (seeds * images)), times)
-    return means, *statistics.mean_error(*squares, seeds, images)
+
+    def squares(expected, freedom):
+        return expected * rng.chisquare(freedom, times) / freedom if freedom else 0.0
+
+    by_image = of_images**2 + sum(of_rest**2 / count for count in seeds)
+    units = [
+        (
+            squares(of_rest**2 + images * of_seeds**2, count - 1),
+            squares(of_rest**2, (count - 1) * (images - 1)),
+            count,
+        )
+        for count in seeds
+    ]
+    spread = np.sqrt(by_image / images + sum(of_seeds**2 / count for count in seeds))
+    errors = statistics.mean_error(squares(by_image, images - 1), units, images)
+    return rng.normal(0, spread, times), *errors
 
 
 def coverage(spreads, seeds, times, rng):
-    """The share of 95 % intervals that hold the truth, and of those that lie above it."""
+    """Return the share of 95 % intervals that hold the truth, and of those that lie above it."""
     means, errors, freedom = normal_world(spreads, seeds, times, rng)
     half = stats.t.ppf((1 + statistics.LEVEL) / 2, freedom) * errors
     return np.mean(abs(means) <= half), np.mean(means > half)
 
 
 def right_or_wrong(seeds, rng, images=2_000):
-    """Two classifiers that are right where a normal score is above 0: their differences, and the truth."""
+    """Return what two classifiers have right, each of some seeds, and the truth of their difference.
+
+    They are right if a normal score is above 0.
+    """
     hardness = rng.normal(0, 1, (1, images))
     scores = [
-        level + hardness + rng.normal(0, 0.05, (seeds, 1)) + rng.normal(0, 0.5, (seeds, images))
-        for level in (1.9, 1.8)
+        level + hardness + rng.normal(0, 0.05, (count, 1)) + rng.normal(0, 0.5, (count, images))
+        for level, count in zip((1.9, 1.8), seeds)
     ]
     spread = np.sqrt(1 + 0.05**2 + 0.5**2)
-    return np.subtract(*(s > 0 for s in scores), dtype=float), np.subtract(
-        *stats.norm.cdf([1.9, 1.8] / spread)
-    )
+    return [(s > 0).astype(float) for s in scores], np.subtract(*stats.norm.cdf([1.9, 1.8] / spread))
 
 
 def mean_errors(seeds, rng, images=2_000):
-    """Two autoencoders' errors, log-normal over images and seeds: a linearised log ratio, and the truth."""
+    """Return two autoencoders' log errors, linearised, each of some seeds, and the truth of their difference.
+
+    The errors are log-normal over images and seeds.
+    """
     hardness = rng.normal(0, 0.5, (1, images))
     errors = [
-        np.exp(level + hardness + rng.normal(0, 0.03, (seeds, 1)) + rng.normal(0, 0.2, (seeds, images)))
-        for level in (-3.0, -3.4)
+        np.exp(level + hardness + rng.normal(0, 0.03, (count, 1)) + rng.normal(0, 0.2, (count, images)))
+        for level, count in zip((-3.0, -3.4), seeds)
     ]
-    return np.subtract(*map(statistics.linear_log, errors)), 0.4
+    return [statistics.linear_log(one) for one in errors], 0.4
 
 
 def drawn(world, seeds, times, rng):
-    """`coverage` of a world whose images are drawn one by one."""
-    found = [
-        (statistics.crossed_interval(differences), truth)
-        for differences, truth in (world(seeds, rng) for _ in range(times))
-    ]
+    """Return `coverage` of a world whose images are drawn one by one."""
+    found = []
+    for _ in range(times):
+        (ours, theirs), truth = world((seeds[0], seeds[-1]), rng)
+        units = [ours - theirs] if len(seeds) == 1 else [ours, -theirs]
+        found.append((statistics.interval(units), truth))
     inside = np.mean([low <= truth <= high for (_, low, high), truth in found])
     return inside, np.mean([low > truth for (_, low, _), truth in found])
 
@@ -123,29 +152,20 @@ def differences(truth, low, high, count, seeds, rng):
         truth + rng.normal(0, 0.01, (seeds, 1)) + rng.normal(0, 0.09, 500) + rng.normal(0, 0.22, (seeds, 500))
         for _ in range(count)
     )
-    return [statistics.difference(one, low, high) for one in made]
+    return [statistics.difference([one], low, high) for one in made]
 
 
 def cells(apart, seeds, rng):
     """Sixteen cells of cuadro III: runs that spread by 0.15 margins, the paper's `apart` from such a run."""
     ours = rng.normal(0, 0.15, (16, seeds + 1))
-    return [statistics.agreement((row[1:] - row[0] - apart)[:, None], -1, 1) for row in ours]
+    return [statistics.agreement([(row[1:] - row[0] - apart)[:, None]], -1, 1) for row in ours]
 
 
 def tables(times, drawn_times, seed=0):
-    """Both tables: coverage, and the error rates of verdicts; in per cent."""
+    """Return coverage and error rates of verdicts, each of one unit and of two: four tables, in per cent."""
     rng = np.random.default_rng(seed)
-    rows, above = {}, {}
-    for name, spreads in WORLDS.items():
-        found = [coverage(spreads, seeds, times, rng) for seeds in SEEDS]
-        rows[name], above[f"holds, truth at the bound: {name}"] = zip(*found)
-    for name, world in (
-        ("right or wrong, image by image", right_or_wrong),
-        ("ratio of mean errors", mean_errors),
-    ):
-        found = [drawn(world, seeds, drawn_times, rng) for seeds in SEEDS]
-        rows[name], above[f"holds, truth at the bound: {name}"] = zip(*found)
-    rows["prediction interval, one more run"] = [predicted(seeds, drawn_times, rng) for seeds in SEEDS]
+    (one, above), (two, above_two) = (intervals(units, times, drawn_times, rng) for units in (ONE, TWO))
+    one["prediction interval, one more run"] = [predicted(*seeds, drawn_times, rng) for seeds in ONE]
     for name, verdict, draw in (
         (
             "holds, three comparisons at the bound",
@@ -157,20 +177,36 @@ def tables(times, drawn_times, seed=0):
         (
             "holds, a share of exactly one half",
             claims.HOLDS,
-            lambda s: [statistics.share(rng.random((s, 1)) < 0.5)],
+            lambda s: [statistics.share([rng.random((s, 1)) < 0.5])],
         ),
         ("cuadro III holds, the paper's 1 margin away", claims.HOLDS, lambda s: cells(1, s, rng)),
         ("cuadro III does not hold, the paper's a run of ours", claims.FAILS, lambda s: cells(0, s, rng)),
     ):
-        above[name] = [verdicts(partial(draw, seeds), drawn_times)[verdict] for seeds in SEEDS]
-    columns = [f"{seeds} seeds" for seeds in SEEDS]
-    return [100 * pd.DataFrame(found, columns).T for found in (rows, above)]
+        above[name] = [verdicts(partial(draw, *seeds), drawn_times)[verdict] for seeds in ONE]
+    columns = [[f"{' + '.join(map(str, seeds))} seeds" for seeds in units] for units in (ONE, TWO)]
+    made = zip((one, two, above, above_two), 2 * columns)
+    return [100 * pd.DataFrame(found, names).T for found, names in made]
+
+
+def intervals(units, times, drawn_times, rng):
+    """Return rows of `coverage` of all worlds, a value for each number of seeds of units: two dicts."""
+    rows, above = {}, {}
+    for name, spreads in WORLDS.items():
+        found = [coverage(spreads, seeds, times, rng) for seeds in units]
+        rows[name], above[f"holds, truth at the bound: {name}"] = zip(*found)
+    for name, world in (
+        ("right or wrong, image by image", right_or_wrong),
+        ("ratio of mean errors", mean_errors),
+    ):
+        found = [drawn(world, seeds, drawn_times, rng) for seeds in units]
+        rows[name], above[f"holds, truth at the bound: {name}"] = zip(*found)
+    return rows, above
 
 
 def page(times, drawn_times):
-    """The text of reports/coverage.md."""
-    inside, wrong = (table.to_markdown(floatfmt=".1f") for table in tables(times, drawn_times))
-    return PAGE.format(times=f"{times:,}", drawn_times=f"{drawn_times:,}", inside=inside, wrong=wrong)
+    """Return the text of reports/coverage.md."""
+    made = (table.to_markdown(floatfmt=".1f") for table in tables(times, drawn_times))
+    return PAGE.format(*made, times=f"{times:,}", drawn_times=f"{drawn_times:,}")
 
 
 if __name__ == "__main__":

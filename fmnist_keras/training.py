@@ -187,14 +187,6 @@ def seed_everything(seed, deterministic=False):
         tf.config.experimental.enable_op_determinism()
 
 
-def accelerator():
-    """The name of the device on which the backend computes, or None where that is the CPU."""
-    device = keras.ops.convert_to_tensor(0.0).device
-    if "cpu" in str(device).lower():
-        return None
-    return getattr(device, "device_kind", str(device))  # JAX says "NVIDIA H100 80GB HBM3", others "cuda:0"
-
-
 def optimizer(name="adam", learning_rate=0.001, epsilon=None):
     """An optimizer of cuadros I and II.
 

@@ -3,8 +3,7 @@
 A `Claim` holds where each of its estimands does, and an estimand where the interval of each of its
 comparisons lies in its region (intersection-union). A claim does not hold where one comparison lies outside
 after Holm's correction over all of the claim's. Everywhere `runs` is a dict of model name to the list of its
-runs, one per seed. Models are compared seed by seed: those of a seed share a start, 5 with 1, 6 with 2, 7 and
-8 with 4; of models that share none the pairs are as good as any others.
+runs, one per seed; `units` says which of them are paired.
 """
 
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import numpy as np
 from .. import evaluation, params
 from ..data import CLASS_NAMES
 from ..runs import read_history
-from . import paper, statistics
+from . import paper, statistics, units
 
 HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "undecided", "not enough runs"
 
@@ -29,7 +28,8 @@ class Measure:
     Attributes:
         values: of the runs of one model, a seed each, floats `(seeds, images)`, or `(seeds, 1)`.
         unit: of estimate, interval and region as they are shown; see `SHOWN`.
-        estimate: of a comparison's values and the region's two bounds, a `statistics.Estimate`.
+        estimate: of a comparison's units, a list of such floats, and the region's two bounds, a
+            `statistics.Estimate`.
         kind: the kind of models that have it, or None for both.
         takes: for each word that may follow a model's name, those that are allowed.
         needs: how many such words there have to be.
@@ -278,25 +278,31 @@ def estimate(runs, estimand, terms):
     """One comparison of an estimand, as numbers in its unit.
 
     Returns:
-        dict: "comparison" in words, "seeds" that all of its models have, with one of them "estimate", and
-        with more "low", "high", "p_inside", "p_outside" too; see `statistics.Estimate`.
+        dict: "comparison" in words; "units", how many seeds each has, "seeds", the least of these, and
+        "unused", how many seeds no unit uses; with one seed "estimate", and with more "low", "high",
+        "p_inside", "p_outside" too; see `units` and `statistics.Estimate`.
     """
     measure = MEASURES[estimand.measure]
     keys = [name.split(": ") for name in terms]  # a model, and what the measure needs besides
-    by_seed = [{run["seed"]: run for run in runs.get(name, ())} for name, *_ in keys]
-    seeds = sorted(set.intersection(*map(set, by_seed)))
-    row = {"comparison": _words(keys, terms.values()), "seeds": len(seeds)}
-    if not seeds:
+    found = units.compared(
+        runs,
+        [
+            (name, w, lambda some, r=rest: measure.values(some, *r))
+            for (name, *rest), w in zip(keys, terms.values())
+        ],
+    )
+    seeds = [len(unit.values) for unit in found]
+    row = {"comparison": _words(keys, terms.values()), "seeds": min(seeds, default=0), "units": seeds}
+    row["unused"] = sum(unit.unused for unit in found)
+    if not found:
         return row
-    parts = (measure.values([found[seed] for seed in seeds], *key[1:]) for key, found in zip(keys, by_seed))
-    total = sum(weight * values for weight, values in zip(terms.values(), parts))
-    show, back = SHOWN[measure.unit]
-    if len(seeds) == 1:  # a number, and nothing to judge it by
-        return row | {"estimate": float(f"{show(total.mean()):.6g}")}
+    parts, (show, back) = [unit.values for unit in found], SHOWN[measure.unit]
+    if row["seeds"] == 1:  # a number, and nothing to judge it by
+        return row | {"estimate": float(f"{show(sum(map(np.mean, parts))):.6g}")}
     bounds = (float(back(bound)) if isfinite(bound) else bound for bound in (estimand.above, estimand.below))
-    found = measure.estimate(total, *bounds)
-    shown = {"estimate": show(found.mean), "low": show(found.low), "high": show(found.high)}
-    numbers = shown | {"p_inside": found.p_inside, "p_outside": found.p_outside}
+    made = measure.estimate(parts, *bounds)
+    shown = {"estimate": show(made.mean), "low": show(made.low), "high": show(made.high)}
+    numbers = shown | {"p_inside": made.p_inside, "p_outside": made.p_outside}
     return row | {name: float(f"{value:.6g}") for name, value in numbers.items()}
 
 
@@ -337,7 +343,7 @@ def _judge(runs, claim):
         "statement": claim.statement,
         "section": claim.section,
         "verdict": verdict(every),
-        "seeds": min(row["seeds"] for row in every),
+        "seeds": deciding(estimands)[1]["seeds"],
         "estimands": estimands,
     }
 
@@ -351,10 +357,27 @@ def verdict(rows):
     return FAILS if min(row["p_holm"] for row in rows) <= statistics.ALPHA else OPEN
 
 
-def deciding(rows):
-    """The comparison that a verdict rests on: what fails most clearly, else what holds least clearly."""
-    if verdict(rows) == MISSING:
-        return min(rows, key=lambda row: row["seeds"])
-    if verdict(rows) == FAILS:
-        return min(rows, key=lambda row: row["p_holm"])
-    return max(rows, key=lambda row: row["p_inside"])
+def deciding(estimands):
+    """Return the estimand that the verdict on them all rests on, and its comparison that decides.
+
+    An estimand is decided by the comparison, of those with its verdict, whose interval is nearest to its
+    bound or reaches furthest beyond it, in the estimand's own unit. Between units p-values decide.
+    """
+    every = [(part, row) for part in estimands for row in part["comparisons"]]
+    found = verdict([row for _, row in every])
+    if found == MISSING:
+        return min(every, key=lambda one: one[1]["seeds"])
+    if found == FAILS:
+        every = [one for one in every if one[1]["p_holm"] <= statistics.ALPHA]
+    if found == OPEN:
+        every = [one for one in every if one[1]["p_inside"] > statistics.ALPHA]
+    first = {id(part): (part, row) for part, row in sorted(every, key=lambda one: _beyond(*one, found))}
+    return max(first.values(), key=lambda one: -one[1]["p_holm"] if found == FAILS else one[1]["p_inside"])
+
+
+def _beyond(part, row, found):
+    """Return how far an interval is beyond its region, all of it if that decides, in the region's unit."""
+    ends = ("high", "low") if found == FAILS else ("low", "high")
+    above, below = part["region"]
+    gaps = [] if above is None else [above - row[ends[0]]]
+    return max(gaps + ([] if below is None else [row[ends[1]] - below]))

@@ -72,7 +72,7 @@ def forest(rows, exercise=False):
 
 def _estimand(axes, y, part, shade):
     """Draw one estimand at a height, on a scale of its own from 0 to 1."""
-    one, region = claims.deciding(part["comparisons"]), part["region"]
+    one, region = claims.deciding([part])[1], part["region"]
     marks = [c["estimate"] for c in part["comparisons"] if "estimate" in c]
     interval = [one["low"], one["high"]] if "low" in one else []
     every = [*marks, *interval, *(bound for bound in region if bound is not None)]

@@ -1,6 +1,7 @@
 """What a few runs say about the next: intervals over seeds and images, and tests of a region.
 
 A measured difference has two sources of chance that are crossed: the runs (seeds) and the validation images.
+Runs that share a start are a unit, paired by seed; units are independent of each other, see `units`.
 Reading: Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks", 2021; Owen, "The
 pigeonhole bootstrap", 2007. `benchmarks/coverage.py` measures how often these intervals hold the truth.
 """
@@ -12,6 +13,7 @@ from scipy.special import bdtr, bdtrc, betaincinv, stdtr, stdtrit
 
 LEVEL = 0.95
 FEW = 5  # seeds; see `mean_error`
+TINY = np.finfo(float).tiny
 ALPHA = (1 - LEVEL) / 2  # of each one-sided test: an interval of LEVEL that lies beyond a bound, in one rule
 
 
@@ -34,54 +36,69 @@ class Estimate:
     p_outside: float
 
 
-def mean_squares(differences):
-    """The mean squares of differences `(seeds, images)`: of the seeds, of the images, of the rest."""
-    seeds, images = differences.shape
-    by_seed, by_image = differences.mean(axis=1), differences.mean(axis=0)
-    rest = differences - by_seed[:, None] - by_image + differences.mean()
-    of_rest = np.vdot(rest, rest) / ((seeds - 1) * (images - 1))
-    return images * by_seed.var(ddof=1), seeds * by_image.var(ddof=1), of_rest
+def mean_squares(unit):
+    """Return the mean squares of a unit `(seeds, images)`: of its seeds, and of the rest."""
+    seeds, images = unit.shape
+    by_seed = unit.mean(axis=1)
+    rest = unit - by_seed[:, None] - unit.mean(axis=0) + unit.mean()
+    return images * by_seed.var(ddof=1), np.vdot(rest, rest) / ((seeds - 1) * max(images - 1, 1))
 
 
-def mean_error(of_seeds, of_images, of_rest, seeds, images):
-    """The standard error of a mean over seeds and images, and Satterthwaite's degrees of freedom.
+def mean_error(of_images, units, images):
+    """Return the standard error of a sum of independent units' means, and Satterthwaite's degrees of freedom.
 
-    Two-way random effects: the variance of the mean is (MS_seeds + MS_images - MS_rest) / (seeds images), and
-    never taken for less than MS_images / (seeds images). Where that floor is reached the seeds make no
-    difference that shows, and the freedom is the images'. But fewer than five seeds can be alike by chance:
-    there the freedom counts them for half of MS_rest at least; without that, of two seeds, 10 % of intervals
-    would miss the truth. Arguments may be arrays.
-    """
-    total = np.maximum(of_seeds + of_images - of_rest, of_images)
-    few = np.maximum(of_seeds, of_rest / 2)
-    counted = few if seeds < FEW else np.where(of_seeds < of_rest, 0, of_seeds)
-    parts = counted**2 / (seeds - 1) + (of_images**2 + of_rest**2 / (seeds - 1)) / (images - 1)
-    return np.sqrt(total / (seeds * images)), total**2 / parts
-
-
-def crossed_moments(differences):
-    """The mean of differences `(seeds, images)`, its standard error and its degrees of freedom.
-
-    A single column is one value a seed, and what follows is Student's t.
-    """
-    differences = np.asarray(differences, float)
-    seeds, images = differences.shape
-    if images == 1 or np.ptp(differences) == 0:
-        return differences.mean(), differences[:, 0].std(ddof=1) / np.sqrt(seeds), seeds - 1
-    return differences.mean(), *mean_error(*mean_squares(differences), seeds, images)
-
-
-def crossed_interval(differences, level=LEVEL):
-    """The mean of differences `(seeds, images)` and its interval over new seeds and new images.
+    Two-way random effects: the images have a variance, and each unit's seeds add (MS_seeds - MS_rest) /
+    (seeds images), never less than nothing. If they add nothing, the freedom is the images'. But fewer than
+    five seeds can be alike by chance: there the freedom counts them for half of MS_rest at least; without
+    that, of two seeds, 10 % of intervals would miss the truth. One value a run has no images and no rest, and
+    this is Welch's.
 
     Args:
-        differences: floats, at least two seeds; a row may hold one value, where there are no images.
+        of_images: the variance over images of the sum of the units' means; 0 of one value a run.
+        units: a list of (MS_seeds, MS_rest, seeds). All mean squares may be arrays.
+        images: how many; 1 of one value a run.
+    """
+    total = of_images / images
+    parts = total**2 / max(images - 1, 1)
+    for of_seeds, of_rest, seeds in units:
+        few = np.maximum(of_seeds, of_rest / 2)
+        counted = few if seeds < FEW else np.where(of_seeds < of_rest, 0, of_seeds)
+        parts = parts + (counted / (seeds * images)) ** 2 / (seeds - 1)
+        total = total + np.maximum(of_seeds - of_rest, 0) / (seeds * images)
+    return np.sqrt(total), total**2 / np.maximum(parts, TINY)
+
+
+def moments(units):
+    """Return the mean of a sum of independent units, its standard error and its degrees of freedom.
+
+    Args:
+        units: a list of floats `(seeds, images)`, over the same images, each with two seeds or more; a row
+            may be one value, if there are no images.
+    """
+    by_image = sum(np.mean(unit, axis=0) for unit in units)
+    of_images = by_image.var(ddof=1) if len(by_image) > 1 else 0.0
+    squares = [(*mean_squares(np.asarray(unit, float)), len(unit)) for unit in units]
+    error, freedom = mean_error(of_images, squares, len(by_image))
+    return (
+        by_image.mean(),
+        error,
+        freedom or 1,
+    )  # values that are all the same: no error, whatever its freedom
+
+
+def interval(units, level=LEVEL):
+    """Return the mean of a sum of units and its interval over new seeds and new images.
+
+    Args:
+        units: see `moments`. If one of them has a single seed, there is no interval.
         level: how often the interval is to hold the truth.
 
     Returns:
-        mean, low, high.
+        mean, low, high; low and high are NaN without an interval.
     """
-    mean, error, freedom = crossed_moments(differences)
+    if min(map(len, units)) < 2:
+        return sum(np.mean(unit) for unit in units), np.nan, np.nan
+    mean, error, freedom = moments(units)
     half = stdtrit(freedom, (1 + level) / 2) * error
     return mean, mean - half, mean + half
 
@@ -94,39 +111,27 @@ def prediction_interval(values, level=LEVEL):
     return values.mean() - half, values.mean() + half
 
 
-def welch_interval(ours, theirs, level=LEVEL):
-    """The mean of some runs' values less that of others', and its interval over new runs (Welch 1947).
-
-    Args:
-        ours: `(n,)` floats, at least two.
-        theirs: the same, unpaired.
-        level: how often the interval is to hold the truth.
-
-    Returns:
-        difference, low, high.
-    """
-    gap, parts = np.mean(ours) - np.mean(theirs), [np.var(v, ddof=1) / len(v) for v in (ours, theirs)]
-    if not any(parts):
-        return gap, gap, gap
-    freedom = sum(parts) ** 2 / sum(p**2 / (len(v) - 1) for p, v in zip(parts, (ours, theirs)))
-    half = stdtrit(freedom, (1 + level) / 2) * np.sqrt(sum(parts))
-    return gap, gap - half, gap + half
-
-
-def difference(differences, low=-np.inf, high=np.inf):
-    """The `Estimate` of differences `(seeds, images)` against a region [low, high].
+def difference(units, low=-np.inf, high=np.inf):
+    """Return the `Estimate` of a sum of units, see `moments`, against a region [low, high].
 
     With both bounds it is equivalence by two one-sided tests (Schuirmann 1987).
     """
-    mean, error, freedom = crossed_moments(differences)
+    mean, error, freedom = moments(units)
     nearest = min(mean - low, high - mean) / max(error, 1e-12)
     half = stdtrit(freedom, (1 + LEVEL) / 2) * error
     inside, outside = stdtr(freedom, -nearest), stdtr(freedom, nearest)
     return Estimate(mean, mean - half, mean + half, inside, outside)
 
 
-def share(happened, low=0.5, high=1.0):
-    """The `Estimate` of how often something happens, `(runs, 1)` of bool, against a region above `low`."""
+def share(units, low=0.5, high=1.0):
+    """Return the `Estimate` of how often something happens against a region above `low`.
+
+    Args:
+        units: one, `(runs, 1)` of bool.
+        low: the region's lower bound.
+        high: its upper bound, which no share exceeds.
+    """
+    (happened,) = units
     count, runs = int(np.sum(happened)), len(happened)
     # As scipy.stats.binomtest, after Clopper and Pearson, without the seconds that its import takes.
     lower = betaincinv(count, runs - count + 1, ALPHA) if count else 0.0
@@ -135,13 +140,18 @@ def share(happened, low=0.5, high=1.0):
     return Estimate(count / runs, lower, upper, inside, bdtr(count, runs, low))
 
 
-def agreement(differences, low, high):
-    """The `Estimate` of one new run's distance from another's number, that of our runs being `(seeds, 1)`.
+def agreement(units, low, high):
+    """Return the `Estimate` of one new run's distance from another's number, a prediction.
 
-    The interval is a prediction. The other may be such a run where it holds 0. That it is one is said only
-    where the interval is within [low, high] too: a wide one holds anything.
+    The other may be such a run if the interval holds 0. That it is one is said only if the interval is within
+    the region too: a wide one holds anything.
+
+    Args:
+        units: one, our runs' distances `(seeds, 1)`.
+        low: the region's lower bound.
+        high: its upper bound.
     """
-    values = np.ravel(differences).astype(float)
+    (values,) = (np.ravel(unit).astype(float) for unit in units)
     mean, error = values.mean(), max(values.std(ddof=1) * np.sqrt(1 + 1 / len(values)), 1e-12)
     bounds = prediction_interval(values)
     within = low < bounds[0] <= 0 <= bounds[1] < high

@@ -4,7 +4,9 @@ Which run is which point says `study.json`, which the engine leaves beside a stu
 mean squared error on the validation images, or a classifier's accuracy on them, image by image.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,8 +16,10 @@ from .. import evaluation, runs
 from . import paper
 from . import suite as suites
 from .display import as_text
-from .statistics import crossed_interval
+from .statistics import interval
+from .tables import numbers
 from .text import banner
+from .units import compared
 
 SUITES = ("paper", "sample")
 ROUNDING = 0.001**2 / 12  # the variance that cuadro III's three decimals add
@@ -29,7 +33,8 @@ class Study:
         about: what `study.json` holds, and "suite".
         table: see `table`.
         factors: dict of the columns that vary to their values, in the file's order; "changes" of `points`.
-        images: dict of (run, seed) to what counts of each validation image `(n,)`, the bases' too.
+        runs: dict of run to its runs' metrics; those of the bases and of all autoencoders too.
+        images: dict of (run, seed) to what counts of each validation image `(n,)`.
         counts: the table's column of what counts; None of `points` of both kinds of models.
         left_out: dict of "run, seed k" to why no number of it counts.
     """
@@ -37,6 +42,7 @@ class Study:
     about: dict
     table: pd.DataFrame
     factors: dict
+    runs: dict
     images: dict
     counts: str | None
     left_out: dict
@@ -60,7 +66,7 @@ def load(name, suite=None):
     points = [{_column(key): _shown(value) for key, value in point.items()} for point in about["points"]]
     found = {
         (run, seed): runs.read(runs.run_dir(suite, run, seed))
-        for run in dict.fromkeys([*(point["run"] for point in points), *about["bases"]])
+        for run in dict.fromkeys([*(point["run"] for point in points), *about["bases"], *about["runs"]])
         for seed in about["seeds"]
     }
     found = {key: metrics for key, metrics in found.items() if metrics}
@@ -75,10 +81,12 @@ def load(name, suite=None):
     varied = ["base", *map(_column, about["vary"])] if about["vary"] else [None, "changes"]
     factors = {name: list(dict.fromkeys(point[name] for point in points)) for name in varied if name}
     factors = {column: values for column, values in factors.items() if len(values) > 1 or column == varied[1]}
-    images = {key: _by_image(metrics) for key, metrics in found.items()}
+    images, named = {key: _by_image(metrics) for key, metrics in found.items()}, {}
+    for (run, _), metrics in found.items():
+        named.setdefault(run, []).append(metrics)
     kinds = {_counts(row) for _, row in table.iterrows()} or {"val_loss"}
     counts = kinds.pop() if len(kinds) == 1 else None
-    return Study(about | {"suite": suite}, table, factors, images, counts, left_out)
+    return Study(about | {"suite": suite}, table, factors, named, images, counts, left_out)
 
 
 def table(name, suite=None):
@@ -114,54 +122,58 @@ def _by_image(run):
     return (labels == predictions).astype(float)
 
 
-def interval(values, level=0.95):
-    """Mean, low and high of `(seeds, images)`, one row a seed; without an interval from one seed."""
-    values = np.atleast_2d(np.asarray(values, float))
-    return crossed_interval(values, level) if len(values) > 1 else (values.mean(), np.nan, np.nan)
+def _difference(study, weights, level=0.95):
+    """Return a weighted sum of runs as dict: difference, low, high, seeds, not used; empty without runs.
+
+    Runs that share a start are paired by seed, see `units`, and all by image.
+    """
+    found = compared(study.runs, [(run, weight, partial(_counted, study)) for run, weight in weights.items()])
+    if not found:
+        return {}
+    made = dict(zip(("difference", "low", "high"), interval([unit.values for unit in found], level)))
+    seeds, unused = zip(*((len(unit.values), unit.unused) for unit in found))
+    return made | {"seeds": numbers(seeds), "not used": sum(unused)}
+
+
+def _counted(study, metrics):
+    return np.stack([study.images[run["model"], run["seed"]] for run in metrics])
 
 
 def effects(study):
-    """What each value does: its difference to the base's (or the first) value, all else equal, as a table.
-
-    A difference is paired by seed, by image and by everything else that varies.
-    """
-    cells = {}
-    for *key, run, seed in study.table[[*study.factors, "run", "seed"]].itertuples(index=False):
-        cells.setdefault(tuple(key), {})[seed] = study.images[run, seed]
+    """Return each value's difference to the base's (or the first) value, all else equal, as a table."""
     if not study.about["vary"]:
         return _effects_of_points(study)
+    cells = {tuple(key): run for *key, run in study.table[[*study.factors, "run"]].itertuples(index=False)}
     base = next((p for p in study.about["points"] if p["run"] == p["base"]), study.about["points"][0])
     base = {_column(key): _shown(value) for key, value in base.items()}
     rows = []
     for at, (factor, values) in enumerate(study.factors.items()):
         for value in values:
             pairs = [
-                (cells[k], cells.get((*k[:at], base[factor], *k[at + 1 :]))) for k in cells if k[at] == value
+                (run, cells.get((*k[:at], base[factor], *k[at + 1 :])))
+                for k, run in cells.items()
+                if k[at] == value
             ]
             pairs = [pair for pair in pairs if pair[1] and value != base[factor]]
-            seeds = set.intersection(*(set(one) & set(other) for one, other in pairs)) if pairs else ()
-            if seeds:
-                gaps = [np.mean([one[s] - other[s] for one, other in pairs], axis=0) for s in sorted(seeds)]
-                found = dict(zip(("difference", "low", "high"), interval(gaps)))
+            weights = Counter()
+            for ours, theirs in pairs:
+                weights[ours] += 1 / len(pairs)
+                weights[theirs] -= 1 / len(pairs)
+            if found := _difference(study, weights):
                 row = {"field": factor, "value": str(value), "against": str(base[factor])}
-                rows.append(row | found | {"seeds": len(seeds)})
+                rows.append(row | found)
     return _formatted(rows, "{:+.4f}", "difference", "low", "high")
 
 
 def _effects_of_points(study):
-    """Return what each of `points` changes in its base, paired by seed and image; see `effects`."""
+    """Return what each of `points` changes in its base; see `effects`."""
     rows = []
     for point in study.about["points"]:
-        ours, theirs = (
-            {seed: values for (run, seed), values in study.images.items() if run == point[key]}
-            for key in ("run", "base")
-        )
-        seeds = sorted(ours.keys() & theirs.keys()) if point["run"] != point["base"] else ()
-        if seeds:
-            found = interval([ours[seed] - theirs[seed] for seed in seeds])
+        weights = {point["run"]: 1, point["base"]: -1}
+        if len(weights) == 2 and (found := _difference(study, weights)):
             row = {"base": point["base"], "changes": point["changes"]}
             row |= {"of": _counts(study.table[study.table["run"] == point["run"]].iloc[0])}
-            rows.append(row | dict(zip(("difference", "low", "high"), found)) | {"seeds": len(seeds)})
+            rows.append(row | found)
     return _formatted(rows, "{:+.4f}", "difference", "low", "high")
 
 
@@ -182,7 +194,7 @@ def ranking(study):
     rows = {"val_loss": [], "val_accuracy": []}
     for _, part in study.table.groupby("run", sort=False):
         counts = _counts(part.iloc[0])
-        found = interval([study.images[run, seed] for run, seed in zip(part["run"], part["seed"])])
+        found = interval([_counted(study, study.runs[part["run"].iloc[0]])])
         shown = {counts: found[0], "low": found[1], "high": found[2], "seeds": len(part)}
         rows[counts].append(_first(part, study.factors) | shown | _first(part, ("run", "base")))
     ordered = [
@@ -200,19 +212,16 @@ def best(study):
     first, points = points.iloc[0], len(points)
     name = ", ".join(f"{factor} {first[factor]}" for factor in study.factors)
     text = f"The best of {points} points is {name}: {study.counts} {first[study.counts]:.4f}."
-    ours, theirs = (
-        {s: v for (r, s), v in study.images.items() if r == first[key]} for key in ("run", "base")
-    )
-    seeds = sorted(ours.keys() & theirs.keys())
-    if first["run"] == first["base"] or not seeds:
+    found = _difference(study, {first["run"]: 1, first["base"]: -1}, 1 - 0.05 / max(points - 1, 1))
+    if first["run"] == first["base"] or not found:
         return text + (
-            " That is the base itself." if seeds else f" {first['base']}, the base, has no run to compare."
+            " That is the base itself." if found else f" {first['base']}, the base, has no run to compare."
         )
-    gap, low, high = interval([ours[s] - theirs[s] for s in seeds], 1 - 0.05 / max(points - 1, 1))
-    text += f" Against {first['base']} that is {gap:+.4f}"
-    if np.isnan(low):
+    text += f" Against {first['base']} that is {found['difference']:+.4f}"
+    if np.isnan(found["low"]):
         return text + "; one seed, so no interval."
-    return text + f" (95 % interval, corrected for having been picked: {low:+.4f} to {high:+.4f})."
+    picked = f"{found['low']:+.4f} to {found['high']:+.4f}"
+    return text + f" (95 % interval, corrected for having been picked: {picked})."
 
 
 def agreement(study):

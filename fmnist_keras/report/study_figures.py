@@ -6,14 +6,14 @@ import seaborn as sns
 
 from .. import runs
 from ..plots import PALETTE, in_house_style, new_figure
-from . import paper, studies
+from . import paper, statistics, studies
 
 BANDS = 8  # points whose curves are drawn: more are too many to tell apart
 
 
 def _student(values):
     """Low and high of Student's 95 % interval over seeds, which is no point's own chance of images."""
-    return studies.interval(np.reshape(values, (-1, 1)))[1:]
+    return statistics.interval([np.reshape(values, (-1, 1))])[1:]
 
 
 @in_house_style

@@ -169,18 +169,21 @@ def claims(rows):
             "the paper says": row["statement"],
             "verdict": Markup('<b class="verdict {}">{}</b>').format(COLOURS[row["verdict"]], row["verdict"]),
             "decided by": decision(row),
-            "seeds": row["seeds"],
+            "seeds": numbers(judged.deciding(row["estimands"])[1]["units"]),
         }
         for row in rows
     )
 
 
+def numbers(units):
+    """Return how many seeds the units of a comparison have, as text: "10", or "10 + 5" of two."""
+    return " + ".join(map(str, units)) or "0"
+
+
 def decision(row):
     """What a verdict rests on, in words, see `claims.deciding`."""
-    every = [one for part in row["estimands"] for one in part["comparisons"]]
-    decisive = judged.deciding(every)
-    part = next(part for part in row["estimands"] if decisive in part["comparisons"])
-    return f"{part['what']}: {in_words(decisive, part['unit'])}"
+    part, one = judged.deciding(row["estimands"])
+    return f"{part['what']}: {in_words(one, part['unit'])}"
 
 
 def in_words(one, unit):
@@ -210,7 +213,8 @@ def estimates(rows):
             "low": one.get("low"),
             "high": one.get("high"),
             "holds": region(part),
-            "seeds": one["seeds"],
+            "seeds": numbers(one["units"]),
+            "not used": one["unused"],
         }
         for row in rows
         for part in row["estimands"]
@@ -272,7 +276,7 @@ def caps(grouped):
     measure, rows = judged.MEASURES["best epoch is the last"], {}
     for cap in (cap for cap in CAPS if cap <= most):
         happened = {model: measure.values(seeds, cap) for model, seeds in grouped.items()}
-        shares = [measure.estimate(values, 0.5) for values in happened.values()]
+        shares = [measure.estimate([values], 0.5) for values in happened.values()]
         adjusted = statistics.holm([share.p_outside for share in shares])
         found = [
             {"p_inside": share.p_inside, "p_holm": p} if len(values) > 1 else {}
@@ -378,11 +382,8 @@ def _points(values, others=None):
     text = f"{100 * (values.mean() - (0 if others is None else others.mean())):+.1f}"
     if min(map(len, sides)) < 2:
         return text
-    _, low, high = (
-        statistics.crossed_interval(values[:, None])
-        if others is None
-        else statistics.welch_interval(values, others)
-    )
+    units = [values[:, None]] if others is None else [values[:, None], -others[:, None]]
+    _, low, high = statistics.interval(units)
     return f"{text} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 

@@ -16,6 +16,11 @@ N = 2_000
 LABELS = np.arange(N) % 10
 SEEDS = range(8)
 FINE_TUNED = ("model_5", "model_6", "model_7")
+CODES = {  # of each model, the autoencoder that it starts from or is, and the length of its code
+    **{"model_1": ("model_1", 64), "model_5": ("model_1", 64), "model_3": ("model_3", 64)},
+    **{"model_2": ("model_2", 256), "model_6": ("model_2", 256)},
+    **{f"model_{number}": ("model_4", 128) for number in (4, 7, 8)},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +38,18 @@ def common(seed, ran, best):
     return {"seed": seed, **epochs, "val_losses": losses(ran, best)}
 
 
+def start(name, seed):
+    """Where a run of a model begins, as `units` reads it."""
+    base = name.split("-")[0]
+    first = "own" if name.endswith("null") else CODES[base][0]
+    begun = {"kind": "autoencoder" if base == first else "classifier", "backend": "tensorflow"}
+    begun |= {"model": name, "data": {"sha256": {}}, "started_from_sha256": f"{first} {seed}"}
+    begun |= {"encoder_sha256": f"{name} {seed}"}
+    params = {"epochs": 40, "protocol": "paper", "latent_dim": CODES[base][1]}
+    upsampling = "kernel_size" if first == "model_4" and name == base else "output_padding"
+    return begun | {"params": params | {"upsampling": upsampling}}
+
+
 def autoencoder(loss, seed, inside=0.02, ran=40, best=40):
     rng = np.random.default_rng(seed)
     errors = loss * np.exp(rng.normal(0, 0.01) + np.random.default_rng(0).normal(0, 0.3, N))
@@ -48,7 +65,7 @@ def classifier(accuracy, seed, ran=40, best=40, shirt=0.7, others=None):
     for label, share in (others or {}).items():
         shares[label] = share
     place = np.arange(N) // 10 / (N // 10)  # of an image among those of its class, in [0, 1)
-    wrong = place >= shares[LABELS] - np.random.default_rng(seed).normal(0, 0.003)
+    wrong = place >= shares[LABELS] - np.random.default_rng(seed).normal(0, 0.001)
     predictions = np.where(wrong, np.where(LABELS == 6, 0, (LABELS + 1) % 10), LABELS)
     return common(seed, ran, best) | {
         "labels": evaluation.pack_labels(LABELS),
@@ -71,8 +88,11 @@ def world(seeds=SEEDS):
         "model_7": [classifier(0.9, s, ran=24, best=19, shirt=0.78) for s in seeds],
         "model_8": [classifier(0.75, s, shirt=0.5) for s in seeds],
         "model_8-train_encoder_true": [classifier(0.88, s, shirt=0.7) for s in seeds],
-        "model_6-encoder_from_null": [classifier(0.9, s, shirt=0.7) for s in seeds],
+        "model_6-encoder_from_null": [classifier(0.9, s, shirt=0.69) for s in seeds],
     }
+    for name, runs in made.items():
+        for run in runs:
+            run |= start(name, run["seed"])
     for name, row in paper.RESULTS.items():  # cuadro III, give or take what a seed does
         for run in made[name]:
             off = np.random.default_rng(run["seed"]).normal(0, 0.001, 4)
@@ -80,7 +100,6 @@ def world(seeds=SEEDS):
                 {q: row[f"{part} {q}"] + float(off[i + j]) for j, q in enumerate(("loss", "accuracy"))}
                 for i, part in ((0, "train"), (2, "val"))
             )
-            run["model"] = name
     return made
 
 
@@ -88,8 +107,10 @@ def replaced(name, make):
     """A change of a world: other runs in the place of a model's, with the paper's numbers all the same."""
 
     def change(runs):
-        kept = [{k: run[k] for k in ("model", "train", "val") if k in run} for run in runs[name]]
-        runs[name] = [make(run["seed"]) | rest for run, rest in zip(runs[name], kept)]
+        kept = [{k: run[k] for k in ("train", "val") if k in run} for run in runs[name]]
+        runs[name] = [
+            make(run["seed"]) | start(name, run["seed"]) | rest for run, rest in zip(runs[name], kept)
+        ]
 
     return change
 
@@ -195,18 +216,43 @@ def test_a_claim_with_a_model_missing_has_not_enough_runs():
     assert [number for number, verdict in verdicts.items() if verdict == claims.MISSING] == ["C4", "C24"]
 
 
-def test_models_are_compared_over_the_seeds_that_both_have():
+def accuracies(runs):
+    return [np.mean(evaluation.unpack_labels(run["predictions"]) == LABELS) for run in runs]
+
+
+def test_seeds_of_one_start_are_paired():
+    """Models 7 and 8 start from the same encoder: the seeds that both have are used, and the rest counted."""
+    runs = world()
+    runs["model_8"] = runs["model_8"][1:4]
+    part = claims.Estimand("gap", "accuracy", ({"model_7": 1, "model_8": -1},))
+    found = claims.estimate(runs, part, part.comparisons[0])
+    right = [accuracies(some) for some in (runs["model_7"][1:4], runs["model_8"])]
+    assert (found["seeds"], found["units"], found["unused"]) == (3, [3], 5)
+    assert found["estimate"] == pytest.approx(100 * (np.mean(right[0]) - np.mean(right[1])), rel=1e-4)
+    assert found["low"] < found["estimate"] < found["high"]
+
+
+def test_other_seeds_are_all_used():
     runs = world()
     runs["model_8"] = runs["model_8"][1:4]
     part = claims.Estimand("gap", "accuracy", ({"model_5": 1, "model_8": -1},))
     found = claims.estimate(runs, part, part.comparisons[0])
-    right = [
-        np.mean([evaluation.unpack_labels(run["predictions"]) == LABELS for run in some])
-        for some in (runs["model_5"][1:4], runs["model_8"])
-    ]
-    assert found["seeds"] == 3
+    assert (found["seeds"], found["units"], found["unused"]) == (3, [8, 3], 0)
+    right = [np.mean(accuracies(runs[name])) for name in ("model_5", "model_8")]
     assert found["estimate"] == pytest.approx(100 * (right[0] - right[1]), rel=1e-4)
-    assert found["low"] < found["estimate"] < found["high"]
+
+
+def test_no_seed_s_number_matters():
+    """The seeds of model 2's family are renumbered: it shares a start with no other."""
+    runs = world()
+    expected = claims.judge(runs)
+    order = np.random.default_rng(0).permutation(len(SEEDS))
+    for name in [name for name in runs if name.split("-")[0] in ("model_2", "model_6")]:
+        for run, number in zip(runs[name], order):
+            run |= {"seed": int(number) + 20} | {
+                key: f"{run[key]} again" for key in ("started_from_sha256", "encoder_sha256")
+            }
+    assert claims.judge(runs) == expected
 
 
 def test_units_are_times_and_points():
@@ -238,8 +284,27 @@ def test_holds_needs_every_comparison_and_does_not_hold_is_corrected_for_their_n
     assert claims.verdict([inside, inside]) == claims.HOLDS
     assert claims.verdict([inside, between]) == claims.OPEN
     assert claims.verdict([inside, between, outside]) == claims.FAILS
-    assert claims.deciding([inside, between, outside]) is outside
-    assert claims.deciding([inside, between]) is between
+
+
+def part(*rows, above=1.1):
+    names = ("low", "high", "p_inside", "p_holm")
+    comparisons = [{"seeds": seeds} | dict(zip(names, row)) for seeds, *row in rows]
+    return {"region": [above, None], "comparisons": comparisons}
+
+
+def test_the_nearest_to_its_bound_decides():
+    """In the part's own unit, whatever the p-values; the seeds shown are its own."""
+    nearest, certain = (10, 1.57, 1.65, 1e-12, 1), (5, 1.77, 1.91, 1e-11, 1)
+    held = part(nearest, certain)
+    assert claims.deciding([held]) == (held, held["comparisons"][0])
+    undecided = part(nearest, (9, 1.05, 1.3, 0.1, 1), (8, 0.9, 1.2, 0.2, 1))
+    assert claims.deciding([held, undecided])[1]["seeds"] == 8
+    failed = part((7, 0.8, 0.9, 1, 1e-9), (6, 0.6, 0.7, 1, 1e-8), (4, 0.4, 1.2, 0.5, 0.4))
+    assert claims.deciding([held, undecided, failed])[1]["seeds"] == 6
+    lacking = part((1,), (0,))
+    assert claims.deciding([held, lacking]) == (lacking, {"seeds": 0})
+    row = next(row for row in claims.judge(world(range(2))) if row["claim"] == "C2")
+    assert row["seeds"] == claims.deciding(row["estimands"])[1]["seeds"] == 2
 
 
 MINE = """

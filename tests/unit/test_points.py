@@ -276,8 +276,8 @@ def done(write):
 def test_each_point_is_compared_with_its_base(done):
     effects = studies.effects(done())
     assert effects[["base", "changes", "of", "seeds"]].to_numpy().tolist() == [
-        ["model_3", "optimizer adam", "val_loss", 2],
-        ["model_5", "epochs 15", "val_accuracy", 2],
+        ["model_3", "optimizer adam", "val_loss", "2"],
+        ["model_5", "epochs 15", "val_accuracy", "2"],
     ]
     ours, theirs = (
         [landed(name, seed)["val"]["accuracy"] for seed in (0, 1)]

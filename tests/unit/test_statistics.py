@@ -21,21 +21,24 @@ def crossed(rng, seeds=4, images=200, of_seeds=0.05, of_images=0.1):
 def test_one_value_a_seed_gives_student_s_interval():
     values = [0.1, 0.14, 0.11]
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.9)
-    assert statistics.crossed_interval(np.array(values)[:, None], 0.9) == pytest.approx(
+    assert statistics.interval([np.array(values)[:, None]], 0.9) == pytest.approx(
         (np.mean(values), expected.low, expected.high)
     )
 
 
-def test_a_difference_of_unpaired_means_has_welch_s_interval():
+def test_independent_values_have_welch_s_interval():
+    """Two units of one value a run, of different numbers."""
     ours, theirs = [0.91, 0.93, 0.92], [0.90, 0.905]
     expected = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
-    assert statistics.welch_interval(ours, theirs) == pytest.approx((0.0175, expected.low, expected.high))
-    assert statistics.welch_interval([0.5, 0.5], [0.25, 0.25]) == (0.25, 0.25, 0.25)
+    units = [np.array(ours)[:, None], -np.array(theirs)[:, None]]
+    assert statistics.interval(units) == pytest.approx((0.0175, expected.low, expected.high))
+    assert statistics.interval([np.full((2, 1), 0.5), np.full((3, 1), -0.25)]) == (0.25, 0.25, 0.25)
+    assert np.isnan(statistics.interval([units[0], units[1][:1]])[1:]).all()
 
 
 def test_an_interval_over_images_alone_is_shorter():
     differences = crossed(np.random.default_rng(1))
-    mean, low, high = statistics.crossed_interval(differences)
+    mean, low, high = statistics.interval([differences])
     alone = stats.ttest_1samp(differences.mean(axis=0), 0).confidence_interval()
     assert mean == pytest.approx(differences.mean())
     assert high - low > 2 * (alone.high - alone.low)
@@ -43,29 +46,56 @@ def test_an_interval_over_images_alone_is_shorter():
 
 def test_mean_squares_are_those_of_the_analysis_of_variance():
     differences = crossed(np.random.default_rng(2), seeds=3, images=5)
-    of_seeds, of_images, of_rest = statistics.mean_squares(differences)
+    of_seeds, of_rest = statistics.mean_squares(differences)
+    of_images = 3 * differences.mean(axis=0).var(ddof=1)
     total = differences.var() * differences.size
     assert 2 * of_seeds + 4 * of_images + 8 * of_rest == pytest.approx(total)
     assert of_seeds == pytest.approx(5 * differences.mean(axis=1).var(ddof=1))
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 5, 10, 30])
+def test_variances_of_units_add_up():
+    """The variance of a sum of two units, and its degrees of freedom, worked out by hand."""
+    rng = np.random.default_rng(5)
+    units = [crossed(rng, seeds=6), -crossed(rng, seeds=5)]
+    mean, error, freedom = statistics.moments(units)
+    by_image = units[0].mean(axis=0) + units[1].mean(axis=0)
+    terms, parts = [by_image.var(ddof=1) / 200], [(by_image.var(ddof=1) / 200) ** 2 / 199]
+    for unit in units:
+        of_seeds, of_rest = statistics.mean_squares(unit)
+        terms.append((of_seeds - of_rest) / unit.size)
+        parts.append((of_seeds / unit.size) ** 2 / (len(unit) - 1))
+    assert (mean, error**2) == pytest.approx((by_image.mean(), sum(terms)))
+    assert freedom == pytest.approx(sum(terms) ** 2 / sum(parts))
+
+
+def test_renumbering_a_unit_changes_nothing():
+    rng = np.random.default_rng(6)
+    units = [crossed(rng, seeds=4), crossed(rng, seeds=7)]
+    renumbered = [units[0], rng.permutation(units[1])]
+    assert statistics.interval(renumbered) == pytest.approx(statistics.interval(units), abs=1e-12)
+
+
+@pytest.mark.parametrize("seeds", [*coverage.ONE, *coverage.TWO])
 def test_nominal_95_percent_hold_the_truth_about_as_often(seeds):
     """Of worlds like the landed runs', like shirts, and without an effect of seeds; see `coverage.md`."""
-    rng = np.random.default_rng(seeds)
-    least, most = (0.93, 0.975) if seeds >= 5 else (0.88, 1)
+    rng = np.random.default_rng(sum(seeds))
+    least, most = (0.93, 0.975) if min(seeds) >= 5 else (0.88, 1)
     for name, spreads in coverage.WORLDS.items():
         inside, above = coverage.coverage(spreads, seeds, 8_000, rng)
         assert least <= inside <= most, name
         assert above < 0.05, name
 
 
-def test_chi_square_mean_squares_are_those_of_drawn_images():
+@pytest.mark.parametrize("seeds", [(4,), (4, 3)])
+def test_chi_square_mean_squares_are_those_of_drawn_images(seeds):
     """What `coverage` draws instead of images gives the same standard errors as images."""
     rng = np.random.default_rng(0)
     spreads = (0.05, 0.1, 0.2, 200)
-    drawn = [statistics.crossed_moments(crossed(rng))[1] for _ in range(300)]
-    _, errors, _ = coverage.normal_world(spreads, 4, 20_000, rng)
+    drawn = []
+    for _ in range(300):
+        units = [crossed(rng, count, of_images=0) for count in seeds]
+        drawn.append(statistics.moments([units[0] + rng.normal(0, 0.1, 200), *units[1:]])[1])
+    _, errors, _ = coverage.normal_world(spreads, seeds, 20_000, rng)
     assert np.mean(drawn) == pytest.approx(errors.mean(), rel=0.06)
 
 
@@ -77,19 +107,19 @@ def test_a_prediction_interval_holds_the_next_run():
 
 def test_equivalence_is_two_one_sided_tests():
     values = np.array([0.002, -0.001, 0.001, 0.003])[:, None]
-    found = statistics.difference(values, -0.01, 0.01)
+    found = statistics.difference([values], -0.01, 0.01)
     tests = [
         stats.ttest_1samp(values[:, 0], bound, alternative=side).pvalue
         for bound, side in ((-0.01, "greater"), (0.01, "less"))
     ]
     assert found.p_inside == pytest.approx(max(tests))
-    assert statistics.difference(values + 0.05, -0.01, 0.01).p_outside < 0.001
-    assert statistics.difference(values * 50, -0.01, 0.01).p_inside > 0.05  # not told apart is not alike
+    assert statistics.difference([values + 0.05], -0.01, 0.01).p_outside < 0.001
+    assert statistics.difference([values * 50], -0.01, 0.01).p_inside > 0.05  # not told apart is not alike
 
 
 @pytest.mark.parametrize("count", [0, 2, 6])
 def test_a_share_s_interval_and_tests_are_scipy_s_exact_ones(count):
-    found = statistics.share(np.arange(6)[:, None] < count)
+    found = statistics.share([np.arange(6)[:, None] < count])
     bounds = stats.binomtest(count, 6).proportion_ci()
     assert (found.mean, found.low, found.high) == pytest.approx((count / 6, *bounds))
     sides = [stats.binomtest(count, 6, 0.5, side).pvalue for side in ("greater", "less")]
@@ -98,10 +128,10 @@ def test_a_share_s_interval_and_tests_are_scipy_s_exact_ones(count):
 
 def test_another_run_agrees_where_the_prediction_interval_holds_it_and_is_narrow():
     near = np.array([0.1, -0.1, 0.0, 0.05])[:, None]
-    assert statistics.agreement(near, -1, 1).p_inside == 0
-    assert statistics.agreement(near * 10, -1, 1).p_inside == 1  # a wide interval holds anything
-    assert statistics.agreement(near + 0.5, -1, 1).p_inside == 1
-    assert statistics.agreement(near + 0.9, -1, 1).p_outside < 0.025
+    assert statistics.agreement([near], -1, 1).p_inside == 0
+    assert statistics.agreement([near * 10], -1, 1).p_inside == 1  # a wide interval holds anything
+    assert statistics.agreement([near + 0.5], -1, 1).p_inside == 1
+    assert statistics.agreement([near + 0.9], -1, 1).p_outside < 0.025
 
 
 def test_a_linearised_ratio_of_mean_errors_keeps_each_seed_s_ratio_and_counts_the_images():
