@@ -276,7 +276,7 @@ def caps(grouped):
     measure, rows = judged.MEASURES["best epoch is the last"], {}
     for cap in (cap for cap in CAPS if cap <= most):
         happened = {model: measure.values(seeds, cap) for model, seeds in grouped.items()}
-        shares = [measure.estimate(values, 0.5) for values in happened.values()]
+        shares = [measure.estimate([values], 0.5) for values in happened.values()]
         adjusted = statistics.holm([share.p_outside for share in shares])
         found = [
             {"p_inside": share.p_inside, "p_holm": p} if len(values) > 1 else {}
