@@ -135,9 +135,9 @@ def load(path=PAPER):
     )
 
 
-def names():
-    """Return the names of the models and points that the paper's claims are about: a set."""
-    parts = [part for claim in load() for part in claim.estimands]
+def names(claims=None):
+    """Return the names of the models and points that claims, by default all the paper's, are about: a set."""
+    parts = [part for claim in claims or load() for part in claim.estimands]
     return {term.split(": ")[0] for part in parts for terms in part.comparisons for term in terms}
 
 
