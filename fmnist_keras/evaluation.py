@@ -8,6 +8,8 @@ import numpy as np
 from .data import CLASS_NAMES
 from .internals.arrays import check_arrays, check_probabilities, check_shape
 
+GUESSES = ("constant grey", "mean image")  # whatever the image: an autoencoder has to be better
+
 
 def pixel_errors(images, reconstructions):
     """Mean squared error of each pixel over all images.
@@ -237,24 +239,32 @@ def tsne(codes):
     return TSNE(random_state=0, perplexity=perplexity).fit_transform(codes) if len(codes) else codes
 
 
-def pca_errors(train, val, lengths):
-    """Mean squared error of principal components in the place of an autoencoder.
+def baseline_errors(train, val, lengths=()):
+    """Return the mean squared errors of answers that need no network, each made from the training images.
 
     Args:
         train: `(n, 28, 28, 1)` float32 in [0, 1], to fit on.
         val: the same, to measure on.
-        lengths: how many components to keep, whole numbers.
+        lengths: how many principal components to keep in the place of an autoencoder, whole numbers.
 
     Returns:
-        dict of each length, as text, to the mean squared error per pixel on `val`.
+        dict of each of `GUESSES`, the same for every image, and of each length, as text, to the mean squared
+        error per pixel on `val`.
     """
-    from sklearn.decomposition import PCA
+    mean = train.mean(axis=0, dtype="float64")
+    errors = {name: _mse(val, guess) for name, guess in zip(GUESSES, (mean.mean(), mean))}
+    if lengths:
+        from sklearn.decomposition import PCA
 
-    most = min(max(lengths), 784, len(train))
-    pca = PCA(n_components=most, svd_solver="covariance_eigh").fit(train.reshape(len(train), -1))
-    flat = val.reshape(len(val), -1)
-    codes, errors = pca.transform(flat), {}
+        most = min(max(lengths), 784, len(train))
+        pca = PCA(n_components=most, svd_solver="covariance_eigh").fit(train.reshape(len(train), -1))
+        flat = val.reshape(len(val), -1)
+        codes = pca.transform(flat)
     for length in lengths:
         decoded = codes[:, :length] @ pca.components_[:length] + pca.mean_
-        errors[str(length)] = float(np.mean((flat - decoded) ** 2, dtype="float64"))
+        errors[str(length)] = _mse(flat, decoded)
     return errors
+
+
+def _mse(images, others):
+    return float(np.mean(np.square(images - np.float32(others)), dtype="float64"))

@@ -193,11 +193,11 @@ def _models():
     return eight | {name: values.kind for name, values in params.load_all().items()}
 
 
-def names():
-    """Return the models and points that the claims are about: dict of name to the number of a claim."""
+def names(claims=None):
+    """Return the models and points that claims, by default all, are about: dict of name to a claim."""
     return {
         term.split(": ")[0]: claim.number
-        for claim in load()
+        for claim in claims or load()
         for part in claim.estimands
         for terms in part.comparisons
         for term in terms

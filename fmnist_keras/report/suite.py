@@ -166,24 +166,22 @@ def _write(path, value):
 
 
 def baselines(suite, grouped):
-    """Errors of principal components in the place of each encoder, computed once and then kept in a file.
+    """Return what `evaluation.baseline_errors` gives for the autoencoders' `latent_dim`, {} without any.
 
-    Returns:
-        dict of the number of components, as text, to the mean squared error on the validation images.
+    It is computed once, and then kept in a file.
     """
     path = runs.suite_dir(suite) / "baselines.json"
     lengths = sorted({seeds[0]["params"]["latent_dim"] for seeds in grouped.values()})
+    wanted = [*evaluation.GUESSES, *map(str, lengths)] if lengths else []
     try:
-        kept = {
-            length: float(error) for length, error in json.loads(path.read_text(encoding="utf-8")).items()
-        }
+        kept = {name: float(error) for name, error in json.loads(path.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, TypeError, AttributeError):  # not there, or damaged: computed again
         kept = {}
-    if lengths and not {str(length) for length in lengths} <= kept.keys():
+    if not kept.keys() >= set(wanted):
         from .. import data
 
         first = next(iter(grouped.values()))[0]["params"]
         dataset = data.load(first["data"], first["protocol"], first["limit"])
-        kept = evaluation.pca_errors(dataset.x_train, dataset.x_val, lengths)
+        kept = evaluation.baseline_errors(dataset.x_train, dataset.x_val, lengths)
         _write(path, kept)
-    return {str(length): kept[str(length)] for length in lengths}
+    return {name: kept[name] for name in wanted}

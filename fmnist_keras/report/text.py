@@ -12,7 +12,7 @@ from .. import evaluation, params, runs
 from ..data import CLASS_NAMES
 from . import claims, paper, statistics, tables
 from .display import as_text, note
-from .suite import alive, by_model, failed
+from .suite import alive, by_model, counted, failed
 from .suite import equal_ablations as equal_names
 
 DEAD = (
@@ -141,6 +141,46 @@ def departures(departs):
     )
 
 
+def baselines(error, errors):
+    """Return the errors of guesses that are the same for every image, and if a model is no better. Markdown.
+
+    Args:
+        error: the model's mean squared error on the validation images.
+        errors: see `evaluation.baseline_errors`.
+    """
+    grey, mean = (errors[name] for name in evaluation.GUESSES)
+    text = (
+        f"One grey for every image would have a mean squared error of {grey:.4f}, the mean image {mean:.4f}."
+    )
+    if error >= min(grey, mean):
+        text += f"\n\n> **This model has learned nothing of the images:** with {error:.4f} it is no better."
+    return text
+
+
+def learned_nothing(errors, grouped):
+    """Name the autoencoders that are no better than a guess, and the claims about them. Markdown, or "".
+
+    Args:
+        errors: see `suite.baselines`.
+        grouped: see `suite.with_ablations`.
+    """
+    least, said = min(errors.get(name, np.inf) for name in evaluation.GUESSES), []
+    for name, seeds in counted(grouped).items():
+        losses = [run["val"]["loss"] for run in seeds if run["kind"] == "autoencoder"]
+        no_better = [loss for loss in losses if loss >= least]
+        about = [claim.number for claim in claims.load() if name in claims.names([claim])]
+        if no_better:
+            count, mean = f"{len(no_better)} of {len(losses)} runs", np.mean(no_better)
+            rest_on_it = f" (compared in {', '.join(about)})" if about else ""
+            said.append(f"**{as_text(name)}**, {count}, mean squared error {mean:.4f}{rest_on_it}")
+    if not said:
+        return ""
+    guesses = ", ".join(f"{name} {errors[name]:.4f}" for name in evaluation.GUESSES)
+    return (
+        f"> **Learned nothing of the images:** {'; '.join(said)}. The same guess for every image: {guesses}."
+    )
+
+
 def stripes(figures):
     """What the stripes of an autoencoder cost. Markdown.
 
@@ -189,8 +229,11 @@ def classes(confusion):
     text = (
         f"Hardest: **{CLASS_NAMES[hardest]}**, {recall[hardest]:.1%} of its images are recognised. "
         f"Easiest: **{CLASS_NAMES[easiest]}**, {recall[easiest]:.1%}. The commonest mistake: "
-        f"{off.max()} times {CLASS_NAMES[true]} is taken for {CLASS_NAMES[taken]}."
+        f"{off.max()} times {CLASS_NAMES[true]} is taken for {CLASS_NAMES[taken]}. "
+        f"One class for every image would be right for {confusion.sum(axis=1).max() / confusion.sum():.1%}."
     )
+    if confusion.trace() <= confusion.sum(axis=1).max():
+        text += "\n\n> **This model has learned nothing of the images:** it is right no more often than that."
     dead = [CLASS_NAMES[label] for label in evaluation.dead_classes(confusion)]
     if dead:
         text += f"\n\n> **Warning: never recognised: {', '.join(dead)}.** {DEAD}"

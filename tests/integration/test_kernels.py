@@ -50,6 +50,23 @@ def test_a_dead_kernel_has_its_reason(tmp_path, code, words):
         )
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("kind", "reached"),
+    [("autoencoder", "mean squared error below 0.08"), ("classifier", "accuracy above 0.4")],
+)
+def test_nbval_notices_that_nothing_is_learned(tmp_path, monkeypatch, kind, reached):
+    """Of all checked cells, one fails with a millionth of the learning rate."""
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
+    notebook = nbformat.read(runs.ROOT / "notebooks" / f"{kind}.ipynb", 4)
+    (values,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
+    values.source = values.source.replace("learning_rate = 0.001", "learning_rate = 0.001e-6")
+    nbformat.write(notebook, tmp_path / "faulty.ipynb")
+    result = nbval(tmp_path)
+    assert result.stdout.count(f"{reached}: False") == 1
+    assert " 1 failed, " in result.stdout
+
+
 def test_papermill_by_hand_stops_at_a_wrong_parameter_from_any_folder(tmp_path):
     """One parameter of many: tests/unit/test_params.py has the others."""
     notebook = runs.ROOT / "notebooks" / "autoencoder.ipynb"

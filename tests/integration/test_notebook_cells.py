@@ -103,6 +103,18 @@ def quick(monkeypatch):
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.mark.parametrize("kind", ["autoencoder", "classifier"])
+def test_learning_nothing_fails_nbval(reports, capsys, kind):
+    """With a millionth of the learning rate the last checked cell of Evaluation prints something else."""
+    cells = nbformat.read(runs.ROOT / "notebooks" / f"{kind}.ipynb", 4).cells
+    (reached,) = (cell.outputs[0].text for cell in cells if cell.id == f"{kind}-reached")
+    values = {"encoder_from": None} if kind == "classifier" else {}
+    book = Notebook(kind, limit=1000, epochs=1, learning_rate=0.001e-6, **values)
+    book.run("Setup", "Data", "Model", "Training", "Evaluation")
+    assert reached.endswith(": True\n")
+    assert reached.replace("True", "False") in capsys.readouterr().out
+
+
 def test_a_parameter_as_a_word(reports):
     """papermill -p hands over `false` as text, which Python takes for true."""
     book = run_all("classifier", train_encoder="false", encoder_from=None)

@@ -16,7 +16,7 @@ from scipy import stats
 
 from fmnist_keras import evaluation, params, runs
 from fmnist_keras.params import ROOT
-from fmnist_keras.report import display, machines, pages, paper, statistics, suite, tables, text
+from fmnist_keras.report import claims, display, machines, pages, paper, statistics, suite, tables, text
 from fmnist_keras.report.display import as_text
 
 
@@ -284,6 +284,36 @@ def test_a_dead_class_is_warned_of():
     assert "never recognised: Shirt" in text.classes(m["confusion"])
 
 
+def test_learning_nothing_is_said():
+    """A run's page says it of an error or accuracy that a guess has, which sees no image."""
+    errors = {"constant grey": 0.1242, "mean image": 0.0866}
+    said = "One grey for every image would have a mean squared error of 0.1242, the mean image 0.0866."
+    assert text.baselines(0.0865, errors) == said
+    warning = "\n\n> **This model has learned nothing of the images:** with 0.1247 it is no better."
+    assert text.baselines(0.1247, errors) == said + warning
+    some, none = np.eye(10, dtype=int) + 1, np.eye(10, dtype=int)[[3] * 10]
+    assert "One class for every image would be right for 10.0%." in text.classes(some)
+    assert "has learned nothing" not in text.classes(some)
+    assert "has learned nothing" in text.classes(none)
+
+
+def test_the_report_names_what_learned_nothing(landed):
+    """Model 3 is no better than one grey in any of its runs, and claims rest on it."""
+    found = {
+        name: [runs.check(runs.run_dir("paper", name, seed)) for seed in range(10)]
+        for name in ("model_1", "model_3")
+    }
+    errors = json.loads((runs.suite_dir("paper") / "baselines.json").read_text("utf-8"))
+    said = text.learned_nothing(errors, found)
+    assert said.startswith("> **Learned nothing of the images:** **model_3**, 10 of 10 runs, ")
+    (numbers,) = re.findall(r"\(compared in (.*?)\)", said)
+    about = {row.number for row in claims.load() if "Model 3" in row.statement or "SGD" in row.statement}
+    assert about
+    assert about <= set(numbers.split(", "))
+    assert said.endswith("The same guess for every image: constant grey 0.1242, mean image 0.0866.")
+    assert text.learned_nothing({}, {}) == ""
+
+
 @pytest.mark.parametrize("name", sorted(paper.RESULTS))
 def test_the_paper_s_numbers_are_cuadro_3_s(name):
     # As cuadro III of the paper has them: train error, valid error, train accuracy, valid accuracy.
@@ -377,18 +407,19 @@ def test_landed_pages_carry_no_path_of_the_machine_that_made_them():
         assert found is None, (path, found)
 
 
-@pytest.mark.parametrize("content", [None, '{"64": 0.', "[1]", '{"64": "<script>"}'])
+@pytest.mark.parametrize("content", [None, '{"64": 0.', "[1]", '{"64": "<script>"}', '{"64": 0.02}'])
 def test_baselines_that_are_damaged_are_computed_again(reports, monkeypatch, content):
     (reports / "sample").mkdir()
     path = reports / "sample" / "baselines.json"
     if content is not None:
         path.write_text(content)
-    monkeypatch.setattr("fmnist_keras.evaluation.pca_errors", lambda *arguments: {"64": 0.02})
+    computed = {"constant grey": 0.12, "mean image": 0.09, "64": 0.02}
+    monkeypatch.setattr("fmnist_keras.evaluation.baseline_errors", lambda *arguments: computed)
     run = metrics("model_1") | {
         "params": {"latent_dim": 64, "data": "sample", "protocol": "paper", "limit": 10}
     }
-    assert suite.baselines("sample", {"model_1": [run]}) == {"64": 0.02}
-    assert json.loads(path.read_text()) == {"64": 0.02}
+    assert suite.baselines("sample", {"model_1": [run]}) == computed
+    assert json.loads(path.read_text()) == computed
     assert sorted(file.name for file in path.parent.iterdir()) == ["baselines.json"]
 
 

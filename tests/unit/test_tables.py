@@ -53,12 +53,14 @@ def test_holdout_shows_what_choosing_on_the_test_images_flatters():
     assert tables.holdout({}, {}).empty
 
 
-def test_baselines_stand_beside_the_best_autoencoder_of_that_length():
-    grouped = {"a": [run("a")], "b": [run("b")]}
+def test_baselines_beside_the_best_autoencoder():
+    """Principal components are compared with autoencoders of that length, guesses with all."""
+    grouped = {"a": [run("a"), run("a")], "b": [run("b", latent_dim=128)]}
     grouped["b"][0]["val"] = {"loss": 0.02}
-    table = tables.baselines({"64": 0.01, "128": 0.006}, grouped)
-    assert table.loc["64"].tolist() == ["0.0100", "b 0.0200", "2.0"]
-    assert table.loc["128", "ratio"] == tables.MISSING
+    table = tables.baselines({"mean image": 0.08, "64": 0.5, "256": 0.003}, grouped)
+    assert table.loc["mean image"].tolist() == ["0.0800", "b 0.0200", "0.2", "a: 2 of 2"]
+    assert table.loc["64 principal components"].tolist() == ["0.5000", "a 0.3000", "0.6", "none"]
+    assert table.loc["256 principal components", "ratio"] == tables.MISSING
 
 
 def test_claims_escape_what_they_show_and_link_to_their_section():
@@ -79,12 +81,16 @@ def test_a_region_and_a_comparison_in_words():
     assert tables.in_words({"estimate": 1.63506}, "times") == "1.64 times in one run"
 
 
-def test_pca_errors_agree_with_scikit_learn_and_fall_with_more_components(images):
+def test_baseline_errors_agree_with_scikit_learn(images):
+    """They fall from one grey to the mean image, and with more components."""
     from sklearn.decomposition import PCA
 
-    errors = evaluation.pca_errors(images[:200], images[200:], [4, 32])
+    errors = evaluation.baseline_errors(images[:200], images[200:], [4, 32])
+    assert errors["constant grey"] == pytest.approx(np.mean((images[200:] - images[:200].mean()) ** 2))
+    assert errors["mean image"] == pytest.approx(np.mean((images[200:] - images[:200].mean(axis=0)) ** 2))
+    assert list(errors.values()) == sorted(errors.values(), reverse=True)
+    assert list(errors) == ["constant grey", "mean image", "4", "32"]
     pca = PCA(4, svd_solver="full").fit(images[:200].reshape(200, -1))
     flat = images[200:].reshape(56, -1)
     expected = np.mean((flat - pca.inverse_transform(pca.transform(flat))) ** 2)
     assert errors["4"] == pytest.approx(expected, rel=1e-3)
-    assert errors["32"] < errors["4"]
