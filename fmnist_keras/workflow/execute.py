@@ -28,8 +28,8 @@ KERNEL_ARGUMENTS = [
     # Importing TensorFlow makes some 500,000 objects that stay: collecting garbage meanwhile takes 1 to 2 s.
     "--IPKernelApp.exec_lines=import gc; gc.set_threshold(500_000)",
 ]
-# Of a kernel's stderr, what does not say why it died.
-NOISE = re.compile(r"\s*$|\[IPKernelApp\] WARNING|Kernel died|[IW]\d{4} |WARNING: All log messages before")
+# Of a kernel's stderr, and papermill's, what does not say why the kernel died.
+NOISE = r"\s*$|\[IPKernelApp\] WARNING|Kernel died|Passed unknown|[IW]\d{4} |WARNING: All log messages before"
 LAST = 3  # lines of a kernel's stderr that an error has
 START_ATTEMPTS = 3  # a kernel that could not start, on a busy machine, is worth another try
 
@@ -98,7 +98,7 @@ def _kernel_stderr():
         except RuntimeError as error:  # of nbclient or jupyter_client; those of cells are papermill's own
             log.seek(0)
             lines = log.read().decode("utf-8", "replace").splitlines()
-            said = list(dict.fromkeys(line.strip() for line in lines if not NOISE.match(line)))[-LAST:]
+            said = list(dict.fromkeys(line.strip() for line in lines if not re.match(NOISE, line)))[-LAST:]
             error.args = (": ".join([str(error), "; ".join(said)]) if said else str(error),)
             raise
 
