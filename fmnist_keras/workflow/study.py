@@ -250,6 +250,8 @@ def _point(base, change, suite, models, known, where):
     changes, encoder = params.changed(values, known[base]), None
     if values.encoder_from is not None:
         source = values.encoder_from
+        if models.get(source, values).kind == "classifier":  # no autoencoder, which this says
+            check_encoder(values, models, where)
         with _fields_named(where, ENCODER):
             encoder = experiments.for_run(source, suite, 0, models, inner, where)
         inner = params.changed(encoder, known[source])

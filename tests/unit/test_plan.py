@@ -285,6 +285,17 @@ def test_wrong_model_stops_every_plan(tmp_path, monkeypatch):
             plan.from_config({"suite": "sample"} | asked)
 
 
+@pytest.mark.parametrize("source", ["latest", "model_2", "nobody"])
+def test_a_suite_s_encoders_are_those_of_its_plan(tmp_path, monkeypatch, source):
+    folder = shutil.copytree(params.PARAMS_DIR, tmp_path / "params")
+    for module in (params, experiments):
+        monkeypatch.setattr(module, "PARAMS_DIR", folder)
+    change = f"data: sample\nprotocol: paper\nmodels:\n  model_5:\n    encoder_from: {source}\n"
+    (folder / "suites" / "mine.yaml").write_text(change)
+    with pytest.raises(params.ParamsError, match=rf"mine\.yaml with model_5: .*{source}"):
+        plan.jobs("mine")
+
+
 def test_a_suite_of_papermill_s_runs_alone_has_only_its_report_to_make(finished, tmp_path, capsys):
     finished("model_1")
     suite = runs.reports_dir() / "sample"

@@ -116,6 +116,11 @@ def test_fields_that_go_together_are_one_entry(study):
         ({"vary": {"dropout": []}}, r"dropout: \[\] is not allowed; allowed: a list of one or more"),
         ({"vary": {"dropout": [0.1, 0.1]}}, "allowed: a list of one or more different values"),
         ({"vary": {"dropout": 0.1}}, "dropout: 0.1 is not allowed; allowed: a list"),
+        ({"base": "model_5", "vary": {"encoder_from": ["latest"]}}, "encoder_from: 'latest' is not an auto"),
+        (
+            {"base": "model_5", "vary": {"encoder_from": ["model_6"]}},
+            "'model_6' is not an autoencoder in params; did you mean model_4?",
+        ),
         (
             {"base": "model_5", "vary": {"encoder_from": ["model_1", None], "encoder.epochs": [10, 20]}},
             "encoder.epochs: is not allowed with encoder_from: null; allowed: an autoencoder, or points",
