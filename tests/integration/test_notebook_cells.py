@@ -109,7 +109,7 @@ def test_learning_nothing_fails_nbval(reports, capsys, kind):
     cells = nbformat.read(runs.ROOT / "notebooks" / f"{kind}.ipynb", 4).cells
     (reached,) = (cell.outputs[0].text for cell in cells if cell.id == f"{kind}-reached")
     values = {"encoder_from": None} if kind == "classifier" else {}
-    book = Notebook(kind, limit=1000, epochs=1, learning_rate=0.001e-6, **values)
+    book = Notebook(kind, limit=256, epochs=1, learning_rate=0.001e-6, **values)
     book.run("Setup", "Data", "Model", "Training", "Evaluation")
     assert reached.endswith(": True\n")
     assert reached.replace("True", "False") in capsys.readouterr().out
