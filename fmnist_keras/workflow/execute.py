@@ -192,8 +192,8 @@ def settle_home():
         os.environ["HOME"] = tempfile.mkdtemp()
     try:
         getpass.getuser()
-    except (KeyError, OSError):  # Python 3.13's
-        os.environ["LOGNAME"] = str(os.getuid())
+    except (ImportError, KeyError, OSError):  # no pwd, no entry in it, and Python 3.13's
+        os.environ["LOGNAME"] = "somebody"
 
 
 @contextlib.contextmanager
