@@ -102,6 +102,7 @@ def _parsed(text, where):
 def _check_nodes(node, where, name=None):
     """Raise a `ParamsError` of what YAML reads otherwise than it seems, in a mapping, a list or a value."""
     if isinstance(node, yaml.MappingNode):
+        where = f"{where}: {name}" if name else where
         names = [key.value for key, _ in node.value]
         for name, (_, given) in zip(names, node.value):
             if name == "<<":  # a merge: it can hide a field's second value

@@ -154,13 +154,17 @@ class Estimand:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement: its number, the paper's own sentence, the English, the report's section, its parts."""
+    """A statement: its number, the English, the report's section, its parts; and whose it is.
+
+    It is the paper's, whose sentence is `sentence`, or else of whom `by` names.
+    """
 
     number: str
-    sentence: str
     statement: str
     section: str
     estimands: tuple
+    sentence: str = ""
+    by: str = ""
 
 
 def load(path=None):
@@ -179,6 +183,10 @@ def load(path=None):
             allowed = "allowed: a claim's fields, such as statement"
             raise params.ParamsError(f"{where}: {params.short(fields)} is not allowed; {allowed}")
         params.check_fields(fields, "claim", where)
+        if bool(fields.get("sentence")) == bool(fields.get("by")):
+            allowed = "the paper's sentence, or by: whose claim it is, one of the two"
+            are = "set" if fields.get("by") else "missing"
+            raise params.ParamsError(f"{where}: sentence, by: are both {are}; allowed: {allowed}")
         parts = tuple(_estimand(part, models, where) for part in fields["estimands"])
         found.append(Claim(str(number), **fields | {"estimands": parts}))
     return tuple(found)
@@ -339,7 +347,7 @@ def _judge(runs, claim):
     ]
     return {
         "claim": claim.number,
-        "sentence": claim.sentence,
+        **({"by": claim.by} if claim.by else {"sentence": claim.sentence}),
         "statement": claim.statement,
         "section": claim.section,
         "verdict": verdict(every),

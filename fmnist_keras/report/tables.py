@@ -163,10 +163,11 @@ def interval(cell):
 
 def claims(rows):
     """The verdicts, see `claims.judge`, each with what decides it and a link to its section."""
+    says = "statement" if any("by" in row for row in rows) else "the paper says"
     return pd.DataFrame(
         {
             "claim": Markup('<a href="#{}">{}</a>').format(row["section"].replace(" ", "-"), row["claim"]),
-            "the paper says": row["statement"],
+            says: f"{row['statement']} ({row['by']})" if "by" in row else row["statement"],
             "verdict": Markup('<b class="verdict {}">{}</b>').format(COLOURS[row["verdict"]], row["verdict"]),
             "decided by": decision(row),
             "seeds": numbers(judged.deciding(row["estimands"])[1]["units"]),
@@ -234,7 +235,7 @@ def margins(rows):
     table = pd.DataFrame(
         {
             "claim": row["claim"],
-            "the paper's sentence": row["sentence"],
+            "the paper's sentence": row.get("sentence", ""),
             "part": part["what"],
             "holds": region(part),
             "why that margin": part["reason"],

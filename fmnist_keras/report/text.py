@@ -250,16 +250,21 @@ def headline(suite, verdicts, cells):
     """
     if not verdicts:
         return ""
-    counts = Counter(row["verdict"] for row in verdicts)
-    told = ", ".join(
-        f"{counts[name]} {words[counts[name] > 1]}" for name, words in OUTCOMES.items() if counts[name]
-    )
-    text = f"of the paper's {len(verdicts)} claims, {told}; "
+    theirs, own = ([row for row in verdicts if ("by" in row) is own] for own in (False, True))
+    groups = {f"the paper's {len(theirs)} claims": theirs, f"{len(own)} of one's own": own}
+    text = "".join(f"of {whose}, {_outcomes(rows)}; " for whose, rows in groups.items() if rows)
     agrees = agreement(cells[~cells["model"].isin(tables.STOPPED)])
     text += agrees or "cuadro III's numbers have no second run to be judged by."
     if suite not in paper.SUITES:
         text = f"as an exercise, since these are not the paper's runs: {text}"
     return f"**What came out:** {text}"
+
+
+def _outcomes(verdicts):
+    counts = Counter(row["verdict"] for row in verdicts)
+    return ", ".join(
+        f"{counts[name]} {words[counts[name] > 1]}" for name, words in OUTCOMES.items() if counts[name]
+    )
 
 
 def agreement(cells):

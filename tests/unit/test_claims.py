@@ -309,7 +309,7 @@ def test_the_nearest_to_its_bound_decides():
 
 MINE = """
 C31:
-  sentence: Más números no ayudan.
+  by: our course of 2027
   statement: A longer code does not help
   section: Ablations
   estimands:
@@ -327,6 +327,10 @@ def test_a_claim_of_one_s_own_is_a_few_lines_of_a_file(tmp_path):
     mine.write_text(MINE, encoding="utf-8")
     (row,) = claims.judge(world(), claims.load(mine))
     assert (row["claim"], row["verdict"]) == ("C31", claims.HOLDS)
+    assert list(tables.claims([row])["statement"]) == ["A longer code does not help (our course of 2027)"]
+    said = text.headline("paper", [*claims.judge(world()), row], tables.cuadro_3({}))
+    assert "of the paper's 30 claims, " in said
+    assert "; of 1 of one's own, 1 holds; " in said
     assert claims.load(tmp_path / "none.yaml") == ()
 
 
@@ -334,7 +338,7 @@ def test_a_claim_of_one_s_own_is_a_few_lines_of_a_file(tmp_path):
     ("old", "new", "words"),
     [
         ("      below: 1\n", "", "C31: above, below: are missing; allowed: one of them"),
-        ("below: 1", "below: 1\n      below: 2", "'below': duplicate field"),
+        ("below: 1", "below: 1\n      below: 2", "C31: estimands: 'below': duplicate field"),
         ("below: 1", "above: 0.5\n      below: -0.5", "C31: above: 0.5 .* allowed: a number under -0.5"),
         ("below: 1", "bellow: 1", "C31: bellow: 1 is an unknown field; did you mean below"),
         ("below: 1", "below: 0,5", "C31: below: '0,5' is not allowed; allowed: a number"),
@@ -355,7 +359,9 @@ def test_a_claim_of_one_s_own_is_a_few_lines_of_a_file(tmp_path):
         ("accuracy\n      each: [model_6]", "recall\n      each: ['model_6: Shrit']", "did you mean Shirt"),
         ("  section: Ablations\n", "", "C31: section: is missing; allowed: the heading"),
         ("  section: Ablations\n", "\tsection: Ablations\n", "cannot be read: .*tab"),
-        ("Más números no ayudan.", "", "C31: sentence: None is not allowed"),
+        ("our course of 2027", "", "C31: by: None is not allowed"),
+        ("  by: our course of 2027\n", "", "C31: sentence, by: are both missing; allowed: .* one of the two"),
+        ("  by:", "  sentence: Más números no ayudan.\n  by:", "C31: sentence, by: are both set"),
         ("C31:\n", "- number: C31\n", "mine.yaml: holds"),
     ],
 )  # fmt: skip
