@@ -251,7 +251,8 @@ def headline(suite, verdicts, cells):
     if not verdicts:
         return ""
     theirs, own = ([row for row in verdicts if ("by" in row) is own] for own in (False, True))
-    groups = {f"the paper's {len(theirs)} claims": theirs, f"{len(own)} of one's own": own}
+    claims = "claims" if len(own) > 1 else "claim"
+    groups = {f"the paper's {len(theirs)} claims": theirs, f"{len(own)} {claims} of one's own": own}
     text = "".join(f"of {whose}, {_outcomes(rows)}; " for whose, rows in groups.items() if rows)
     agrees = agreement(cells[~cells["model"].isin(tables.STOPPED)])
     text += agrees or "cuadro III's numbers have no second run to be judged by."

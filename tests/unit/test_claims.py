@@ -330,7 +330,7 @@ def test_a_claim_of_one_s_own_is_a_few_lines_of_a_file(tmp_path):
     assert list(tables.claims([row])["statement"]) == ["A longer code does not help (our course of 2027)"]
     said = text.headline("paper", [*claims.judge(world()), row], tables.cuadro_3({}))
     assert "of the paper's 30 claims, " in said
-    assert "; of 1 of one's own, 1 holds; " in said
+    assert "; of 1 claim of one's own, 1 holds; " in said
     assert claims.load(tmp_path / "none.yaml") == ()
 
 
