@@ -76,10 +76,20 @@ def test_claims_are_judged_again_from_the_runs_files(front_page):
     assert rows == json.loads((front_page.parent / "claims.json").read_text(encoding="utf-8"))
 
 
-def test_no_cell_is_a_list_and_a_picture_comes_first(tab):
+@pytest.fixture(scope="module")
+def long_sentences():
+    """The paper's own, which are shown whole and may be longer than any other text of a cell."""
+    from fmnist_keras.report import claims
+
+    found = {claim.sentence for claim in claims.load() if len(claim.sentence) > 150}
+    assert 1 <= len(found) <= 3
+    return found
+
+
+def test_no_cell_is_a_list_and_a_picture_comes_first(tab, long_sentences):
     cells = tab.eval_on_selector_all("td, th", "all => all.map(cell => cell.textContent.trim())")
     assert len(cells) > 1_000
-    assert max(map(len, cells)) <= 200  # the longest is a sentence of the paper
+    assert max(len(cell) for cell in cells if cell not in long_sentences) <= 160
     assert tab.evaluate(WORDS_BEFORE_A_PICTURE) <= 150
 
 
@@ -94,7 +104,7 @@ def test_axe_finds_nothing(tab, scheme, width):
     assert [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in found] == []
 
 
-def test_on_a_phone_no_badge_is_cut_off_and_no_row_is_empty(tab):
+def test_on_a_phone_no_badge_is_cut_off_and_no_row_is_empty(tab, long_sentences):
     tab.set_viewport_size({"width": 390, "height": 844})
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     badges = tab.eval_on_selector_all(".verdict", "all => all.map(b => b.getBoundingClientRect().right)")
@@ -104,10 +114,11 @@ def test_on_a_phone_no_badge_is_cut_off_and_no_row_is_empty(tab):
     rows = tab.eval_on_selector_all(
         "tbody tr",
         """all => all.map(row => [row.getBoundingClientRect().height, [...row.cells].filter(
-            cell => cell.getBoundingClientRect().left < 390 && cell.textContent.trim()).length])""",
+            cell => cell.getBoundingClientRect().left < 390 && cell.textContent.trim()).length,
+            row.textContent])""",
     )
-    assert all(seen for _, seen in rows)
-    assert max(height for height, _ in rows) < 330  # the longest sentence, and its three columns
+    assert all(seen for _, seen, _ in rows)
+    assert max(height for height, _, text in rows if not any(map(text.count, long_sentences))) < 300
 
 
 def test_every_run_sorts_and_filters(tab):
