@@ -19,7 +19,7 @@ if "project" in sys.argv:  # TensorFlow settles at its import how it computes: f
 import keras
 
 import fmnist_keras as fk
-from fmnist_keras.internals import batches as of_arrays
+from fmnist_keras._fast import batches as of_arrays
 
 
 class Line(keras.callbacks.Callback):

@@ -1,14 +1,14 @@
 """Fashion-MNIST: its images as floats, its classes, and the two ways of splitting it.
 
-Where it is found, and what it must hash to: `internals.sources`.
+Where it is found, and what it must hash to: `_sources.py`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .internals.arrays import is_count
-from .internals.sources import FILES, SHA256, DataError, find
+from ._arrays import is_count
+from ._sources import FILES, SHA256, DataError, find
 from .params import ParamsError, require
 
 __all__ = ["CLASS_NAMES", "SHA256", "DataError", "Dataset", "find", "load", "one_per_class", "to_float"]

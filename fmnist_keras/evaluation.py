@@ -5,8 +5,8 @@ import zlib
 
 import numpy as np
 
+from ._arrays import check_arrays, check_probabilities, check_shape
 from .data import CLASS_NAMES
-from .internals.arrays import check_arrays, check_probabilities, check_shape
 
 GUESSES = ("constant grey", "mean image")  # whatever the image: an autoencoder has to be better
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from .internals import loops
+from ._fast import loops
 
 
 class Dropout(keras.layers.Dropout):

@@ -3,6 +3,7 @@
 `schema.yaml` beside this file has the fields' types and ranges.
 """
 
+import ast
 import contextlib
 import functools
 import math
@@ -14,9 +15,8 @@ from pathlib import Path
 import fastjsonschema
 import yaml
 
-from .internals import injected
-from .internals.backend import check_backend
-from .internals.files import (
+from ._backend import check_backend
+from ._yaml import (
     ROOT,
     ParamsError,
     did_you_mean,
@@ -26,9 +26,9 @@ from .internals.files import (
     short,
     where_is,
 )
-from .internals.files import OneSentence as OneSentence
-from .internals.files import natural as natural
-from .internals.files import root_around as root_around
+from ._yaml import OneSentence as OneSentence
+from ._yaml import natural as natural
+from ._yaml import root_around as root_around
 
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
@@ -40,6 +40,7 @@ NOTEBOOK = {  # where the notebooks' own parameters, a short run on the sample, 
     "classifier": {"data": "sample", "epochs": 2, "min_delta": 1.0e-4, "final_activation": "relu"}
     | {"encoder_from": "tiny_autoencoder"},
 }
+UNREADABLE = object()  # a value that papermill passed and that is no literal
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
 
 
@@ -349,10 +350,10 @@ def check(namespace, kind=None):
     """
     check_backend()
     kind = kind or ("autoencoder" if "upsampling" in namespace else "classifier")
-    passed, known = injected.passed(namespace), fields(kind)
+    passed, known = _passed(namespace), fields(kind)
     for name, value in passed.items():
         held = namespace.get(name)
-        if name in known and value is not injected.UNREADABLE and value != held:
+        if name in known and value is not UNREADABLE and value != held:
             raise ParamsError(
                 f"parameters: {name}: {short(value)} was passed, and a later cell sets {short(held)}; "
                 "allowed: one value (the cell with the defaults needs the tag `parameters`)"
@@ -368,3 +369,20 @@ def _word(kind, name, value):
         if _is_valid(kind, name, meant):
             return meant
     return value
+
+
+def _passed(namespace):
+    """Return what papermill passed: dict of name to value, from the last cell that is its own.
+
+    IPython keeps the source of each cell in `In`, and papermill's begins with `# Parameters`. The paths that
+    its `--inject-paths` adds, `PAPERMILL_INPUT_PATH` and `PAPERMILL_OUTPUT_PATH`, are left out.
+    """
+    cells = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
+    found = {}
+    for node in ast.parse(cells[-1]).body if cells else []:
+        if isinstance(node, ast.Assign) and not node.targets[0].id.startswith("PAPERMILL_"):
+            try:
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+            except ValueError:  # float("nan")
+                found[node.targets[0].id] = UNREADABLE
+    return found

@@ -32,9 +32,9 @@ import seaborn as sns
 from matplotlib import artist, patheffects
 from matplotlib.patches import Rectangle
 
+from ._arrays import check_arrays, check_shape
 from .data import CLASS_NAMES
 from .evaluation import confusion_counts, normalised_rows
-from .internals.arrays import check_arrays, check_shape
 from .params import ParamsError
 
 # Before a function: matplotlib's own defaults while it draws, and then again what was there.

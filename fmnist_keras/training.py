@@ -8,8 +8,8 @@ import time
 import keras
 import numpy as np
 
-from .internals.adam import Adam
-from .internals.batches import EVALUATION_BATCH, batches
+from ._fast.adam import Adam
+from ._fast.batches import EVALUATION_BATCH, batches
 from .params import PAPER_EPSILON, OneSentence, ParamsError, require
 
 STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: section 7 of bench.md

@@ -8,8 +8,8 @@ import sys
 import pytest
 from conftest import content, engine_call, program
 
+from fmnist_keras import _sources as sources
 from fmnist_keras import data
-from fmnist_keras.internals import sources
 
 
 @contextlib.contextmanager

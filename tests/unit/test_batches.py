@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from fmnist_keras import training
-from fmnist_keras.internals import batches
+from fmnist_keras._fast import batches
 
 
 def under_jax(*arguments, **options):

@@ -4,8 +4,8 @@ import shutil
 import numpy as np
 import pytest
 
+from fmnist_keras import _sources as sources
 from fmnist_keras import data
-from fmnist_keras.internals import sources
 
 
 def test_sample_is_the_start_of_the_real_files(sample):

@@ -10,8 +10,8 @@ import nbformat
 import numpy as np
 import pytest
 
+from fmnist_keras import _sources as sources
 from fmnist_keras import data, params, runs
-from fmnist_keras.internals import sources
 from fmnist_keras.runs import integrity
 from fmnist_keras.tools.predict import as_images
 from fmnist_keras.workflow import execute, jobs, plan

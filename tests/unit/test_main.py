@@ -7,8 +7,8 @@ import papermill
 import pytest
 
 from fmnist_keras import __main__ as main
+from fmnist_keras import _sources as sources
 from fmnist_keras import data, runs
-from fmnist_keras.internals import sources
 from fmnist_keras.workflow import execute, jobs, signals
 
 

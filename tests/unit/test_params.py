@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from fmnist_keras import _backend as backend
+from fmnist_keras import _yaml as files
 from fmnist_keras import params
-from fmnist_keras.internals import backend, files
 from fmnist_keras.report import paper
 from fmnist_keras.workflow import experiments
 

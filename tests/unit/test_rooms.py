@@ -1,4 +1,4 @@
-"""Imports run one way: internals <- the seven files <- runs <- report, tools <- workflow <- __main__."""
+"""Imports run one way: `_*` <- the seven files <- runs <- report, tools <- workflow <- __main__."""
 
 import ast
 import tomllib
@@ -13,8 +13,8 @@ PACKAGE = Path(fk.__file__).parent
 SEVEN = ("data", "models", "layers", "training", "evaluation", "plots", "params")
 # What a room may import from beside itself; `__init__` is the door, which nothing inside goes through.
 BELOW = {
-    "internals": set(),
-    "the seven": {"internals"},
+    "below": set(),
+    "the seven": {"below"},
     "runs": {"the seven"},
     "report": {"the seven", "runs"},
     "tools": {"the seven", "runs"},
@@ -56,6 +56,8 @@ def imports(name, path, known):
 
 def room(name):
     first = name.split(".")[0]
+    if first.startswith("_") and not first.startswith("__"):
+        return "below"
     return "the seven" if first in SEVEN else first
 
 

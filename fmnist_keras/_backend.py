@@ -5,7 +5,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from .files import ParamsError, did_you_mean, short
+from ._yaml import ParamsError, did_you_mean, short
 
 BACKENDS = ("tensorflow", "jax", "torch")  # Keras has more, which do not train
 ALLOWED = {  # in keras.json; of anything else Keras makes a traceback

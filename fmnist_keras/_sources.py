@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import OneSentence, ParamsError, short
+from ._yaml import OneSentence, ParamsError, short
 
 # SHA-256 of the decompressed bytes: the .gz files of Debian and of the authors differ, these do not.
 _FULL = """\
@@ -30,7 +30,7 @@ SHA256 = {
     for data, table in (("full", _FULL), ("sample", _SAMPLE))
 }
 FILES = tuple(SHA256["full"])
-SAMPLE_DIR = Path(__file__).parents[1] / "sample"
+SAMPLE_DIR = Path(__file__).parent / "sample"
 DISTRIBUTION_DIR = Path("/usr/share/datasets/fashion-mnist")  # Debian's and Ubuntu's package
 GZIP = b"\x1f\x8b"  # how a gzip file begins; an IDX file begins with two zeros
 PACKAGE = "dataset-fashion-mnist"

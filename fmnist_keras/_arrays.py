@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .files import ParamsError
+from ._yaml import ParamsError
 
 CLASSES = 10
 IMAGES = ("images", "reconstructions", "decoded")  # the names of arrays of images; other arrays are labels

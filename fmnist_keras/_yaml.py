@@ -25,7 +25,7 @@ def is_root(folder):
     return (folder / "params").is_dir() and (folder / "notebooks").is_dir()
 
 
-ROOT = find_root(Path(__file__).resolve().parents[2])
+ROOT = find_root(Path(__file__).resolve().parents[1])
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, ten times as fast, where PyYAML has it
 MANY = 12  # names that an error lists
 MAX_BYTES = 65_536  # of a params file: one that is larger is some other file

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from .arrays import is_count
-from .files import ParamsError
+from .._arrays import is_count
+from .._yaml import ParamsError
 
 EVALUATION_BATCH = 1000  # images at once outside training; it changes no number, only the speed
 
