@@ -1,4 +1,4 @@
-"""What README.md says of the landed runs: cuadro III, and what the studies found. `make readme` writes it."""
+"""Write the landed runs' Table III into README.md, and the studies' answers into docs/studies.md."""
 
 import numpy as np
 
@@ -49,15 +49,15 @@ def _apart(cells):
     return np.abs(cells["mean"] - cells["paper"]).mean()
 
 
-PARTS = {"cuadro III": cuadro_3, "studies": answers}  # the names in the marks, and what stands there
+PARTS = {
+    "cuadro III": ("README.md", cuadro_3),
+    "studies": ("docs/studies.md", answers),
+}  # by the marks' names
 
 
 def write():
-    """Write each of `PARTS` between its two marks in README.md."""
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    for name, part in PARTS.items():
-        mark = f"<!-- {name}: make readme -->"
-        before, rest = text.split(mark)
-        text = f"{before}{mark}\n{part()}\n{END}{rest.split(END, 1)[1]}"
-    path.write_text(text, encoding="utf-8")
+    """Write each of `PARTS` between its two marks."""
+    for name, (page, part) in PARTS.items():
+        path, mark = ROOT / page, f"<!-- {name}: make readme -->"
+        before, rest = path.read_text(encoding="utf-8").split(mark)
+        path.write_text(f"{before}{mark}\n{part()}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
