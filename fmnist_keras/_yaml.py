@@ -1,5 +1,6 @@
-"""Short YAML files, read strictly, and what an error says of them."""
+"""Read short YAML files strictly, and say in one sentence what is wrong with a value."""
 
+import contextlib
 import copy
 import difflib
 import functools
@@ -11,22 +12,21 @@ import yaml
 
 
 def find_root(package):
-    """The repository: the folder of this package; of an installed copy, the one that this process runs in."""
+    """Return the repository: this package's folder, or for an installed copy the one that is worked in."""
     return package if is_root(package) else root_around(Path.cwd()) or Path.cwd()
 
 
 def root_around(here):
-    """The repository that a folder is in, or None."""
+    """Return the repository that contains a folder, or None."""
     return next((folder for folder in (here, *here.parents) if is_root(folder)), None)
 
 
 def is_root(folder):
-    """Has this folder the params and the notebooks?"""
+    """Return whether a folder contains the params and the notebooks."""
     return (folder / "params").is_dir() and (folder / "notebooks").is_dir()
 
 
 ROOT = find_root(Path(__file__).resolve().parents[1])
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, ten times as fast, where PyYAML has it
 MANY = 12  # names that an error lists
 MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
 LINES = "lines of the form `field: value`"
@@ -42,11 +42,32 @@ class OneSentence:
 
 
 class ParamsError(OneSentence, ValueError):
-    """A parameter is wrong. The one-line message names file, field, value and what is allowed."""
+    """A parameter is wrong. The one-line message names file, field, value and what is allowed.
+
+    Args:
+        message: the sentence; or the field, if these follow: its value, and what is allowed in words, or a
+            collection of names.
+    """
+
+    def __init__(self, message, *rest):
+        if rest:
+            value, allowed = rest
+            allowed = f"allowed: {allowed}" if isinstance(allowed, str) else did_you_mean(value, allowed)
+            message = f"{message}: {short(value)} is not allowed; {allowed}"
+        super().__init__(message)
+
+
+@contextlib.contextmanager
+def prefixed(text):
+    """Put a text, such as "params/model_1.yaml: ", before the message of a `ParamsError` in this block."""
+    try:
+        yield
+    except ParamsError as error:
+        raise ParamsError(f"{text}{error}") from error
 
 
 def short(value):
-    """A value as an error shows it: at most 80 characters."""
+    """Return a value as an error shows it: at most 80 characters."""
     try:
         text = repr(value)
     except ValueError:  # Python writes out no number of more than 4,300 digits
@@ -63,70 +84,85 @@ def did_you_mean(name, allowed):
     return f"allowed: {', '.join(names[:MANY])}{more}"
 
 
-def read_yaml(path):
-    """Read one YAML mapping, flat but in a study or a suite.
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # libyaml's is ten times as fast
+    """Safe YAML without aliases, merges, duplicate fields, and numbers that read otherwise than they look."""
+
+    def get_single_data(self):
+        """Return a file's value, checked before it is made."""
+        if node := self.get_single_node():
+            _check_node(node, None, set())
+            return self.construct_document(node)
+        return None
+
+
+def _check_node(node, name, seen):
+    if node in seen:  # few aliases make gigabytes
+        raise ParamsError("holds an alias (*); allowed: every value written out")
+    seen.add(node)
+    if isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            _check_node(one, name, seen)
+    elif isinstance(node, yaml.MappingNode):
+        names = [key.value for key, _ in node.value]
+        with prefixed(f"{name}: " if name else ""):
+            for name, (_, value) in zip(names, node.value):
+                if name == "<<":  # a merge: it can hide a field's second value
+                    raise ParamsError("'<<': is not a field; allowed: every value written out")
+                if names.count(name) > 1:
+                    raise ParamsError(f"{short(name)}: duplicate field; allowed: once")
+                _check_node(value, name, seen)
+    elif node.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(node.value):
+        read = f"YAML reads it as {short(yaml.safe_load(node.value))}"
+        raise ParamsError(f"{short(name)}: {node.value} is not allowed ({read}); allowed: plain digits")
+
+
+@contextlib.contextmanager
+def reading(path):
+    """Read a YAML mapping, and put its file's name before any `ParamsError` of the block.
 
     Raises:
         ParamsError: the file cannot be read, is not YAML or not a mapping, has a duplicate field, or a number
             that YAML takes for another than it seems.
     """
-    where = where_is(path)
+    with prefixed(f"{where_is(path)}: "):
+        yield _read(Path(path))
+
+
+def read_yaml(path):
+    """Return the dict of a YAML file; see `reading`."""
+    with reading(path) as values:
+        return values
+
+
+def _read(path):
     try:
-        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
-            raise ParamsError(f"{where}: is not a regular file; allowed: a file with {LINES}")
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise ParamsError(f"{where}: is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
-        text = Path(path).read_text(encoding="utf-8")
-        values = copy.deepcopy(_parsed(text, where))
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ParamsError(f"is not a regular file; allowed: a file with {LINES}")
+        if path.stat().st_size > MAX_BYTES:
+            raise ParamsError(f"is larger than {MAX_BYTES} bytes; allowed: a short list of fields")
+        values = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except ParamsError:
         raise
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: 2001-13-45
         reason = " ".join(str(error).split())
-        raise ParamsError(f"{where}: cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
+        raise ParamsError(f"cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
     if not isinstance(values, dict):
-        raise ParamsError(f"{where}: holds {short(values)}; allowed: {LINES}")
+        raise ParamsError(f"holds {short(values)}; allowed: {LINES}")
     return values
 
 
-@functools.lru_cache(maxsize=256)
-def _parsed(text, where):
-    """What a YAML text holds; kept, since a suite asks for its few files once a run."""
-    if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, LOADER)):  # few make gigabytes
-        raise ParamsError(f"{where}: holds an alias (*); allowed: every value written out")
-    node, values = yaml.compose(text, LOADER), yaml.load(text, LOADER)
-    if isinstance(values, dict):
-        _check_nodes(node, where)
-    return values
-
-
-def _check_nodes(node, where, name=None):
-    """Raise a `ParamsError` of what YAML reads otherwise than it seems, in a mapping, a list or a value."""
-    if isinstance(node, yaml.MappingNode):
-        where = f"{where}: {name}" if name else where
-        names = [key.value for key, _ in node.value]
-        for name, (_, given) in zip(names, node.value):
-            if name == "<<":  # a merge: it can hide a field's second value
-                raise ParamsError(f"{where}: '<<': is not a field; allowed: every value written out")
-            if names.count(name) > 1:
-                raise ParamsError(f"{where}: {short(name)}: duplicate field; allowed: once")
-            _check_nodes(given, where, name)
-    elif isinstance(node, yaml.SequenceNode):
-        for given in node.value:
-            _check_nodes(given, where, name)
-    elif node.tag.endswith((":int", ":float")) and ODD_NUMBER.fullmatch(node.value):
-        read = f"YAML reads it as {short(yaml.safe_load(node.value))}"
-        raise ParamsError(
-            f"{where}: {short(name)}: {node.value} is not allowed ({read}); allowed: plain digits"
-        )
+@functools.lru_cache(maxsize=256)  # a suite asks for its few files once a run
+def _parsed(text):
+    return yaml.load(text, Loader)
 
 
 def where_is(path):
-    """A path as an error shows it: from the repository's root where it lies below."""
+    """Return a path as an error shows it: from the repository's root if it is below."""
     return os.path.relpath(path, ROOT) if Path(os.path.realpath(path)).is_relative_to(ROOT) else str(path)
 
 
 def files(folder):
-    """The YAML files of a folder in natural order: a list of `Path`. What editors and systems hide is none.
+    """Return the YAML files of a folder in natural order: a list of `Path`, hidden ones left out.
 
     Raises:
         ParamsError: a file seems to be meant and would not be read, or its name is not that of a model.
@@ -141,5 +177,5 @@ def files(folder):
 
 
 def natural(name):
-    """A sort key that puts model_2 before model_10."""
+    """Return a sort key that puts model_2 before model_10."""
     return [(part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name)]

@@ -22,7 +22,9 @@ from ._yaml import (
     did_you_mean,
     files,
     is_root,
-    read_yaml,
+    prefixed,
+    read_yaml,  # noqa: F401
+    reading,
     short,
     where_is,
 )
@@ -189,13 +191,12 @@ def _is_valid(kind, name, value):
     return True
 
 
-def validate(values, kind, where):
+def validate(values, kind):
     """Check every field of a run's parameters.
 
     Args:
         values: dict of field to value.
         kind: "autoencoder" or "classifier".
-        where: the file's name, for the message.
 
     Returns:
         `Params`; for adam, with the epsilon filled in.
@@ -203,70 +204,61 @@ def validate(values, kind, where):
     Raises:
         ParamsError: the first field that is wrong.
     """
-    check_fields(values, kind, where)
+    check_fields(values, kind)
     if values["optimizer"] == "adam" and values.get("epsilon") is None:
         values = values | {"epsilon": PAPER_EPSILON}
     if (values.get("restore_epoch") or 0) > values["epochs"]:
-        allowed = f"allowed: at most {values['epochs']}, the epochs, or null for the best epoch"
-        raise ParamsError(f"{where}: restore_epoch: {values['restore_epoch']} is not allowed; {allowed}")
+        allowed = f"at most {values['epochs']}, the epochs, or null for the best epoch"
+        raise ParamsError("restore_epoch", values["restore_epoch"], allowed)
     if values["optimizer"] == "sgd" and values.get("epsilon") is not None:
-        raise ParamsError(_not_allowed(where, "epsilon", values["epsilon"], fields(kind)))
+        raise ParamsError("epsilon", values["epsilon"], fields(kind)["epsilon"]["description"])
     return Params(**values)
 
 
-def check_fields(values, kind, where):
+def check_fields(values, kind):
     """Raise a `ParamsError` of the first field that is unknown, wrong or missing; see `validate`."""
     known = fields(kind)
-    required = [n for n, field in known.items() if "default" not in field and n not in _schema()["optional"]]
     for name, value in values.items():
         if name not in known:
-            hint = did_you_mean(name, known)
             shown = name if isinstance(name, str) and name.isprintable() else short(name)
-            raise ParamsError(f"{where}: {shown}: {short(value)} is an unknown field; {hint}")
-        if not _is_valid(kind, name, value):
-            raise ParamsError(_not_allowed(where, name, value, known))
-    for name in required:
-        if name not in values:
-            raise ParamsError(f"{where}: {name}: is missing; allowed: {known[name]['description']}")
+            raise ParamsError(f"{shown}: {short(value)} is an unknown field; {did_you_mean(name, known)}")
+        _check_field(kind, name, value)
+    for name, field in known.items():
+        if name not in values and "default" not in field and name not in _schema()["optional"]:
+            raise ParamsError(f"{name}: is missing; allowed: {field['description']}")
 
 
 def require(**values):
     """Raise a `ParamsError` of the first argument that is not allowed for the field of its name."""
     for name, value in values.items():
         kind = "autoencoder" if name in fields("autoencoder") else "classifier"
-        if not _is_valid(
-            kind, name, value.item() if hasattr(value, "item") else value
-        ):  # NumPy's numbers too
-            raise ParamsError(_not_allowed(None, name, value, fields(kind)))
+        _check_field(kind, name, value.item() if hasattr(value, "item") else value)  # NumPy's numbers too
 
 
-def _not_allowed(where, name, value, known):
-    place = f"{where}: {name}" if where else name
-    message = f"{place}: {short(value)} is not allowed; allowed: {known[name]['description']}"
+def _check_field(kind, name, value):
+    if _is_valid(kind, name, value):
+        return
+    allowed = fields(kind)[name]["description"]
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
         mantissa, exponent = re.split("e", value, flags=re.IGNORECASE)
-        message += f" (YAML reads {value} as text: write {mantissa}.0e{exponent})"
-    return message
+        allowed += f" (YAML reads {value} as text: write {mantissa}.0e{exponent})"
+    raise ParamsError(name, value, allowed)
 
 
 def load(path):
-    """Read and check one model's file; its name must be its `model`.
-
-    Returns:
-        `Params`.
+    """Return the `Params` of one model's file; its name must be its `model`.
 
     Raises:
-        ParamsError: see `read_yaml` and `validate`.
+        ParamsError: see `reading` and `validate`.
     """
-    where, values = where_is(path), read_yaml(path)
-    if ("upsampling" in values) == ("encoder_from" in values):
-        found = "both are" if "upsampling" in values else "neither is"
-        allowed = "upsampling (an autoencoder) or encoder_from (a classifier)"
-        raise ParamsError(f"{where}: upsampling, encoder_from: {found} there; allowed: {allowed}")
-    kind = "autoencoder" if "upsampling" in values else "classifier"
-    checked, name = validate(values, kind, where), Path(path).stem
-    if checked.model != name:
-        raise ParamsError(f"{where}: model: {checked.model!r} is not allowed; allowed: {name}")
+    with reading(path) as values:
+        if ("upsampling" in values) == ("encoder_from" in values):
+            found = "both are" if "upsampling" in values else "neither is"
+            allowed = "upsampling (an autoencoder) or encoder_from (a classifier)"
+            raise ParamsError(f"upsampling, encoder_from: {found} there; allowed: {allowed}")
+        checked = validate(values, "autoencoder" if "upsampling" in values else "classifier")
+        if checked.model != Path(path).stem:
+            raise ParamsError("model", checked.model, Path(path).stem)
     return checked
 
 
@@ -293,23 +285,23 @@ def load_all(folder=None):
     paths = _of_models(folder or PARAMS_DIR)
     found = {path.stem: load(path) for path in paths}
     for path in paths:
-        check_encoder(found[path.stem], found, where_is(path))
+        with prefixed(f"{where_is(path)}: "):
+            check_encoder(found[path.stem], found)
     return found
 
 
-def check_encoder(params, found, where):
+def check_encoder(params, found):
     """Raise a `ParamsError` unless `encoder_from` is None or an autoencoder of `found` that fits."""
     source = params.encoder_from
-    fitting = {name: other for name, other in found.items() if other.kind == "autoencoder"}
+    fitting = {name: other.latent_dim for name, other in found.items() if other.kind == "autoencoder"}
     if source is None:
         return
     if source not in fitting:
         hint = did_you_mean(source, fitting)
-        raise ParamsError(f"{where}: encoder_from: {source!r} is not an autoencoder in params; {hint}")
-    length = fitting[source].latent_dim
-    if length != params.latent_dim:
-        allowed = f"allowed: {length}, the latent_dim of encoder_from: {source}"
-        raise ParamsError(f"{where}: latent_dim: {params.latent_dim} is not allowed; {allowed}")
+        raise ParamsError(f"encoder_from: {source!r} is not an autoencoder in params; {hint}")
+    if fitting[source] != params.latent_dim:
+        allowed = f"{fitting[source]}, the latent_dim of encoder_from: {source}"
+        raise ParamsError("latent_dim", params.latent_dim, allowed)
 
 
 def names():
@@ -359,7 +351,8 @@ def check(namespace, kind=None):
                 "allowed: one value (the cell with the defaults needs the tag `parameters`)"
             )
     values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
-    return validate({name: _word(kind, name, value) for name, value in values.items()}, kind, "parameters")
+    with prefixed("parameters: "):
+        return validate({name: _word(kind, name, value) for name, value in values.items()}, kind)
 
 
 def _word(kind, name, value):

@@ -182,7 +182,8 @@ def load(path=None):
         if not isinstance(fields, dict):
             allowed = "allowed: a claim's fields, such as statement"
             raise params.ParamsError(f"{where}: {params.short(fields)} is not allowed; {allowed}")
-        params.check_fields(fields, "claim", where)
+        with params.prefixed(f"{where}: "):
+            params.check_fields(fields, "claim")
         if bool(fields.get("sentence")) == bool(fields.get("by")):
             allowed = "the paper's sentence, or by: whose claim it is, one of the two"
             are = "set" if fields.get("by") else "missing"
@@ -223,7 +224,8 @@ def check_points(points):
 
 def _estimand(fields, models, where):
     """Return the `Estimand` of its fields; raise a `ParamsError` of the first that is wrong."""
-    params.check_fields(fields, "estimand", where)
+    with params.prefixed(f"{where}: "):
+        params.check_fields(fields, "estimand")
     if fields["measure"] not in MEASURES:
         hint = params.did_you_mean(fields["measure"], MEASURES)
         raise params.ParamsError(f"{where}: measure: {params.short(fields['measure'])} is unknown; {hint}")

@@ -7,6 +7,7 @@ from ..params import (
     did_you_mean,
     files,
     load_all,
+    prefixed,
     read_yaml,
     short,
     validate,
@@ -62,4 +63,5 @@ def for_run(name, suite, seed, found=None, own=None, own_file=None):
     if own and values["optimizer"] == "sgd" and "epsilon" not in own:
         values["epsilon"] = None
     where = own_file if own and own_file else f"{where_is(path)} with {name}"
-    return validate(values | {"suite": suite, "seed": seed}, found[name].kind, where)
+    with prefixed(f"{where}: "):
+        return validate(values | {"suite": suite, "seed": seed}, found[name].kind)

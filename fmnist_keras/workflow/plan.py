@@ -61,7 +61,8 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     found = params.load_all()
     known = {name: experiments.for_run(name, suite, 0, found) for name in found}
     for name, values in known.items():
-        params.check_encoder(values, known, f"params/suites/{suite}.yaml with {name}")
+        with params.prefixed(f"params/suites/{suite}.yaml with {name}: "):
+            params.check_encoder(values, known)
     asked = study.ablations(suite) if ablations or not set(names) <= found.keys() else None
     points = asked.params if asked else {}
     equal = asked.equal if asked else {}

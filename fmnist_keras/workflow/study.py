@@ -13,6 +13,7 @@ from ..params import (
     did_you_mean,
     files,
     load_all,
+    prefixed,
     read_yaml,
     short,
     validate,
@@ -128,7 +129,8 @@ def check_claims():
 
 def _check_study(where, values, name, models):
     """Return the names of a study's bases; raise a `ParamsError` of the first field that is wrong."""
-    check_fields(values, "study", where)
+    with prefixed(f"{where}: "):
+        check_fields(values, "study")
     if values["study"] != name or name in models:
         allowed = f"{name}, and no model of params of that name"
         raise ParamsError(f"{where}: study: {values['study']!r} is not allowed; allowed: {allowed}")
@@ -207,8 +209,8 @@ def _check_value(where, field, value, base, models):
     values = base.as_dict() | {inner: value}
     if values["optimizer"] == "sgd" and inner == "optimizer":
         values["epsilon"] = None
-    with _fields_named(where, field.removesuffix(inner)):
-        validate(values, base.kind, where)
+    with prefixed(f"{where}: {field.removesuffix(inner)}"):
+        validate(values, base.kind)
 
 
 @contextlib.contextmanager
@@ -251,12 +253,14 @@ def _point(base, change, suite, models, known, where):
     if values.encoder_from is not None:
         source = values.encoder_from
         if models.get(source, values).kind == "classifier":  # no autoencoder, which this says
-            check_encoder(values, models, where)
+            with prefixed(f"{where}: "):
+                check_encoder(values, models)
         with _fields_named(where, ENCODER):
             encoder = experiments.for_run(source, suite, 0, models, inner, where)
         inner = params.changed(encoder, known[source])
         encoder = _as_run(encoder, inner, known, where)
-        check_encoder(values, {source: encoder}, where)
+        with prefixed(f"{where}: "):
+            check_encoder(values, {source: encoder})
         values = replace(values, encoder_from=encoder.model)
         changes |= {f"{ENCODER}{field}": value for field, value in inner.items()}
     return _as_run(values, changes, known, where), encoder

@@ -63,7 +63,7 @@ def test_long_name_is_valid(attempt, tiny):
     values = [runs.start(given).params for given in (mine, replace(mine, batch_size=7))]
     assert values[0].model != values[1].model
     for value in values:
-        params.validate(value.as_dict(), "autoencoder", "an attempt")
+        params.validate(value.as_dict(), "autoencoder")
         assert len(value.model) <= params.LONGEST
 
 

@@ -57,7 +57,7 @@ def test_a_long_name_keeps_whole_parts():
 def test_every_name_is_allowed(changes):
     """Whatever the values are, the schema takes the name for a model's."""
     named = MODELS["model_1"].as_dict() | {"model": params.run_name("model_1", changes)}
-    params.validate(named, "autoencoder", "here")
+    params.validate(named, "autoencoder")
 
 
 def test_same_ignores_names_and_rounding():
@@ -80,9 +80,9 @@ def test_changed_lists_fields_and_values():
 def test_an_experiment_says_what_it_changes():
     """`base` and `changes` are checked like other fields, and are not among a run's own parameters."""
     asked = MODELS["model_1"].as_dict() | {"base": "model_1", "changes": {"patience": 40}}
-    checked = params.validate(asked, "autoencoder", "here")
+    checked = params.validate(asked, "autoencoder")
     assert (checked.base, checked.changes) == ("model_1", {"patience": 40})
     assert not {"base", "changes"} & checked.as_dict().keys()
     for wrong in ({"base": "../x"}, {"changes": ["patience"]}):
         with pytest.raises(params.ParamsError, match="is not allowed; allowed: the"):
-            params.validate(asked | wrong, "autoencoder", "here")
+            params.validate(asked | wrong, "autoencoder")

@@ -93,7 +93,7 @@ def test_the_parameters_cell_holds_a_student_s_parameters_as_literals(kind):
     values = {s.targets[0].id: ast.literal_eval(s.value) for s in statements}
     assert len(statements) == len(values)
     assert set(values) == set(params.fields(kind)) - RARE
-    params.validate(values, kind, "defaults")
+    params.validate(values, kind)
     assert (values["data"], values["suite"]) == ("sample", "scratch")
 
 

@@ -329,6 +329,6 @@ def test_a_wrong_keras_json_is_named(tmp_path, monkeypatch, said, words):
 
 def test_restored_epoch_is_one_that_runs():
     values = params.load_all()["model_5"].as_dict()
-    assert params.validate(values | {"restore_epoch": 40}, "classifier", "here").restore_epoch == 40
+    assert params.validate(values | {"restore_epoch": 40}, "classifier").restore_epoch == 40
     with pytest.raises(params.ParamsError, match="restore_epoch: 41 is not allowed; allowed: at most 40"):
-        params.validate(values | {"restore_epoch": 41}, "classifier", "here")
+        params.validate(values | {"restore_epoch": 41}, "classifier")

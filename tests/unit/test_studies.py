@@ -54,7 +54,7 @@ def test_a_grid_is_the_product_and_what_is_a_model_already_has_its_name(study):
     assert (one.model, one.dropout, one.latent_dim) == ("model_3-dropout_0.1-latent_dim_32", 0.1, 32)
     assert found.params["model_3"] == experiments.for_run("model_3", "paper", 0)
     for values in found.params.values():
-        assert params.same(params.validate(values.as_dict(), values.kind, "here"), values)
+        assert params.same(params.validate(values.as_dict(), values.kind), values)
 
 
 def test_a_study_without_a_comment_is_asked_by_its_name(study):
