@@ -70,7 +70,7 @@ rule report:
     params:
         runs=markers.of_runs(JOBS),
         # No input: in a path with braces Snakemake sees wildcards, and a checkout's dates say nothing.
-        notebook=runs.integrity.text_sha256(execute.NOTEBOOKS / "report.ipynb"),
+        notebook=runs.text_sha256(execute.NOTEBOOKS / "report.ipynb"),
     resources:
         mem_mb=1000,
         runtime=30,
@@ -86,7 +86,7 @@ rule study:
     params:
         runs=markers.of_runs(JOBS),
         files=lambda wildcards: [
-            runs.integrity.text_sha256(path)
+            runs.text_sha256(path)
             for path in (execute.NOTEBOOKS / "study.ipynb", params.PARAMS_DIR / "studies" / f"{STUDY}.yaml")
         ],
     resources:

@@ -35,6 +35,7 @@ from ._yaml import root_around as root_around
 PARAMS_DIR = ROOT / "params"
 PAPER_EPSILON = 1.0e-8  # paper.md, captions of cuadros I and II; Keras' own default is 1e-7
 CLAIMS = "claims"  # a file beside the models', see report/claims.py
+RETIRED = ("tsne",)  # fields of older files and runs that are no longer parameters
 LONGEST = 200  # characters of a name, as schema.yaml has it
 PLACE = ("model", "suite", "run_dir", "base", "changes")  # where a run goes and why, not what it trains
 NOTEBOOK = {  # where the notebooks' own parameters, a short run on the sample, are not those of `Params`

@@ -65,7 +65,7 @@ metrics = dict(
     train=reached,
     val=reached,
     encoder_sha256=started_from if values.encoder_from and not values.train_encoder else weights,
-    history_sha256=runs.integrity.text_sha256(folder / "history.csv"),
+    history_sha256=runs.text_sha256(folder / "history.csv"),
     parameters=dict(total=1000, trainable=1000),
     seconds=dict(fit=values.epochs * {tick}, total=values.epochs * {tick} + 1),
     data_sha256=dict(),

@@ -1,11 +1,8 @@
 """One run on disk, `reports/<suite>/<model>/seed_<k>/`: written whole or not at all, and read back."""
 
 from .encoders import load_encoder, weights_sha256
-from .environment import device, versions
 from .find import find, left_out, trained
 from .folder import SCRATCH, Run, publish, start
-from .integrity import RunError
-from .paths import ROOT, elsewhere, reports_dir, run_dir, suite_dir
 from .reading import (
     check,
     damaged,
@@ -16,6 +13,17 @@ from .reading import (
     read_history,
     read_suite,
     require_runs,
+)
+from .record import (
+    ROOT,
+    RunError,
+    device,
+    elsewhere,
+    reports_dir,
+    run_dir,
+    suite_dir,
+    text_sha256,
+    versions,
 )
 from .table import table
 
@@ -44,6 +52,7 @@ __all__ = [
     "start",
     "suite_dir",
     "table",
+    "text_sha256",
     "trained",
     "versions",
     "weights_sha256",

@@ -1,4 +1,4 @@
-"""Resolve `encoder_from`, and verify that the file is the encoder that its autoencoder saved."""
+"""Find and load the encoder that a classifier starts from, as its autoencoder's run saved it."""
 
 import hashlib
 from dataclasses import replace
@@ -7,9 +7,8 @@ import numpy as np
 
 from ..params import names
 from .find import trained
-from .integrity import RunError
-from .paths import run_dir
 from .reading import check, read
+from .record import RunError, run_dir
 
 LATEST = "latest"  # an `encoder_from`: the autoencoder trained last
 
@@ -27,7 +26,7 @@ def latest_encoder(params, notes):
     """
     if params.encoder_from != LATEST:
         return params
-    every = [run for run in trained(file="encoder.keras")[0].values() if run["suite"] == params.suite]
+    every = [*trained(params.suite, file="encoder.keras")[0].values()]
     fitting = [run for run in every if _fits(run, params)]
     chosen = fitting[0]["model"] if fitting else None
     if every and every[0] not in fitting:
@@ -38,15 +37,6 @@ def latest_encoder(params, notes):
             f"The autoencoder trained last, {last}, does not fit {wanted}: this starts from {taken}."
         )
     return replace(params, encoder_from=chosen)
-
-
-def encoders(params):
-    """Return the encoders that fit a classifier: names `suite/model`, the one finished last first."""
-    return [
-        f"{run['suite']}/{run['model']}"
-        for run in trained(file="encoder.keras")[0].values()
-        if _fits(run, params)
-    ]
 
 
 def _length(run):
@@ -62,8 +52,8 @@ def load_encoder(params, notes=()):
     """Load the encoder that a classifier starts from: its own copy, as the autoencoder's run saved it.
 
     Args:
-        params: the classifier's `params.Params`; `encoder_from` is a name in the same suite, or
-            `suite/name`; None gives an encoder with random weights.
+        params: the classifier's `Params`; `encoder_from` is a name in the same suite, or `suite/name`; None
+            gives an encoder with random weights.
         notes: a list that gets a sentence if the encoder was trained under another backend, or its run
             departs from its parameters.
 
@@ -99,10 +89,8 @@ def load_encoder(params, notes=()):
     except Exception as error:  # Keras raises many kinds; in safe mode a ValueError if there is code in it
         raise RunError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
     if weights_sha256(encoder) != metrics["encoder_sha256"]:
-        raise RunError(
-            f"{path} does not match its run: the SHA-256 of its weights differs from metrics.json; train "
-            f"{name} again"
-        )
+        differs = "the SHA-256 of its weights differs from metrics.json"
+        raise RunError(f"{path} does not match its run: {differs}; train {name} again")
     if isinstance(notes, list):
         if metrics["backend"] != keras.backend.backend():
             notes.append(f"The encoder of {name} was trained under {metrics['backend']}.")
@@ -116,9 +104,11 @@ def _why_missing(path, params, name):
     metrics = read(path.parent)
     if metrics and metrics["kind"] == "autoencoder" and not metrics.get("encoder_sha256"):
         return f"this autoencoder is not an encoder followed by a decoder, so it has no {path.name}"
-    there = sorted(encoders(params), key=lambda found: not found.endswith(f"/{name}"))
+    fitting = [run for run in trained(file="encoder.keras")[0].values() if _fits(run, params)]
+    fitting.sort(key=lambda run: run["model"] != name)
+    there = ", ".join(f"{run['suite']}/{run['model']}" for run in fitting[:5])
     here = f"latent_dim {params.latent_dim} and seed {params.seed}"
-    text = f"with {here} there are: {', '.join(there[:5])}; or " if there else f"none with {here} is there; "
+    text = f"with {here} there are: {there}; or " if there else f"none with {here} is there; "
     if name in names():
         seed = f" SEEDS={params.seed}" if params.seed else ""
         text += f"in minutes: `make report MODELS={name}{seed}`, then encoder_from sample/{name}"

@@ -7,9 +7,8 @@ import warnings
 from pathlib import Path
 
 from ..params import PARAMS_DIR, did_you_mean, files, names, natural, short
-from .integrity import RunError
-from .paths import reports_dir, suite_dir
 from .reading import check
+from .record import RunError, reports_dir, suite_dir
 
 PART = r"(?!seed_\d+(?:/|\Z))[A-Za-z0-9][A-Za-z0-9_.-]*"  # the name of a suite or a model
 NAME = re.compile(rf"(?:({PART})/)?({PART})(?:/seed_(\d+))?/?", re.ASCII)
@@ -25,7 +24,7 @@ def trained(suite=None, model=None, seed=None, file=WEIGHTS):
         suite: their suite; None is any, as in the next two.
         model: their model.
         seed: their seed.
-        file: the file of weights: "model.keras", or "encoder.keras" for an autoencoder's encoder.
+        file: the file of weights: "model.keras", or "encoder.keras" of an autoencoder.
 
     Returns:
         dict of "suite/model/seed_k" to metrics, see `check`; and a list of reasons, one for each run that
@@ -49,9 +48,9 @@ def find(run, suite=None, seed=None, file=WEIGHTS, say=warnings.warn):
     """Return the folder or file that the name of a run, or a path, means: a `Path`.
 
     Args:
-        run: a name, `[suite/]model[/seed_k]`: of several runs that fit, the one finished last. Or a path,
-            which is a `Path`, text that ends in `.keras` or begins with `.`, `/` or `~`, or other text with
-            slashes if no run has that name.
+        run: a name, `[suite/]model[/seed_k]`: of several runs that fit, the one finished last. Or a path: a
+            `Path`, text that ends in `.keras` or begins with `.`, `/` or `~`, or other text with slashes if
+            no run has that name.
         suite: the suite of a name that does not say it; None is any, as in the next.
         seed: the seed of a name that does not say it.
         file: the file of weights that the run must have, see `trained`.
@@ -63,10 +62,12 @@ def find(run, suite=None, seed=None, file=WEIGHTS, say=warnings.warn):
     text = str(run)
     if not isinstance(run, str | Path):
         raise RunError(f"run: {short(run)} is not allowed; {ALLOWED}")
-    if isinstance(run, Path) or text.startswith((".", "~")) or text.endswith(".keras") or os.path.isabs(text):
-        return _existing(run)
-    if not (named := NAME.fullmatch(text)):
-        return _existing(run)
+    is_path = isinstance(run, Path) or text.startswith((".", "~")) or text.endswith(".keras")
+    if is_path or os.path.isabs(text) or not (named := NAME.fullmatch(text)):
+        found = Path(run).expanduser().resolve()
+        if not found.exists():
+            raise RunError(f"{found} does not exist; {ALLOWED}")
+        return found
     suite, model, seed = named[1] or suite, named[2], seed if named[3] is None else int(named[3])
     found, damaged = trained(suite, model, seed, file)
     if found:
@@ -75,14 +76,14 @@ def find(run, suite=None, seed=None, file=WEIGHTS, say=warnings.warn):
         return next(iter(found.values()))["folder"]
     if "/" in text and Path(text).exists():
         return Path(text).resolve()
-    raise RunError(left_out(damaged) if damaged else _missing(text, suite, model, seed, file))
+    raise RunError(left_out(damaged) or _missing(text, suite, model, seed, file))
 
 
 def left_out(reasons):
     """Return one sentence on the runs that a reader leaves out, or "" if there are none.
 
     Args:
-        reasons: a text for each run, such as `trained` returns, or `damaged` beside each folder.
+        reasons: a text for each run, such as `trained` returns.
     """
     if not reasons:
         return ""
@@ -91,30 +92,23 @@ def left_out(reasons):
     return f"{are} left out: {'; '.join([*reasons[:FEW], *more])}"
 
 
-def _existing(path):
-    found = Path(path).expanduser().resolve()
-    if not found.exists():
-        raise RunError(f"{found} does not exist; {ALLOWED}")
-    return found
-
-
 def _missing(text, suite, model, seed, file):
     """Return the sentence on a run that is not there: what was looked for, near names, how to train it."""
-    of_seed = "" if seed is None else f" of seed {seed}"
-    what = "trained weights" if file == WEIGHTS else file
-    looked = f"{model} has no {what}{of_seed} (looked in {reports_dir()}/{suite or '*'}/{model})"
-    suites = [path.stem for path in files(PARAMS_DIR / "suites")]
-    there = [path.name for path in reports_dir().glob("[!.]*/")]
-    if suite and suite not in {*suites, *there}:
-        return f"unknown suite {suite!r}; {did_you_mean(suite, {*suites, *there})}"
-    if others := list(trained(model=model, file=file)[0]):
-        looked += f"; there are: {', '.join(others[:FEW])}"
-    if model not in names():
-        if others:
-            return looked
+    suites = {path.stem for path in files(PARAMS_DIR / "suites")}
+    there = suites | {path.name for path in reports_dir().glob("[!.]*/")}
+    if suite and suite not in there:
+        return f"unknown suite {suite!r}; {did_you_mean(suite, there)}"
+    others = list(trained(model=model, file=file)[0])
+    if model not in names() and not others:
         own = {name.split("/")[1] for name in trained(file=file)[0]}
         hint = f"; the folder of that name is ./{text}" if Path(text).exists() else ""
         return f"unknown model {model!r}; {did_you_mean(model, {*names(), *own})}{hint}"
+    lacks = "trained weights" if file == WEIGHTS else file
+    of_seed = "" if seed is None else f" of seed {seed}"
+    looked = f"{model} has no {lacks}{of_seed} (looked in {reports_dir()}/{suite or '*'}/{model})"
+    looked += f"; there are: {', '.join(others[:FEW])}" if others else ""
+    if model not in names():
+        return looked
     models = f"MODELS={model}" + (f" SEEDS={seed}" if seed else "")
     train = f"`make report {models}` in minutes, or `make paper {models}`"
     if suite in suites:

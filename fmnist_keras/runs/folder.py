@@ -17,24 +17,55 @@ import numpy as np
 
 from .. import evaluation
 from ..params import LONGEST, Params, ParamsError, changed, check, reference, run_name, same
-from . import integrity, locks
+from . import locks, record
 from .encoders import latest_encoder, load_encoder, weights_sha256
-from .environment import device, versions
-from .integrity import RunError
-from .paths import elsewhere, reports_dir, run_dir
 from .reading import in_words, read
+from .record import RunError, elsewhere, reports_dir, run_dir
 
 SCRATCH = "scratch"  # the suite of runs by hand
 UNFINISHED = "unfinished"  # the name of a run that `finish` refused and was told to keep
 READ_BACK = 8  # images that a saved model is tried on
+KEPT = ("ran", "restored_epoch")  # of `metrics.json`, also if they are null
+
+
+def start(values):
+    """Begin a run: seed everything, set what of Keras a number depends on, and find where its folder goes.
+
+    The seed is set for Python's `random`, NumPy and the backend: Keras draws initial weights from the first,
+    and so a loop around `start` would draw the same numbers from it each time.
+
+    Args:
+        values: a notebook's `globals()`, whose parameters are checked (see `params.check`), or `Params`.
+
+    Returns:
+        A `Run`; cells after it read `run.params`.
+
+    Raises:
+        ParamsError: a parameter is wrong.
+        RunError: see `Run`.
+    """
+    import keras
+
+    from .. import training
+
+    namespace = None if isinstance(values, Params) else values
+    params = values if namespace is None else check(namespace)
+    training.seed_everything(params.seed, params.deterministic)
+    keras.config.set_floatx("float32")  # a person's keras.json may say otherwise, and gives other numbers
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    for limit in ("set_max_epochs", "set_max_steps_per_epoch"):  # KERAS_MAX_EPOCHS, in Keras 3.12 and later
+        getattr(keras.config, limit, id)(None)
+    keras.config.set_dtype_policy(params.dtype_policy or "float32")
+    return Run(params, namespace)
 
 
 class Run:
     """One run while it is made. Nothing of it is on disk until `finish` puts its folder in place.
 
     Args:
-        params: the run's `params.Params`; `run_dir`, if it is set, says where the run belongs, absolute or
-            below `reports_dir()`.
+        params: the run's `Params`; `run_dir`, if it is set, says where the run belongs, absolute or below
+            `reports_dir()`.
         namespace: the notebook's `globals()`, whose parameters `finish` checks again, or None.
 
     Attributes:
@@ -52,9 +83,13 @@ class Run:
     def __init__(self, params, namespace=None):
         self.asked, self.namespace = params, namespace
         self.notes = [elsewhere()] if elsewhere() else []
-        self.params = _named(params, latest_encoder(params, self.notes))
+        self.params = latest_encoder(params, self.notes)
+        if not (params.run_dir or params.base):  # the engine says both; else the name says what changes
+            changes = changed(self.params, reference(self.params))
+            name = run_name(params.model, changes)
+            self.params = replace(self.params, model=name, base=params.model, changes=changes)
         self.folder = _folder(self.params)
-        with _hidden_folder(self.folder, "trial"):
+        with locks.hidden_folder(self.folder, "trial"):
             pass  # `finish` will want one too, hours later
         self.began = time.perf_counter()
         self.figures = {}  # name to (when it was shown, its files by their ending)
@@ -158,29 +193,27 @@ class Run:
             print(f"`{name} = {value!r}` was not used; to train with it, {line}")
 
     def _place(self, held, history, dataset):
-        """Return the `Params` with the name of a folder of the run's own: free, or that of the same run."""
-        cut, departs = bool(getattr(history, "interrupted", None)), held["departs"]
-        params, words = self.params, [*_name_parts(held), *(["interrupted"] if cut else [])]
-        if UNFINISHED in departs:
-            params, words = replace(params, suite=SCRATCH, base=params.base or params.model), []
-            params = replace(params, model=UNFINISHED)
-        name = "-".join([params.model, *words])[:LONGEST]
+        """Return the `Params` with the name of a folder that is free, or contains the same run."""
+        cut, params = bool(getattr(history, "interrupted", None)), self.params
+        name = "-".join([params.model, *_name_parts(held), *(["interrupted"] if cut else [])])[:LONGEST]
+        if UNFINISHED in held["departs"]:
+            params, name = replace(params, suite=SCRATCH, base=params.base or params.model), UNFINISHED
 
-        def is_free(name):
-            theirs = read(run_dir(params.suite, name, params.seed))
-            return not theirs or _is_same(theirs, params, held, dataset, cut)
+        def there(name):
+            return read(run_dir(params.suite, name, params.seed))
 
-        theirs = read(run_dir(params.suite, name, params.seed))
-        more = run_name(name, changed(params, Params(**theirs["params"])) if theirs else {})
+        more = run_name(name, changed(params, Params(**there(name)["params"]))) if there(name) else name
         numbered = (f"{more[: LONGEST - 4]}-{number}" for number in itertools.count(2))
-        return replace(params, model=next(filter(is_free, itertools.chain([name, more], numbered))))
+        for free in itertools.chain([name, more], numbered):
+            if not (found := there(free)) or _is_same(found, params, held, dataset, cut):
+                return replace(params, model=free)
 
     def write(self, model, history, dataset, ran=None, **results):
         """Write the run's folder as it is told, `metrics.json` last, and put it in place in one step.
 
         Arguments and errors as `finish`, which checks them first; `ran` is what `describe` returned, or None.
         """
-        with _hidden_folder(self.folder, "partial") as partial:
+        with locks.hidden_folder(self.folder, "partial") as partial:
             self._write(partial, model, history, dataset, ran, results)
             locks.release(partial)
             publish(partial, self.folder)
@@ -197,22 +230,20 @@ class Run:
         epochs.to_csv(partial / "history.csv", index_label="epoch", lineterminator="\n")
         model.save(partial / "model.keras")
         autoencoder = self.params.kind == "autoencoder"
-        halves = training.halves(model) if autoencoder else None
-        if halves:
-            halves[0].save(partial / "encoder.keras")
+        encoder = (training.halves(model) or [None])[0] if autoencoder else model.layers[0]
+        if autoencoder and encoder:
+            encoder.save(partial / "encoder.keras")
         if dataset.x_test is not None:
             targets = dataset.x_test if autoencoder else dataset.y_test
             results["test"] = training.evaluate(model, dataset.x_test, targets)
         if not autoencoder:
-            results["labels"] = dataset.y_val
-            results["started_from_sha256"] = self.started_from
-        encoder = halves[0] if halves else None if autoencoder else model.layers[0]
+            results |= {"labels": dataset.y_val, "started_from_sha256": self.started_from}
         metrics = {
             **self._metrics(model, history, dataset, epochs, results),
             "ran": ran,
             "encoder_sha256": encoder and weights_sha256(encoder),
             **{name: _as_json(name, value) for name, value in results.items()},
-            "history_sha256": integrity.text_sha256(partial / "history.csv"),
+            "history_sha256": record.text_sha256(partial / "history.csv"),
         }
         metrics = {name: value for name, value in metrics.items() if value is not None or name in KEPT}
         (partial / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
@@ -222,42 +253,45 @@ class Run:
         """Return what `metrics.json` says of any run: see `metrics.yaml`."""
         import keras
 
-        values, rows = self.params.as_dict(), len(epochs)
-        values.pop("run_dir")
-        trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-        fit, total = getattr(history, "seconds", None), time.perf_counter() - self.began
+        params, rows = self.params, len(epochs)
+        asked = {name: value for name, value in params.as_dict().items() if name != "run_dir"}
         best = int(np.nanargmin(epochs["val_loss"])) + 1 if "val_loss" in epochs else rows
-        restored = restored_epoch(history, results["val"]["loss"])
+        fit, now = getattr(history, "seconds", None), datetime.datetime.now(datetime.UTC)
+        trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+        data = {"name": dataset.name, "sha256": dataset.sha256, "class_names": list(dataset.class_names)}
         return {
-            "schema_version": integrity.SCHEMA_VERSION,
-            "model": self.params.model,
-            "kind": self.params.kind,
-            "suite": self.params.suite,
-            "seed": self.params.seed,
-            "params": values,
-            "base": self.params.base or self.params.model,
-            "changes": self.params.changes or {},
-            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "schema_version": record.SCHEMA_VERSION,
+            **{name: getattr(params, name) for name in ("model", "kind", "suite", "seed")},
+            "params": asked,
+            "base": params.base or params.model,
+            "changes": params.changes or {},
+            "finished": now.isoformat(timespec="seconds"),
             "interrupted": bool(getattr(history, "interrupted", None)),
             "epochs_run": rows,
             "best_epoch": getattr(history, "best_epoch", best),
-            "restored_epoch": restored,
-            "stopped_early": getattr(history, "stopped_early", rows < self.params.epochs),
+            "restored_epoch": restored_epoch(history, results["val"]["loss"]),
+            "stopped_early": getattr(history, "stopped_early", rows < params.epochs),
             "images": {"train": len(dataset.x_train), "val": len(dataset.x_val)},
-            "data": {
-                "name": dataset.name,
-                "sha256": dataset.sha256,
-                "class_names": list(dataset.class_names),
-            },
+            "data": data,
             "parameters": {"total": model.count_params(), "trainable": trainable},
-            "seconds": {"fit": fit if fit is None else round(fit, 2), "total": round(total, 2)},
-            "versions": versions(),
+            "seconds": {"fit": fit and round(fit, 2), "total": round(time.perf_counter() - self.began, 2)},
+            "versions": record.versions(),
             "backend": keras.backend.backend(),
-            "device": device(),
+            "device": record.device(),
         }
 
 
-KEPT = ("ran", "restored_epoch")  # of `metrics.json`, also if they are null
+def _folder(params):
+    """Return where a run goes, a `Path`; see `Run`."""
+    usual = run_dir(params.suite, params.model, params.seed)
+    given = os.path.expanduser(params.run_dir or usual)
+    final = Path(os.path.normpath(reports_dir() / given))  # not resolved: a suite's folder may be a link
+    if not (final.is_relative_to(reports_dir()) or os.path.isabs(given)):
+        raise RunError(f"run_dir: {params.run_dir!r} is not allowed; allowed: an absolute path, or no ..")
+    if final != usual and final.exists() and not (final / "metrics.json").is_file():
+        allowed = "allowed: a new folder, or one that holds a run"
+        raise RunError(f"run_dir: {final} contains no run and would be replaced by one; {allowed}")
+    return final
 
 
 def _table(history):
@@ -304,26 +338,19 @@ def _name_parts(held):
 
 def _is_same(metrics, params, held, dataset, cut):
     """Return whether a finished run is the same as this one: parameters, what ran, data, and cut or not."""
-    theirs = metrics["ran"]
-    alike = theirs is None and not held["departs"]
-    alike = alike or (theirs is not None and {**theirs, "departs": 0} == {**_as_read(held), "departs": 0})
+    theirs, ours = metrics["ran"], json.loads(json.dumps(held))
+    alike = not held["departs"] if theirs is None else theirs | {"departs": 0} == ours | {"departs": 0}
     alike = alike and metrics["data"]["sha256"] == dataset.sha256 and metrics["interrupted"] == cut
     return alike and same(Params(**metrics["params"]), params)
-
-
-def _as_read(held):
-    return json.loads(json.dumps(held))
 
 
 def _as_json(name, value):
     """Return an array as `metrics.json` has it: labels and errors packed, others as lists."""
     if not isinstance(value, np.ndarray):
         return value
-    if name in ("predictions", "labels"):
+    if name in record.LABELS:
         return evaluation.pack_labels(value)
-    if name in ("image_errors", "pixel_errors"):
-        return evaluation.pack(value)
-    return value.tolist()
+    return evaluation.pack(value) if name in record.ERRORS else value.tolist()
 
 
 def _read_back(folder, model, images):
@@ -345,85 +372,9 @@ def _read_back(folder, model, images):
             f"{outputs.shape} instead of {expected.shape}; {again}"
         )
     try:
-        integrity.check(folder)
+        record.verify(folder)
     except RunError as error:
         raise RunError(f"{str(error).replace(f'{folder}{os.sep}', '')}; {again}") from error
-
-
-def start(values):
-    """Begin a run: seed everything, set what of Keras a number depends on, and look where its folder will go.
-
-    The seed is set for Python's `random`, NumPy and the backend: Keras draws initial weights from the first,
-    and so a loop around `start` would draw the same numbers from it each time.
-
-    Args:
-        values: a notebook's `globals()`, whose parameters are checked (see `params.check`), or
-            `params.Params`.
-
-    Returns:
-        A `Run`; cells after it read `run.params`.
-
-    Raises:
-        ParamsError: a parameter is wrong.
-        RunError: see `Run`.
-    """
-    import keras
-
-    from .. import training
-
-    namespace = None if isinstance(values, Params) else values
-    params = values if namespace is None else check(namespace)
-    training.seed_everything(params.seed, params.deterministic)
-    keras.config.set_floatx("float32")  # a person's keras.json may say otherwise, and gives other numbers
-    keras.config.set_epsilon(1e-7)
-    keras.config.set_image_data_format("channels_last")
-    for limit in ("set_max_epochs", "set_max_steps_per_epoch"):  # KERAS_MAX_EPOCHS, in Keras 3.12 and later
-        getattr(keras.config, limit, id)(None)
-    keras.config.set_dtype_policy(params.dtype_policy or "float32")
-    return Run(params, namespace)
-
-
-def _named(asked, params):
-    """Return `Params` with the name of the run's folder, which says what they change in their `reference`.
-
-    Args:
-        asked: as they were given.
-        params: the same, with the encoder that "latest" means.
-    """
-    if params.run_dir or params.base:  # the engine says both
-        return params
-    usual = reference(params)
-    changes = changed(params, usual)
-    return replace(params, model=run_name(params.model, changes), base=params.model, changes=changes)
-
-
-def _folder(params):
-    """Return where a run goes, a `Path`; see `Run`."""
-    usual = run_dir(params.suite, params.model, params.seed)
-    given = os.path.expanduser(params.run_dir or usual)
-    final = Path(os.path.normpath(reports_dir() / given))  # not resolved: a suite's folder may be a link
-    if not (final.is_relative_to(reports_dir()) or os.path.isabs(given)):
-        raise RunError(f"run_dir: {params.run_dir!r} is not allowed; allowed: an absolute path, or no ..")
-    if final != usual and final.exists() and not (final / "metrics.json").is_file():
-        allowed = "allowed: a new folder, or one that holds a run"
-        raise RunError(f"run_dir: {final} contains no run and would be replaced by one; {allowed}")
-    return final
-
-
-@contextlib.contextmanager
-def _hidden_folder(final, kind):
-    """Make a `locks.temporary_folder` that leaves nothing, and no empty folder, unless it is moved."""
-    there = next(folder for folder in final.parents if folder.exists())
-    try:
-        folder = locks.temporary_folder(final, kind)
-        try:
-            yield folder
-        finally:
-            locks.discard(folder)
-    finally:
-        for parent in itertools.takewhile(lambda parent: parent != there, final.parents):
-            with contextlib.suppress(OSError):  # it has something in it
-                parent.rmdir()
 
 
 def publish(folder, final):

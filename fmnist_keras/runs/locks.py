@@ -2,21 +2,22 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import secrets
 import shutil
 
-from .integrity import RunError
+from .record import RunError
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # what a file system without locks answers
-_held = {}  # the descriptor of each temporary folder's lock, by the folder's `Path`
+_held = {}  # the descriptor of each hidden folder's lock, by the folder's `Path`
 
 
 def lock(path, create=True):
     """Lock a file for as long as this process lives, however it ends.
 
     Returns:
-        The file's descriptor, or None where another process holds it.
+        The file's descriptor, or None if another process holds it.
 
     Raises:
         OSError: the file cannot be opened, or its file system has no locks.
@@ -28,57 +29,65 @@ def lock(path, create=True):
         raise RunError(
             "filelock is older than 3.30: `pip install -U filelock`, then start the kernel again"
         ) from error
-    handle = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0))
+    handle, held = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0)), False
     try:
-        if lock_descriptor(handle, blocking=False):
-            return handle
-    except OSError:
-        os.close(handle)
-        raise
-    os.close(handle)
-    return None
+        held = lock_descriptor(handle, blocking=False)
+        return handle if held else None
+    finally:
+        if not held:
+            os.close(handle)
 
 
-def temporary_folder(final, kind):
-    """Make a hidden folder beside `final` to write into; those that dead processes left there go.
+@contextlib.contextmanager
+def hidden_folder(final, kind):
+    """Make a hidden folder beside `final` to write into; those that dead processes left there are removed.
+
+    Unless it is moved, after `release`, it is removed at the end, and so are parents that were made for it.
 
     Args:
         final: the `Path` that is to be made.
         kind: becomes part of the folder's name.
 
-    Returns:
-        The folder's `Path`, its mode by the umask; it holds a file `lock`, which this process holds until
-        `release`.
+    Yields:
+        The folder's `Path`, its mode by the umask. This process holds its file `lock` until `release`.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    for left in final.parent.glob(f".{final.name}.{kind}-*"):
-        try:
-            handle = lock(left / "lock", create=False)
-        except OSError:  # it is being made just now, or nobody can tell whose it is
-            continue
-        if handle is not None:
-            _held[left] = handle
-            discard(left)
+    there = next(folder for folder in final.parents if folder.exists())
     folder = final.parent / f".{final.name}.{kind}-{secrets.token_hex(4)}"
-    folder.mkdir()
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        for left in final.parent.glob(f".{final.name}.{kind}-*"):
+            with contextlib.suppress(OSError):  # it is being made just now, or nobody can tell whose it is
+                if (handle := lock(left / "lock", create=False)) is not None:
+                    _held[left] = handle
+                    discard(left)
+        folder.mkdir()
+        with contextlib.ExitStack() as stack:
+            stack.callback(discard, folder)
+            _hold(folder)
+            yield folder
+    finally:
+        for parent in itertools.takewhile(lambda parent: parent != there, final.parents):
+            with contextlib.suppress(OSError):  # it has something in it
+                parent.rmdir()
+
+
+def _hold(folder):
     try:
         _held[folder] = lock(folder / "lock")
-    except (OSError, RunError) as error:
-        if getattr(error, "errno", None) not in NO_LOCKS:  # without locks, nothing is ever cleared away
-            discard(folder)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:  # without locks, nothing is ever cleared away
             raise
-    return folder
 
 
 def discard(folder):
-    """Delete a `temporary_folder`; the lock goes last, so that what a kill leaves here is found again."""
+    """Delete a hidden folder; the lock goes last, so that what a kill leaves here is found again."""
     shutil.rmtree(folder, ignore_errors=True)
     release(folder)
     shutil.rmtree(folder, ignore_errors=True)  # on Windows it still held the lock's file, which was open
 
 
 def release(folder):
-    """Let go of a `temporary_folder`, so that it can be moved; its lock's file goes."""
+    """Let go of a hidden folder, so that it can be moved, and delete its lock's file."""
     path = folder / "lock"
     with contextlib.suppress(PermissionError):  # Windows deletes no file that is open
         path.unlink(missing_ok=True)

@@ -7,33 +7,25 @@ import numpy as np
 
 from .. import evaluation, models, training
 
-EVALUATED = 10_000  # images that results are computed on again, at most
-COMPARED = 500  # images whose predictions or errors are
-NEEDED = {  # of each kind of model, by those who read a run
-    "autoencoder": ("train", "val", "stripes", "pixel_errors", "image_errors"),
-    "classifier": ("train", "val", "predictions", "confusion"),
-}
+EVALUATED = 10_000  # images that losses and accuracies are computed on again, at most
 TOLERANCE = 1e-4  # of a loss or an accuracy, relative: sums over batches of other sizes round otherwise
-
-# Of a layer's or an optimizer's configuration: what changes no output, or is a default that every layer has.
-LEFT_OUT = {
-    "name",
-    "trainable",
-    "dtype",
-    "seed",
-    "build_input_shape",
-    "batch_shape",
-    "data_format",
-    "input_axes",
+PARTS = ("train", "val")
+NEEDED = {  # of each kind of model, by those who read a run
+    "autoencoder": (*PARTS, "stripes", "pixel_errors", "image_errors"),
+    "classifier": (*PARTS, "predictions", "confusion"),
 }
-LEFT_OUT |= {"loss_scale_factor", "gradient_accumulation_steps", "ema_momentum", "ema_overwrite_frequency"}
-DEFAULTS = {"use_bias": True, "groups": 1, "activation": "linear", "dilation_rate": [1, 1], "reduction": None}
-DEFAULTS |= {"bias_initializer": "Zeros()", "kernel_initializer": "GlorotUniform()", "strides": [1, 1]}
-DEFAULTS |= {"momentum": 0.0, "padding": "valid", "negative_slope": 0.0, "threshold": 0.0}
+AGAIN = "on this data set: run the evaluation cells again"
 LOSSES = {
     "autoencoder": "mean_squared_error",
     "classifier": "sparse_categorical_crossentropy(from_logits=True)",
 }
+# Of a layer's or an optimizer's configuration: what changes no output, or is a default that every layer has.
+LEFT_OUT = {"name", "trainable", "dtype", "seed", "build_input_shape", "batch_shape", "data_format"}
+LEFT_OUT |= {"input_axes", "loss_scale_factor", "gradient_accumulation_steps"}
+LEFT_OUT |= {"ema_momentum", "ema_overwrite_frequency"}
+DEFAULTS = {"use_bias": True, "groups": 1, "activation": "linear", "dilation_rate": [1, 1], "reduction": None}
+DEFAULTS |= {"bias_initializer": "Zeros()", "kernel_initializer": "GlorotUniform()", "strides": [1, 1]}
+DEFAULTS |= {"momentum": 0.0, "padding": "valid", "negative_slope": 0.0, "threshold": 0.0}
 
 
 def describe(model, history):
@@ -62,20 +54,11 @@ def describe(model, history):
     }
 
 
-def _trainable(model):
-    """Return a 1 for each weight that trains, a 0 for each of a frozen layer, nothing for moving averages."""
-    leaves = [layer for layer in model._flatten_layers() if not layer._layers]
-    return "".join(
-        "1" * len(layer.trainable_weights) if layer.trainable else "0" * len(layer.weights)
-        for layer in leaves
-    )
-
-
 def departures(params, ran, model, images):
     """Return how what ran departs from what `params` ask for.
 
     Args:
-        params: the run's `params.Params`.
+        params: the run's `Params`.
         ran: see `describe`.
         model: the model that ran.
         images: how many images trained it; None compares no steps.
@@ -84,7 +67,17 @@ def departures(params, ran, model, images):
         dict of a part ("layers", "trainable", "loss", "optimizer", "epochs", "steps") to words; empty if all
         ran as asked.
     """
-    asked = _asked(params)
+    asked, found = _asked(params), {}
+    if ran["layers"] != (layers := _layers(asked)):
+        pairs = zip(_flat(ran["layers"]), _flat(layers))
+        words = next((f"{one} instead of {other}" for one, other in pairs if one != other), "other layers")
+        if (ours := model.count_params()) != (theirs := asked.count_params()):
+            words = f"{ours:,} parameters instead of {theirs:,}"
+        found["layers"] = words
+    trains = _trainable(asked)
+    if ran["trainable"] != trains and ("layers" not in found or ("0" in ran["trainable"]) != ("0" in trains)):
+        trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+        found["trainable"] = f"{trained:,} of {model.count_params():,} parameters train"
     optimizer = training.optimizer(params.optimizer, params.learning_rate, params.epsilon)
     expected = {
         "loss": LOSSES[params.kind],
@@ -92,14 +85,6 @@ def departures(params, ran, model, images):
         "epochs": params.epochs,
         "steps_per_epoch": ran["steps_per_epoch"] if images is None else -(-images // params.batch_size),
     }
-    found = {}
-    if ran["layers"] != _layers(asked):
-        found["layers"] = _layers_in_words(model, asked, ran["layers"])
-    trains = _trainable(asked)
-    if ran["trainable"] != trains and ("layers" not in found or ("0" in ran["trainable"]) != ("0" in trains)):
-        found["trainable"] = (
-            f"{_count(model.trainable_weights):,} of {model.count_params():,} parameters train"
-        )
     for part, value in expected.items():
         if ran[part] is not None and ran[part] != value:
             found[part.split("_")[0]] = f"{ran[part]} instead of {value}"
@@ -116,19 +101,6 @@ def _asked(params):
     return models.autoencoder(encoder, models.decoder(*rest))
 
 
-def _layers_in_words(model, asked, layers):
-    ours, theirs = model.count_params(), asked.count_params()
-    if ours != theirs:
-        return f"{ours:,} parameters instead of {theirs:,}"
-    pairs = zip(_flat(layers), _flat(_layers(asked)))
-    return next((f"{one} instead of {other}" for one, other in pairs if one != other), "other layers")
-
-
-def _flat(layers):
-    for layer in layers:
-        yield from _flat(layer) if isinstance(layer, list) else [layer]
-
-
 def _layers(model):
     return [
         _layers(layer) if isinstance(layer, keras.Model) else _text(type(layer).__name__, layer.get_config())
@@ -137,8 +109,18 @@ def _layers(model):
     ]
 
 
-def _count(weights):
-    return sum(int(np.prod(weight.shape)) for weight in weights)
+def _flat(layers):
+    for layer in layers:
+        yield from _flat(layer) if isinstance(layer, list) else [layer]
+
+
+def _trainable(model):
+    """Return a 1 for each weight that trains, a 0 for each of a frozen layer, nothing for moving averages."""
+    leaves = [layer for layer in model._flatten_layers() if not layer._layers]
+    return "".join(
+        "1" * len(layer.trainable_weights) if layer.trainable else "0" * len(layer.weights)
+        for layer in leaves
+    )
 
 
 def _loss(loss):
@@ -153,13 +135,13 @@ def _loss(loss):
 
 def _text(name, config):
     """Return a layer, an optimizer or an initializer as text: "Conv2D(filters=16, kernel_size=[3, 3])"."""
-    shown = {key: _value(value) for key, value in config.items() if key not in LEFT_OUT}
-    shown = {
-        key: value
-        for key, value in shown.items()
+    values = {key: _value(value) for key, value in sorted(config.items()) if key not in LEFT_OUT}
+    shown = [
+        f"{key}={value}"
+        for key, value in values.items()
         if value is not None and value is not False and DEFAULTS.get(key, KeyError) != value
-    }
-    return f"{name}({', '.join(f'{key}={value}' for key, value in sorted(shown.items()))})"
+    ]
+    return f"{name}({', '.join(shown)})"
 
 
 def _value(value):
@@ -181,84 +163,83 @@ def contradiction(model, history):
     """Return why a history cannot be that of a model as it is now, a sentence; "" if it can."""
     if getattr(history, "model", None) is not model:
         return "this history is of another model: run the Training cell of this one, and all below"
-    made = getattr(model, "steps_made", None)
-    steps = getattr(history, "steps", None)
+    made, steps = getattr(model, "steps_made", None), getattr(history, "steps", None)
     if steps is None:  # without our callbacks
         steps = (history.params.get("steps") or np.inf) * len(history.epoch)
         made = np.inf if made else int(model.optimizer.iterations)
-    if made > steps:
-        return (
-            f"this model has made {made:,.0f} training steps, and its history has {steps:,.0f}: run the "
-            "Model cell and all below, so that one fit trains a new model"
-        )
-    return ""
-
-
-def other_results(model, dataset, kind, results):
-    """Return which results are missing, or not those of a model on a data set, a sentence; "" if none is.
-
-    Losses and accuracies are computed again on at most `EVALUATED` images, predictions and errors on
-    `COMPARED`. A classifier's missing accuracies are added to `results`.
-    """
-    classifier = kind == "classifier"
-    for name in NEEDED[kind]:
-        if name not in results:
-            return f"{name} is missing: run the evaluation cells, and give finish(..., {name}={name})"
-    parts = {"train": (dataset.x_train, dataset.y_train), "val": (dataset.x_val, dataset.y_val)}
-    for part, (images, labels) in parts.items():
-        handed = results[part]
-        if not isinstance(handed, dict) or "loss" not in handed:
-            return f"{part} has no loss; give finish(..., {part}=fk.training.evaluate(model, ...))"
-        if len(images) <= EVALUATED:
-            found = training.evaluate(model, images, labels if classifier else images)
-            for name in handed.keys() & found.keys():
-                if not np.isclose(handed[name], found[name], rtol=TOLERANCE, atol=1e-6):
-                    return (
-                        f"{part} {name} {handed[name]:.4f} is not this model's, which has {found[name]:.4f} "
-                        "on this data set: run the evaluation cells again"
-                    )
-        if classifier and "accuracy" not in handed:
-            handed["accuracy"] = float(np.mean(training.predict(model, images).argmax(axis=1) == labels))
-    images, labels = dataset.x_val, dataset.y_val
-    outputs = training.predict(model, images[:COMPARED])
-    again = "are not this model's on this data set: run the evaluation cells again"
-    if classifier:
-        predictions = results["predictions"]
-        if (
-            len(predictions) != len(labels)
-            or np.mean(predictions[:COMPARED] != outputs.argmax(axis=1)) > 0.01
-        ):
-            return f"predictions {again}"
-        counts = evaluation.confusion_counts(labels, predictions)
-        return "" if np.array_equal(results["confusion"], counts) else f"confusion {again}"
-    errors = results["image_errors"]
-    expected = evaluation.image_errors(images[:COMPARED], outputs)
-    wrong = len(errors) != len(images) or not np.allclose(errors[:COMPARED], expected, rtol=0.01, atol=1e-5)
-    return f"image_errors {again}" if wrong else ""
+    if made <= steps:
+        return ""
+    return (
+        f"this model has made {made:,.0f} training steps, and its history has {steps:,.0f}: run the Model "
+        "cell and all below, so that one fit trains a new model"
+    )
 
 
 def results(model, dataset, kind):
     """Return all results of a model that `Run.finish` takes, computed now: a dict."""
-    classifier = kind == "classifier"
-    parts = {"train": (dataset.x_train, dataset.y_train), "val": (dataset.x_val, dataset.y_val)}
-    found = {
-        part: training.evaluate(model, images, labels if classifier else images)
-        for part, (images, labels) in parts.items()
-    }
-    outputs = training.predict(model, dataset.x_val)
-    if not classifier:
-        stripes = evaluation.stripe_report(dataset.x_val, outputs)
-        errors = {
-            name: getattr(evaluation, name)(dataset.x_val, outputs)
-            for name in ("pixel_errors", "image_errors")
-        }
-        return found | {"stripes": stripes} | errors
+    return {part: _scores(model, dataset, kind, part) for part in PARTS} | _of_images(model, dataset, kind)
+
+
+def _scores(model, dataset, kind, part):
+    """Return the loss of a part of the data set, and a classifier's accuracy also without such a metric."""
+    images, labels = getattr(dataset, f"x_{part}"), getattr(dataset, f"y_{part}")
+    if kind == "autoencoder":
+        return training.evaluate(model, images, images)
+    found = training.evaluate(model, images, labels)
+    if "accuracy" not in found:
+        found["accuracy"] = float(np.mean(training.predict(model, images).argmax(axis=1) == labels))
+    return found
+
+
+def _of_images(model, dataset, kind):
+    """Return the results of a model that have an entry an image, a pixel or a class."""
+    images, outputs = dataset.x_val, training.predict(model, dataset.x_val)
+    if kind == "autoencoder":
+        names = {"stripes": "stripe_report", "pixel_errors": "pixel_errors", "image_errors": "image_errors"}
+        return {name: getattr(evaluation, function)(images, outputs) for name, function in names.items()}
     predictions = outputs.argmax(axis=1)
-    for part, (images, labels) in parts.items():
-        if "accuracy" not in found[part]:
-            found[part]["accuracy"] = float(np.mean(training.predict(model, images).argmax(axis=1) == labels))
-    return found | {
+    return {
         "predictions": predictions,
         "confusion": evaluation.confusion_counts(dataset.y_val, predictions),
         "calibration": evaluation.calibration(evaluation.softmax(outputs), dataset.y_val),
     }
+
+
+def other_results(model, dataset, kind, handed):
+    """Return which results are missing, or not those of a model on a data set, a sentence; "" if none is.
+
+    Losses are computed again if a part has at most `EVALUATED` images. A classifier's missing accuracies are
+    added to `handed`.
+    """
+    for name in NEEDED[kind]:
+        if name not in handed:
+            return f"{name} is missing: run the evaluation cells, and give finish(..., {name}={name})"
+    for part in PARTS:
+        given = handed[part]
+        if not isinstance(given, dict) or "loss" not in given:
+            return f"{part} has no loss; give finish(..., {part}=fk.training.evaluate(model, ...))"
+        lacks = kind == "classifier" and "accuracy" not in given
+        if not lacks and len(getattr(dataset, f"x_{part}")) > EVALUATED:
+            continue
+        found = _scores(model, dataset, kind, part)
+        for name in given.keys() & found.keys():
+            if not np.isclose(given[name], found[name], rtol=TOLERANCE, atol=1e-6):
+                other = f"{given[name]:.4f} is not this model's, which has {found[name]:.4f}"
+                return f"{part} {name} {other} {AGAIN}"
+        handed[part] = found | given
+    found = _of_images(model, dataset, kind)
+    for name in ("predictions", "image_errors", "pixel_errors"):
+        if name in found and not _close(np.asarray(handed[name]), found[name]):
+            return f"{name} are not this model's {AGAIN}"
+    if kind == "classifier":
+        counts = evaluation.confusion_counts(dataset.y_val, handed["predictions"])
+        if not np.array_equal(handed["confusion"], counts):
+            return f"confusion is not this model's {AGAIN}"
+    return ""
+
+
+def _close(given, found):
+    if given.shape != found.shape:
+        return False
+    whole = found.dtype.kind == "i"
+    return np.mean(given != found) <= 0.01 if whole else np.allclose(given, found, rtol=0.01, atol=1e-5)

@@ -3,9 +3,7 @@
 import contextlib
 
 from ..params import natural
-from . import integrity
-from .integrity import RunError
-from .paths import reports_dir, run_dir, suite_dir
+from .record import RunError, reports_dir, run_dir, suite_dir, verify
 
 
 def read(folder):
@@ -24,12 +22,12 @@ def read(folder):
 
 
 def check(folder):
-    """What `read` returns; raises a `RunError` that says why there is no result, see `integrity.check`."""
+    """What `read` returns; raises a `RunError` that says why there is no result, see `record.verify`."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two renames of `publish`
         with contextlib.suppress(OSError):  # only another person may
             old.rename(folder)
-    metrics = integrity.check(folder)
+    metrics = verify(folder)
     usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
     if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:
         belongs = usual.relative_to(reports_dir()).as_posix()  # the page may be published

@@ -3,8 +3,8 @@
 from math import nan
 
 from ..evaluation import unpack
-from .paths import reports_dir, suite_dir
 from .reading import damaged, departs, read_suite
+from .record import reports_dir, suite_dir
 
 LARGE = (
     "image_errors",

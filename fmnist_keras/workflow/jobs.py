@@ -57,7 +57,7 @@ def run_model(model, suite, seed, of_study=None):
         values = replace(study.read(of_study, suite).params[model], seed=seed)
     model = values.model
     final, label = runs.run_dir(suite, model, seed), f"{suite} {model} seed {seed}"
-    with _scratch(final) as scratch:
+    with locks.hidden_folder(final, "job") as scratch:
         made = scratch / final.name
         notebook = scratch / "notebook.ipynb"
         passed = values.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
@@ -108,7 +108,7 @@ def make_study(name, suite):
 
 def _make_page(folder, notebook, values, label, title, home=None):
     """Execute a notebook of `notebooks` into a folder, its page beside it as `index.html`."""
-    with _scratch(folder / notebook) as scratch:
+    with locks.hidden_folder(folder / notebook, "job") as scratch:
         executed, failed = scratch / f"{notebook}.ipynb", folder / f"{notebook}.failed.ipynb"
         execute_notebook(NOTEBOOKS / executed.name, executed, values, label, failed)
         pages.page(executed, scratch / "index.html", title, home)
@@ -117,13 +117,3 @@ def _make_page(folder, notebook, values, label, title, home=None):
     page = folder / "index.html"
     shown = page.relative_to(runs.ROOT) if page.is_relative_to(runs.ROOT) else page
     terminal.say(f"{label}  {shown}")
-
-
-@contextlib.contextmanager
-def _scratch(final):
-    """A hidden folder beside `final` that is gone at the end; see `runs.locks.temporary_folder`."""
-    folder = locks.temporary_folder(final, "job")
-    try:
-        yield folder
-    finally:
-        locks.discard(folder)

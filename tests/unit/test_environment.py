@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import keras
 import pytest
 
-from fmnist_keras.runs import environment
+from fmnist_keras.runs import record
 
 NAME = "NVIDIA H200"
 BACKENDS = {  # the part of each library that has the name
@@ -38,15 +38,15 @@ def on(monkeypatch):
 )
 def test_an_accelerator_has_its_name(on, backend, place):
     on(backend, place)
-    assert environment.device() == NAME
+    assert record.device() == NAME
 
 
 def test_an_accelerator_without_one_has_its_place(on):
     on("torch", "mps:0")
-    assert environment.device() == "mps:0"
+    assert record.device() == "mps:0"
 
 
 def test_a_processor_is_named_with_its_cores(on):
     on("jax", "TFRT_CPU_0")
-    assert environment.device().startswith("CPU: ")
-    assert environment.device().endswith(" cores")
+    assert record.device().startswith("CPU: ")
+    assert record.device().endswith(" cores")

@@ -12,7 +12,7 @@ import pytest
 
 from fmnist_keras import _sources as sources
 from fmnist_keras import data, params, runs
-from fmnist_keras.runs import integrity
+from fmnist_keras.runs import record
 from fmnist_keras.tools.predict import as_images
 from fmnist_keras.workflow import execute, jobs, plan
 
@@ -73,7 +73,7 @@ def test_a_run_keeps_its_hash_where_git_checks_text_out_with_cr_lf(tmp_path):
     (tmp_path / "lf").write_bytes(b"epoch,loss\n1,0.5\n")
     (tmp_path / "crlf").write_bytes(b"epoch,loss\r\n1,0.5\r\n")
     (tmp_path / "other").write_bytes(b"epoch,loss\n1,0.6\n")
-    lf, crlf, other = (integrity.text_sha256(tmp_path / name) for name in ("lf", "crlf", "other"))
+    lf, crlf, other = (record.text_sha256(tmp_path / name) for name in ("lf", "crlf", "other"))
     assert lf == crlf != other
 
 
@@ -83,7 +83,7 @@ def test_a_landed_run_is_whole_in_a_checkout_with_cr_lf(tmp_path):
         content = (landed / name).read_bytes()
         assert b"\r" not in content
         (tmp_path / name).write_bytes(content.replace(b"\n", b"\r\n"))
-    assert integrity.check(tmp_path)["model"] == "model_1"
+    assert record.verify(tmp_path)["model"] == "model_1"
 
 
 def test_a_clone_with_autocrlf_holds_the_bytes_that_were_committed(tmp_path):

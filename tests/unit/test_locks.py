@@ -6,8 +6,9 @@ from fmnist_keras.runs import locks
 MAKE = """
 import pathlib, time
 from fmnist_keras.runs import locks
-print(locks.temporary_folder(pathlib.Path({final!r}), "job"), flush=True)
-time.sleep(60)
+with locks.hidden_folder(pathlib.Path({final!r}), "job") as folder:
+    print(folder, flush=True)
+    time.sleep(60)
 """
 
 
@@ -25,9 +26,9 @@ def test_only_what_dead_processes_left_is_cleared_away(tmp_path):
         dead.kill()
         dead.wait()
         (final.parent / ".seed_0.job-unborn").mkdir()  # made by a process that has not locked it yet
-        mine = locks.temporary_folder(final, "job")
-        names = {path.name for path in final.parent.iterdir()}
-        assert names == {lives, mine.name, ".seed_0.job-unborn"}
+        with locks.hidden_folder(final, "job") as mine:
+            names = {path.name for path in final.parent.iterdir()}
+            assert names == {lives, mine.name, ".seed_0.job-unborn"}
         assert died not in names
     finally:
         live.kill()
@@ -36,10 +37,9 @@ def test_only_what_dead_processes_left_is_cleared_away(tmp_path):
 
 def test_a_released_folder_is_nobody_s_to_clear_away(tmp_path):
     final = tmp_path / "seed_0"
-    folder = locks.temporary_folder(final, "partial")
-    locks.release(folder)
-    other = locks.temporary_folder(final, "partial")
-    assert folder.is_dir()
-    assert list(folder.iterdir()) == []
-    locks.discard(other)
-    assert list(tmp_path.iterdir()) == [folder]
+    with locks.hidden_folder(final, "partial") as folder:
+        locks.release(folder)
+        folder.rename(final)
+        with locks.hidden_folder(final, "partial"):
+            assert list(final.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [final]

@@ -137,7 +137,7 @@ def no_encoder(folder):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (spreadsheet, "model_1 seed 0: {}/history.csv cannot be read: it has no column 'epoch'"),
+        (spreadsheet, "model_1 seed 0: {}/history.csv cannot be read: it is not what the run wrote"),
         (no_encoder, "model_1 seed 0: {}/encoder.keras is needed and missing (weights are not in git)"),
         (
             lambda folder: (folder / "metrics.json").unlink(),

@@ -61,12 +61,11 @@ def test_a_run_s_modes_follow_the_umask(tiny, reports, sample):
     usual = os.umask(0o002)
     try:
         folder = write(tiny("model_1"), sample)
-        left = runs.locks.temporary_folder(folder, "job")
+        with runs.locks.hidden_folder(folder, "job") as left:
+            paths = [folder.parents[1], folder.parent, folder, *folder.rglob("*"), left, left / "lock"]
+            assert [path for path in paths if not path.stat().st_mode & 0o020] == []
     finally:
         os.umask(usual)
-    paths = [folder.parents[1], folder.parent, folder, *folder.rglob("*"), left, left / "lock"]
-    assert [path for path in paths if not path.stat().st_mode & 0o020] == []
-    runs.locks.discard(left)
 
 
 @pytest.mark.parametrize("given", [SimpleNamespace(), None], ids=["old", "none"])
@@ -85,9 +84,9 @@ def test_a_run_says_if_the_code_is_that_of_another_checkout(tiny, reports, tmp_p
     other = tmp_path / "worktree"
     for name in ("params", "notebooks"):
         (other / name).mkdir(parents=True)
-    monkeypatch.setattr(runs.paths, "_notebooks", lambda: [other / "notebooks" / "mine.ipynb"])  # papermill's
+    monkeypatch.setattr(runs.record, "_notebooks", lambda: [other / "notebooks" / "mine.ipynb"])
     assert runs.elsewhere() == sentence
-    monkeypatch.setattr(runs.paths, "_notebooks", lambda: [tmp_path / "made.ipynb"])
+    monkeypatch.setattr(runs.record, "_notebooks", lambda: [tmp_path / "made.ipynb"])
     assert runs.elsewhere() == ""
     for folder in (tmp_path, other / "notebooks"):
         monkeypatch.chdir(folder)
