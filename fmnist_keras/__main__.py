@@ -97,11 +97,10 @@ def _predict(options):
     params.check_backend()
     terminal.import_keras()
     import numpy as np
-    from rich.console import Console
 
     from .tools import photos, predict
 
-    left_out, images, console = [], {}, Console(highlight=False, markup=False)
+    left_out, images = [], {}
     model = runs.find(options.model, say=left_out.append)
     for picture in options.pictures:
         try:
@@ -111,8 +110,8 @@ def _predict(options):
     if images:
         answers = predict.predict(np.stack([*images.values()]), model)
         for picture, image, label, probabilities in zip(images, images.values(), *answers):
-            console.print(f"{picture}: {data.CLASS_NAMES[label]}", soft_wrap=True)
-            predict.show(image / 255, probabilities, console)
+            print(f"{picture}: {data.CLASS_NAMES[label]}")
+            print(predict.in_characters(image / 255, probabilities))
     _say("".join(left_out))
     if wrong := len(set(options.pictures)) - len(images):
         sys.exit(f"error: {wrong} of {len(options.pictures)} pictures could not be read")

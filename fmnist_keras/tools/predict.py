@@ -1,6 +1,8 @@
-"""A trained classifier on images of one's own."""
+"""Classify images of your own with a trained model."""
 
+import contextlib
 import functools
+from itertools import zip_longest
 from pathlib import Path
 
 import keras
@@ -12,7 +14,7 @@ from ..params import ParamsError
 from . import photos
 
 PICTURES = (str, bytes, Path, Image.Image)  # what `photos.to_image` reads
-SHADES = " .:-=+*#%@"  # from black to white, where a terminal has no colours
+SHADES = " .:-=+*#%@"  # from black to white
 
 
 def load_model(run):
@@ -29,23 +31,19 @@ def load_model(run):
     path = runs.find(run)
     path = path / "model.keras" if path.is_dir() else path
     try:
-        try:
+        with contextlib.suppress(Exception):  # Keras raises many kinds
             return keras.saving.load_model(path)
-        except Exception:  # Keras raises many kinds
-            return keras.saving.load_model(path, compile=False)
+        return keras.saving.load_model(path, compile=False)
     except Exception as error:
         raise runs.RunError(f"{path} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
 
 
 def as_images(images):
-    """Images as the models take them.
+    """Return images as the models take them, `(n, 28, 28, 1)` float32 in [0, 1].
 
     Args:
         images: `(n, 28, 28)` or `(n, 28, 28, 1)`, uint8 in [0, 255] or floating point in [0, 1], light on
             black; or a photograph (a path, the bytes of a file, a `PIL.Image.Image`), or a list of them.
-
-    Returns:
-        `(n, 28, 28, 1)` float32 in [0, 1].
 
     Raises:
         ValueError: another shape, another type, values out of range, or dark on light; or a photograph that
@@ -71,7 +69,7 @@ def as_images(images):
     rounding = max(1e-6, 4 * np.finfo(images.dtype).eps)
     low, high = (images.min(), images.max()) if images.size else (0, 1)
     if not (low >= -rounding and high <= 1 + rounding):  # or a number is not one
-        raise ParamsError(f"floating-point images lie in [{low:.9g}, {high:.9g}]; allowed: [0, 1], or uint8")
+        raise ParamsError(f"floating-point images are in [{low:.9g}, {high:.9g}]; allowed: [0, 1], or uint8")
     if (turned := np.flatnonzero(photos.is_dark_on_light(images))).size:
         raise ParamsError(
             f"image {turned[0]} is dark on light; allowed: light on black (1 - image, 255 - image)"
@@ -136,33 +134,21 @@ def _found(run):
 
 @functools.lru_cache(maxsize=4)
 def _loaded(place, written):
-    """A run's model, loaded once for all predictions with it: for a few images that takes the longest."""
+    """Return the model of a run or file, loaded once: for a few images loading takes the longest."""
     return load_model(place)
 
 
-def show(image, probabilities, console):
-    """Print what the network saw, and the probabilities beside it.
+def in_characters(image, probabilities):
+    """Return the lines of text that show an image, and the probability of each class beside it.
 
     Args:
-        image: `(28, 28)` in [0, 1].
+        image: `(28, 28)` in [0, 1]; a line of characters is two of pixels.
         probabilities: `(10,)`.
-        console: a `rich.console.Console`; without colours, a line of characters stands for two of pixels.
     """
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
-
-    saw, classes, grey = Text(), Table.grid(padding=(0, 1)), np.round(image * 255).astype(int)
-    for upper, lower in zip(grey[::2], grey[1::2]):
-        for above, below in zip(upper, lower):
-            if console.color_system and not console.options.ascii_only:
-                saw.append("▀", f"rgb({above},{above},{above}) on rgb({below},{below},{below})")
-            else:
-                saw.append(SHADES[(above + below) * (len(SHADES) - 1) // 510])
-        saw.append("\n")
-    for label in np.argsort(-probabilities):
-        bar = ProgressBar(total=1, completed=float(probabilities[label]), width=20)
-        classes.add_row(data.CLASS_NAMES[label], f"{probabilities[label]:6.1%}", bar)
-    side_by_side = Table.grid(padding=(0, 3))
-    side_by_side.add_row(saw, classes)
-    console.print(side_by_side)
+    levels = ((image[::2] + image[1::2]) / 2 * (len(SHADES) - 1)).round().astype(int)
+    picture = ["".join(SHADES[level] for level in row) for row in levels]
+    classes = [
+        f"{data.CLASS_NAMES[label]:<11} {probabilities[label]:6.1%} {'#' * round(20 * probabilities[label])}"
+        for label in np.argsort(-probabilities)
+    ]
+    return "\n".join(f"{row}   {line}".rstrip() for row, line in zip_longest(picture, classes, fillvalue=""))
