@@ -139,7 +139,7 @@ def test_a_pixel_that_is_rounding_above_1_is_1(sample):
 
 
 def test_a_pixel_that_is_too_large_is_shown_as_what_it_is():
-    with pytest.raises(ValueError, match=r"lie in \[0, 1.00001\]; allowed: \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"are in \[0, 1.00001\]; allowed: \[0, 1\]"):
         as_images(np.linspace(0, 1.00001, 784).reshape(1, 28, 28))
 
 

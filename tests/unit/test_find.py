@@ -129,7 +129,7 @@ def test_commands_end_with_what_is_left_out(copied, images, tmp_path, capsys, mo
     picture = tmp_path / "boot.png"
     pixels = keras.utils.array_to_img(255 - 255 * images[0], scale=False)
     pixels.save(picture)
-    monkeypatch.setattr(export, "_outputs", lambda path, format, images: fk.load_model(CLASSIFIER)(images))
+    monkeypatch.setattr(export, "run_code", lambda format, path, images: fk.load_model(CLASSIFIER)(images))
     for arguments in (
         ["predict", "model_8", str(picture)],
         ["export", "model_8", "--out", str(tmp_path / "out")],
