@@ -30,7 +30,9 @@ import matplotlib.style
 import numpy as np
 import seaborn as sns
 from matplotlib import artist, patheffects
+from matplotlib.collections import PathCollection
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from ._arrays import check_arrays, check_shape
 from .data import CLASS_NAMES
@@ -47,23 +49,98 @@ LINES = "-", "--", "-.", ":"
 BESIDE = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}  # of a legend
 TOGETHER = 8  # models in one chart; more have one each
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
-
+WIDTH = {"svg": 96, "png": 80}  # pixels of a page to an inch of a figure
+DPI = 120  # pixels of a PNG to an inch
+# Text stays text, in the fonts a reader has: the first of these is what matplotlib measures with, and the
+# others are no wider. With a fixed salt and without a date the same numbers give the same bytes.
+SVG = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fmnist_keras",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+}
 
 NO_CODES = "This autoencoder is not an encoder followed by a decoder, with a vector between them: no codes."
 
 
 class Figure(matplotlib.figure.Figure):
-    """A figure whose label is its alt text. A notebook shows it where it is a cell's last value, and once."""
+    """A figure whose label is its alt text; a notebook shows it with that if it is a cell's last value."""
+
+    rendered = None  # see `files`
+
+    @property
+    def is_chart(self):
+        """True without images and clouds of points: vectors draw it crisp, and small."""
+        return not any(
+            axes.images or any(isinstance(one, PathCollection) for one in axes.collections)
+            for axes in self.axes
+        )
 
     @in_house_style
-    def _repr_png_(self):
-        pixels = io.BytesIO()
-        self.savefig(pixels, format="png", bbox_inches="tight")
-        return pixels.getvalue(), {"alt": self.get_label()}
+    def files(self):
+        """Return what holds the figure, as a dict of ending to bytes: ".png", and of a chart ".svg" too.
 
-    def _repr_html_(self):
-        source = base64.b64encode(self._repr_png_()[0]).decode()
-        return f'<img alt="{escape(self.get_label())}" src="data:image/png;base64,{source}">'
+        The alt text is the PNG's description and the SVG's title. The same numbers give the same bytes.
+        """
+        if self.stale or not self.rendered:
+            self.dpi, engine = DPI, self.get_layout_engine()  # text is measured in pixels
+            engine.execute(self)
+            self.set_layout_engine(None)  # laid out once for all formats
+            bounds = self.get_tightbbox().padded(matplotlib.rcParams["savefig.pad_inches"])
+            self.rendered = {".png": self._png(bounds)} | (
+                {".svg": self._svg(bounds)} if self.is_chart else {}
+            )
+            self.set_layout_engine(engine)
+            self.stale = False
+        return self.rendered
+
+    def _png(self, bounds):
+        png, metadata = io.BytesIO(), {"Description": self.get_label()}
+        self.savefig(png, format="png", dpi=DPI, bbox_inches=bounds, metadata=metadata)
+        return png.getvalue()
+
+    def _svg(self, bounds):
+        """Return an SVG, in places to a hundredth of a point."""
+        text, metadata = io.StringIO(), {"Title": self.get_label()}
+        metadata |= dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        with matplotlib.rc_context(SVG):
+            self.savefig(text, format="svg", bbox_inches=bounds, metadata=metadata)
+        return re.sub("<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text.getvalue()).encode()
+
+    def _repr_mimebundle_(self, **kwargs):
+        """Return an `<img>` with the alt text, and beside it, for LaTeX and Word, a PNG of few colours."""
+        files, kind = self.files(), "svg" if self.is_chart else "png"
+        width = int(self.get_figwidth() * WIDTH[kind])
+        return Shown.image(files[f".{kind}"], self.get_label(), width, files[".png"])._repr_mimebundle_()
+
+
+class Shown:
+    """Data by MIME type for a notebook to show: HTML, and for LaTeX and Word text or a PNG."""
+
+    def __init__(self, html, text, **others):
+        self.data, self.others = html, {"text/plain": text} | others
+
+    @classmethod
+    def image(cls, image, alt, width, png=None):
+        """Return an image with its alt text, as an `<img>`: JupyterLab takes it from there alone.
+
+        Args:
+            image: the bytes of a PNG or SVG.
+            alt: the alt text.
+            width: in pixels of a page.
+            png: the same as PNG, which is kept in 64 colours beside the HTML; None if `image` is one.
+        """
+        kind = "png" if image.startswith(b"\x89PNG") else "svg+xml"
+        source, few = base64.b64encode(image).decode(), io.BytesIO()
+        pixels = Image.open(io.BytesIO(png or image)).convert("RGB")
+        pixels.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(few, "png")
+        html = f'<img alt="{escape(alt)}" width="{width}" src="data:image/{kind};base64,{source}">'
+        return cls(html, alt, **{"image/png": few.getvalue()})
+
+    def __repr__(self):
+        return self.others["text/plain"]
+
+    def _repr_mimebundle_(self, **kwargs):
+        return {"text/html": self.data} | self.others
 
 
 def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):

@@ -6,7 +6,7 @@ from html import escape
 
 from markupsafe import Markup
 
-from ..runs.figures import Picture, Shown, show
+from ..plots import Shown
 
 __all__ = ("as_text", "figure", "saved_figure", "table")
 
@@ -22,8 +22,8 @@ def note(words):
 
 
 def figure(drawn):
-    """A `plots.Figure` as the report shows it: see `runs.figures.show`."""
-    return show(drawn)[0]
+    """Return a `plots.Figure`, which renders itself."""
+    return drawn
 
 
 def table(frame, index=True, kind="wide"):
@@ -46,7 +46,7 @@ def table(frame, index=True, kind="wide"):
     style = style.format(frame.attrs.get("format"), na_rep="–", escape="html")
     style = style.format_index(escape="html").format_index(escape="html", axis="columns")
     html, text = (style if index else style.hide()).to_html(), _as_markdown(frame, index)
-    return Shown(html, text, markdown=text)
+    return Shown(html, text, **{"text/markdown": text})
 
 
 def _as_markdown(frame, index):
@@ -81,4 +81,4 @@ def saved_figure(run, name):
         if isinstance(error, FileNotFoundError):
             reason = "it is not here; of most runs git holds the numbers alone"
         return Markdown(as_text(f"{run['model']}: figures/{path.name} cannot be shown: {reason}"))
-    return Picture(filename=path, alt=f"{run['model']}: {alt}", width=width)
+    return Shown.image(path.read_bytes(), f"{run['model']}: {alt}", width)

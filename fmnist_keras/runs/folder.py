@@ -97,11 +97,8 @@ class Run:
 
     def show(self, name, figure):
         """Show a figure, and keep it for the run's folder, as `figures/<name>.png`; a chart as SVG too."""
-        from .figures import show
-
-        shown, files = show(figure)
-        self.figures[name] = time.perf_counter(), files
-        return shown
+        self.figures[name] = time.perf_counter(), figure.files()
+        return figure
 
     def load_encoder(self):
         """Return the encoder that a classifier starts from; see `load_encoder`."""

@@ -16,7 +16,6 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 from .. import data, plots, runs, training
-from ..runs.figures import Shown
 from . import photos, predict
 
 KINDS = ("autoencoder", "classifier")
@@ -53,7 +52,7 @@ def app(suite=None, run=None):
     if os.environ.get(STATIC):
         source = base64.b64encode((runs.ROOT / "notebooks" / "explorer.png").read_bytes()).decode()
         picture = f'<img alt="{STATIC_ALT}" src="data:image/png;base64,{source}">'
-        return Shown(picture, STATIC_ALT)  # Lab drops an Image's alt
+        return plots.Shown(picture, STATIC_ALT)  # Lab drops an Image's alt
     trained, reasons = runs.trained(suite)
     if run is not None:
         folder = runs.find(run, suite)

@@ -17,7 +17,6 @@ from conftest import fitted
 from PIL import Image
 
 from fmnist_keras import data, plots
-from fmnist_keras.runs import figures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -140,9 +139,9 @@ def opened(browser, lab, copy):
 
     The outputs are as committed, which JupyterLab does not trust.
     """
-    chart, _ = figures.show(plots.curves(fitted(loss=[2, 1], val_loss=[2, 1]), "loss", "mean squared error"))
+    chart = plots.curves(fitted(loss=[2, 1], val_loss=[2, 1]), "loss", "mean squared error")
     notebook = nbformat.read(copy / "notebooks" / "explore.ipynb", 4)
-    output = nbformat.v4.new_output("display_data", {"text/html": chart.data})
+    output = nbformat.v4.new_output("display_data", {"text/html": chart._repr_mimebundle_()["text/html"]})
     notebook.cells.append(nbformat.v4.new_code_cell("", outputs=[output]))
     nbformat.write(notebook, copy / "notebooks" / "opened.ipynb")
     tab = browser.new_page(viewport={"width": 1400, "height": 1400})

@@ -157,6 +157,7 @@ def test_an_error_of_ours_is_one_line_in_a_notebook(kind):
 
 def test_all_attempts_are_compared_in_one_cell(attempt, monkeypatch):
     import IPython.display
+    from IPython.core.formatters import DisplayFormatter
 
     for changes in ({}, {"latent_dim": 4}, {"latent_dim": 4, "dropout": 0.3}):
         attempt(**changes)
@@ -167,7 +168,7 @@ def test_all_attempts_are_compared_in_one_cell(attempt, monkeypatch):
     shown = []
     monkeypatch.setattr(IPython.display, "display", lambda *given: shown.extend(given))
     report.compare("scratch")
-    page = "".join(given.data for given in shown)
+    page = "".join(DisplayFormatter().format(given)[0].get("text/html", "") for given in shown)
     assert page.count("<tr>") == 1 + 3, "a heading, and a row an attempt"
     assert page.count("<img") == 1
     assert all(name in page for name in table["model"])

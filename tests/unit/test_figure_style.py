@@ -8,7 +8,6 @@ import seaborn as sns
 from conftest import fitted
 
 from fmnist_keras import evaluation, plots
-from fmnist_keras.runs import figures
 
 HISTORY = fitted(loss=[0.5, 0.3], val_loss=[0.4, 0.25])
 OWN = {
@@ -37,7 +36,7 @@ def drawn():
         plots.error_map(images[0, ..., 0], evaluation.stripe_mask()),
         plots.confusion_shares(np.eye(10)),
     ]
-    return [hash(figures.show(figure)[0].data) for figure in made]
+    return [hash(figure._repr_mimebundle_()["text/html"]) for figure in made]
 
 
 @pytest.fixture(scope="module")

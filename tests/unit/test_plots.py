@@ -10,7 +10,6 @@ from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
 from fmnist_keras import evaluation, plots
-from fmnist_keras.runs import figures
 
 STRIPE = evaluation.stripe_mask()
 HISTORY = {"loss": [0.5, 0.3, 0.31], "val_loss": [0.4, 0.25, 0.29]}
@@ -54,36 +53,40 @@ def test_every_figure_has_an_alt_text(drawn):
         alt = figure.get_label()
         assert len(alt) > 20, name
         assert alt.endswith("."), name
-        assert figures.is_chart(figure) == (name in CHARTS), name
+        assert figure.is_chart == (name in CHARTS), name
     assert plt.get_fignums() == []  # pyplot would show each a second time
 
 
 @pytest.mark.parametrize(("name", "endings"), [("curves", {".png", ".svg"}), ("examples", {".png"})])
 def test_files_keep_the_alt_text(drawn, name, endings):
     figure = drawn[name]()
-    alt = figure.get_label()
-    assert f'alt="{html.escape(alt)}"' in figure._repr_html_()
-    shown, files = figures.show(figure)
+    alt, files = figure.get_label(), figure.files()
     assert set(files) == endings
-    data, _ = DisplayFormatter().format(shown)
+    data, _ = DisplayFormatter().format(figure)
     assert data["text/plain"] == alt
-    if ".svg" in endings:
-        sizes = [Image.open(io.BytesIO(png)).size for png in (data["image/png"], files[".png"])]
-        assert sizes[0] == sizes[1]
-        assert len(data["image/png"]) < len(files[".png"]) / 2  # a notebook in git has both
-        assert shown.data.startswith(f'<img alt="{html.escape(alt)}" width="')
-    else:
-        assert shown.alt == alt
+    assert data["text/html"].startswith(f'<img alt="{html.escape(alt)}" width="')
+    assert ("svg+xml" in data["text/html"]) == (".svg" in endings)
+    assert len(data["image/png"]) < len(files[".png"]) / 2  # a notebook in git has both
+    sizes = [Image.open(io.BytesIO(png)).size for png in (data["image/png"], files[".png"])]
+    assert sizes[0] == sizes[1]
     with Image.open(io.BytesIO(files[".png"])) as image:
         assert image.text["Description"] == alt  # the report takes it from there
     assert plt.get_fignums() == []
 
 
+def test_a_changed_figure_is_rendered_again(drawn):
+    figure = drawn["curves"]()
+    first = figure.files()
+    assert figure.files() is first
+    figure.axes[0].set_title("another")
+    assert b"another" in figure.files()[".svg"]
+
+
 def test_charts_are_small_vectors_with_text(drawn):
-    assert figures.svg(drawn["curves"]()) == figures.svg(drawn["curves"]())  # to the byte
+    assert drawn["curves"]().files() == drawn["curves"]().files()  # to the byte
     for name in CHARTS:
         figure = drawn[name]()
-        text = figures.svg(figure)
+        text = figure.files()[".svg"].decode()
         assert len(text) < 60_000
         assert "sans-serif" in text  # for readers without the font that it was measured in
         root = ElementTree.fromstring(text)

@@ -135,7 +135,11 @@ def test_cells_run_again_in_the_same_kernel_make_a_new_attempt(tiny, reports, sa
         return sorted(path.name for path in (folder / "figures").iterdir())
 
     assert finish("first", "second") == ["first.png", "second.png"]
-    assert run.show("first", plots.examples(sample.x_val[:2], sample.y_val[:2])).alt.startswith("2 images")
+    assert (
+        run.show("first", plots.examples(sample.x_val[:2], sample.y_val[:2]))
+        .get_label()
+        .startswith("2 images")
+    )
     assert finish("second") == ["second.png"]  # what is older than this fit shows another model
     assert [path.name for path in run.folder.parent.iterdir()] == ["seed_0"]
 
