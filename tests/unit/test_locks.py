@@ -19,7 +19,7 @@ def writer(final):
     return process, process.stdout.readline().rpartition("/")[2].strip()
 
 
-def test_only_what_dead_processes_left_is_cleared_away(tmp_path):
+def test_only_dead_processes_folders_are_removed(tmp_path):
     final = tmp_path / "model_1" / "seed_0"
     (live, lives), (dead, died) = writer(final), writer(final)
     try:
@@ -29,17 +29,23 @@ def test_only_what_dead_processes_left_is_cleared_away(tmp_path):
         with locks.hidden_folder(final, "job") as mine:
             names = {path.name for path in final.parent.iterdir()}
             assert names == {lives, mine.name, ".seed_0.job-unborn"}
-        assert died not in names
+            assert died not in names
     finally:
         live.kill()
         live.wait()
 
 
-def test_a_released_folder_is_nobody_s_to_clear_away(tmp_path):
-    final = tmp_path / "seed_0"
+def test_a_released_folder_can_be_moved(tmp_path):
+    final = tmp_path / "new" / "seed_0"
     with locks.hidden_folder(final, "partial") as folder:
         locks.release(folder)
         folder.rename(final)
         with locks.hidden_folder(final, "partial"):
             assert list(final.iterdir()) == []
-    assert list(tmp_path.iterdir()) == [final]
+    assert list(final.parent.iterdir()) == [final]
+
+
+def test_parents_made_for_it_are_removed(tmp_path):
+    with locks.hidden_folder(tmp_path / "a" / "b" / "seed_0", "trial"):
+        pass
+    assert list(tmp_path.iterdir()) == []

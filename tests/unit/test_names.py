@@ -17,28 +17,19 @@ VALUES = st.one_of(
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [
-        (None, "null"),
-        (True, "true"),
-        (False, "false"),
-        (100, "100"),
-        (0.1 + 0.2, "0.3"),
-        (1e-8, "1e-08"),
-        (1e16, "1e16"),
-        (-0.0, "0"),
-        ("pytorch", "pytorch"),
-        ("sample/model_1", "sample_model_1"),
-        ("../año.npz", "___a_o_npz"),
-    ],
+    [(None, "null"), (True, "true"), (100, "100"), (0.1 + 0.2, "0.3"), (1e-8, "1e-08"), (1e16, "1e16")]
+    + [(-0.0, "0"), ("pytorch", "pytorch"), ("../año.npz", "___a_o_npz")],
 )
 def test_a_value_in_a_name(value, text):
     assert params.shown(value) == text
 
 
-def test_fields_are_named_in_order():
+def test_a_name_lists_fields_in_order():
     """The order in which a file lists the fields does not matter."""
     changes = {"initializer": "pytorch", "encoder.epochs": 15, "dropout": 0.1}
-    assert params.run_name("model_8", changes) == "model_8-dropout_0.1-encoder_epochs_15-initializer_pytorch"
+    name = params.run_name("model_8", changes)
+    assert name == "model_8-dropout_0.1-encoder_epochs_15-initializer_pytorch"
+    assert params.parse_name(name) == ("model_8", {field: str(value) for field, value in changes.items()})
     assert params.run_name("model_6", {"encoder_from": None}) == "model_6-encoder_from_null"
     assert params.run_name("model_6", {}) == "model_6"
 
@@ -73,8 +64,6 @@ def test_changed_lists_fields_and_values():
     assert params.changed(replace(base, seed=3, model="x", suite="y", dropout=0.1 + 0.2), base) == {}
     adam = replace(base, optimizer="adam", epsilon=1e-8, latent_dim=32)
     assert params.changed(adam, base) == {"latent_dim": 32, "optimizer": "adam"}
-    adam = MODELS["model_1"]
-    assert params.changed(replace(adam, epsilon=1e-7), adam) == {"epsilon": 1e-7}
 
 
 def test_an_experiment_says_what_it_changes():
