@@ -130,12 +130,13 @@ def _export(options):
 
 
 def _claims(options):
-    from .report import suite, tables
+    from .report import claims, suite
     from .workflow import study
 
     study.check_claims()
-    for row in suite.judge(options.suite):
-        print(f"{row['claim']:4} {row['verdict']:16} {row['statement']}; {tables.decision(row)}")
+    verdicts = claims.of_suite(options.suite)
+    for row in verdicts[verdicts.get("decides", [])].itertuples():
+        print(f"{row.claim:4} {row.verdict:16} {row.statement}; {row.part}: {row.found}")
     _say(runs.left_out([f"{name}: {reason}" for name, reason in suite.left_out(options.suite)]))
 
 

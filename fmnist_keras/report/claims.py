@@ -1,92 +1,87 @@
-"""The paper's statements, read from `params/claims.yaml`, and verdicts on them from runs' numbers alone.
+"""The statements of `params/claims.yaml` and their verdicts: one table, a comparison a row.
 
-A `Claim` holds where each of its estimands does, and an estimand where the interval of each of its
-comparisons lies in its region (intersection-union). A claim does not hold where one comparison lies outside
-after Holm's correction over all of the claim's. Everywhere `runs` is a dict of model name to the list of its
-runs, one per seed; `units` says which of them are paired.
+A part of a claim holds if the interval of each of its comparisons is in its region, and a claim if all its
+parts do (intersection-union). It does not hold if one comparison is outside, after Holm's correction over all
+of the claim's. `grouped` is a dict of model name to the list of its runs, one per seed; `units` says which of
+them are paired.
 """
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import inf, isfinite
+from dataclasses import replace
+from math import inf, nan
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 
-from .. import evaluation, params
+from .. import evaluation, params, runs
 from ..data import CLASS_NAMES
-from ..runs import read_history
 from . import paper, statistics, units
 
 HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "undecided", "not enough runs"
+COLOURS = {HOLDS: "yes", FAILS: "no", OPEN: "open", MISSING: "open"}
+NUMBERS = ("estimate", "low", "high", "p_inside", "p_outside")
+COLUMNS = (  # of the table of verdicts
+    *("claim", "by", "sentence", "statement", "section", "part", "measure", "unit", "above", "below"),
+    *("holds", "reason", "comparison", "found", "seeds", "least", "unused", *NUMBERS),
+    *("p_holm", "verdict", "part_verdict", "decides_part", "decides"),
+)
+# Points that stop where the paper stopped: section III, the epochs whose weights models 5 and 7 have.
+STOPPED = ("model_5-epochs_15", "model_7-epochs_19")
 
 
-@dataclass(frozen=True)
-class Measure:
-    """What is measured in runs, and how an estimate is made of it.
+class Measure(NamedTuple):
+    """Numbers of runs, and the test of a region that fits them."""
 
-    Attributes:
-        values: of the runs of one model, a seed each, floats `(seeds, images)`, or `(seeds, 1)`.
-        unit: of estimate, interval and region as they are shown; see `SHOWN`.
-        estimate: of a comparison's units, a list of such floats, and the region's two bounds, a
-            `statistics.Estimate`.
-        kind: the kind of models that have it, or None for both.
-        takes: for each word that may follow a model's name, those that are allowed.
-        needs: how many such words there have to be.
-    """
-
-    values: Callable
-    unit: str
-    estimate: Callable = statistics.difference
-    kind: str | None = None
-    takes: tuple = ()
-    needs: int = 0
+    values: Callable  # of a model's runs and the words behind its name: floats `(runs, images or 1)`
+    unit: str  # of estimate, interval and region; see `SHOWN`
+    test: Callable = statistics.difference  # of a list of such floats, and the two bounds
+    kind: str | None = None  # of the models that have it; None is both
+    takes: tuple = ()  # for each word that may follow a model's name, the allowed ones
+    needs: int = 0  # how many such words there have to be
 
 
-def _labels(runs, name):
-    return np.stack([evaluation.unpack_labels(run[name]) for run in runs])
+def _labels(found, name):
+    return np.stack([evaluation.unpack_labels(run[name]) for run in found])
 
 
-def _errors(runs):
-    return statistics.linear_log(np.stack([evaluation.unpack(run["image_errors"]) for run in runs]))
+def _errors(found):
+    return statistics.linear_log(np.stack([evaluation.unpack(run["image_errors"]) for run in found]))
 
 
-def _right(runs):
-    return (_labels(runs, "labels") == _labels(runs, "predictions")).astype(float)
+def _right(found):
+    return (_labels(found, "labels") == _labels(found, "predictions")).astype(float)
 
 
-def _taken(runs, true, taken=None):
-    """How many of a class's images are taken for another class, or without one for what they are."""
-    members = _labels(runs[:1], "labels")[0] == CLASS_NAMES.index(true)
-    return statistics.linear_share(_labels(runs, "predictions") == CLASS_NAMES.index(taken or true), members)
+def _taken(found, true, taken=None):
+    """Return the share of a class's images that are predicted as another class, by default as their own."""
+    members = _labels(found[:1], "labels")[0] == CLASS_NAMES.index(true)
+    return statistics.linear_share(_labels(found, "predictions") == CLASS_NAMES.index(taken or true), members)
 
 
-def _from_paper(runs, row):
-    """How far a number of cuadro III lies from the paper's, in margins."""
+def _from_paper(run, row):
+    """Return a number of Table III less the paper's, in margins."""
     part, quantity = row.split()
-    theirs = paper.RESULTS[runs[0]["model"]][row]
-    return _column([(run[part][quantity] - theirs) / paper.TOLERANCE[quantity] for run in runs])
-
-
-def _column(values):
-    return np.array(values, float)[:, None]
+    return (run[part][quantity] - paper.RESULTS[run["model"]][row]) / paper.TOLERANCE[quantity]
 
 
 def _losses(run):
-    return read_history(run["folder"])["val_loss"].dropna().to_numpy()
+    return runs.read_history(run["folder"])["val_loss"].dropna().to_numpy()
 
 
 def _later_loss(run, epoch=None):
     """Return the logarithm of the lowest validation loss after an epoch over the lowest until then.
 
-    Without an epoch, or of a run that does not go beyond it, the last loss counts as what comes after.
+    Without an epoch, or if the run does not go beyond it, the last loss counts as what comes after.
     """
     losses, epoch = _losses(run), epoch and int(epoch)
     return np.log(losses[min(epoch or inf, len(losses) - 1) :].min() / losses[:epoch].min())
 
 
 def _is_best_last(run, cap=None):
-    """Return whether the best epoch is the last, of a run of at most `cap` epochs, by its losses."""
+    """Return whether the best epoch is the last, in a run of at most `cap` epochs, by its losses."""
     if cap is None:
         return run["best_epoch"] == run["epochs_run"]
     best, improved = inf, False
@@ -96,34 +91,33 @@ def _is_best_last(run, cap=None):
     return improved
 
 
-def _of_each(value, unit="% of runs", estimate=statistics.share, **fields):
-    """The measure of something that is one number a run."""
-    return Measure(
-        lambda runs, *words: _column([value(run, *words) for run in runs]), unit, estimate, **fields
-    )
+def _of_each(value, unit="% of runs", test=statistics.share, **fields):
+    """Return the `Measure` of one number a run."""
+
+    def values(found, *words):
+        return np.array([value(run, *words) for run in found], float)[:, None]
+
+    return Measure(values, unit, test, **fields)
 
 
 EPOCHS = tuple(map(str, range(1, 101)))
+TRAINED, OF_ALL = {"kind": "classifier"}, {"test": statistics.difference}
 MEASURES = {
     "error": Measure(_errors, "times", kind="autoencoder"),
-    "accuracy": Measure(_right, "points", kind="classifier"),
-    "recall": Measure(_taken, "points", kind="classifier", takes=(CLASS_NAMES, CLASS_NAMES), needs=1),
-    "training accuracy": _of_each(
-        lambda run: run["train"]["accuracy"], "points", statistics.difference, kind="classifier"
-    ),
+    "accuracy": Measure(_right, "points", **TRAINED),
+    "recall": Measure(_taken, "points", takes=(CLASS_NAMES, CLASS_NAMES), needs=1, **TRAINED),
+    "training accuracy": _of_each(lambda run: run["train"]["accuracy"], "points", **OF_ALL, **TRAINED),
     "error in the stripes": _of_each(
-        lambda run: np.log(run["stripes"]["mse_inside"]), "times", statistics.difference, kind="autoencoder"
+        lambda run: np.log(run["stripes"]["mse_inside"]), "times", kind="autoencoder", **OF_ALL
     ),
-    "epochs saved": _of_each(
-        lambda run: 1 - run["epochs_run"] / run["params"]["epochs"], "%", statistics.difference
-    ),
+    "epochs saved": _of_each(lambda run: 1 - run["epochs_run"] / run["params"]["epochs"], "%", **OF_ALL),
     "stops early": _of_each(lambda run: run["stopped_early"]),
     "runs to the end": _of_each(lambda run: not run["stopped_early"]),
     "best epoch is the last": _of_each(_is_best_last, takes=(EPOCHS,)),
-    "later validation loss": _of_each(_later_loss, "times", statistics.difference, takes=(EPOCHS,)),
-    "distance from cuadro III": Measure(
-        _from_paper, "margins", statistics.agreement, "classifier", (tuple(paper.RESULTS["model_5"]),), 1
-    ),
+    "later validation loss": _of_each(_later_loss, "times", takes=(EPOCHS,), **OF_ALL),
+    "distance from cuadro III": _of_each(
+        _from_paper, "margins", statistics.reproduction, takes=(tuple(paper.RESULTS["model_5"]),), needs=1
+    )._replace(**TRAINED),
 }
 # How a unit's numbers are shown, and back: ratios are computed as logarithms, shares as parts of 1.
 SHOWN = {"times": (np.exp, np.log), "margins": (float, float)} | dict.fromkeys(
@@ -131,69 +125,38 @@ SHOWN = {"times": (np.exp, np.log), "margins": (float, float)} | dict.fromkeys(
 )
 
 
-@dataclass(frozen=True)
-class Estimand:
-    """A part of a claim that one kind of number decides; `claims.yaml` says more of each field.
-
-    Attributes:
-        what: the part, in words.
-        measure: a name in `MEASURES`.
-        comparisons: each a dict of a name to its weight. The weighted sum must lie in the region.
-        above: the region's lower bound, in the measure's unit.
-        below: its upper bound.
-        reason: why the margin is what it is.
-    """
-
-    what: str
-    measure: str
-    comparisons: tuple
-    above: float = -inf
-    below: float = inf
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A statement: its number, the English, the report's section, its parts; and whose it is.
-
-    It is the paper's, whose sentence is `sentence`, or else of whom `by` names.
-    """
-
-    number: str
-    statement: str
-    section: str
-    estimands: tuple
-    sentence: str = ""
-    by: str = ""
-
-
 def load(path=None):
-    """Return the claims of a file, by default `params/claims.yaml` if there is one: a tuple of `Claim`.
+    """Return the comparisons of a file of claims, by default `params/claims.yaml` if there is one.
+
+    Returns:
+        list of dict: claim, its number; by, whose it is if not the paper's; sentence, the paper's; statement;
+        section of the report; part, in words; measure, a name in `MEASURES`; unit; above and below, the
+        region's bounds, NaN without one; holds, the region in words; reason of the margin; terms, a dict of
+        name to weight, whose sum must be in the region.
 
     Raises:
         ParamsError: the file is not strict YAML, or a field of a claim is wrong.
     """
-    path = path or params.PARAMS_DIR / f"{params.CLAIMS}.yaml"
-    if not Path(path).exists():
-        return ()
-    models, found = _models(), []
-    for number, fields in params.read_yaml(path).items():
-        where = f"{params.where_is(path)}: {number}"
-        if not isinstance(fields, dict):
-            allowed = "allowed: a claim's fields, such as statement"
-            raise params.ParamsError(f"{where}: {params.short(fields)} is not allowed; {allowed}")
-        with params.prefixed(f"{where}: "):
+    path = Path(path or params.PARAMS_DIR / f"{params.CLAIMS}.yaml")
+    models, rows = _kinds(), []
+    for number, fields in (params.read_yaml(path) if path.exists() else {}).items():
+        with params.prefixed(f"{params.where_is(path)}: {number}: "):
+            if not isinstance(fields, dict):
+                allowed = "allowed: a claim's fields, such as statement"
+                raise params.ParamsError(f"{params.short(fields)} is not allowed; {allowed}")
             params.check_fields(fields, "claim")
-        if bool(fields.get("sentence")) == bool(fields.get("by")):
-            allowed = "the paper's sentence, or by: whose claim it is, one of the two"
-            are = "set" if fields.get("by") else "missing"
-            raise params.ParamsError(f"{where}: sentence, by: are both {are}; allowed: {allowed}")
-        parts = tuple(_estimand(part, models, where) for part in fields["estimands"])
-        found.append(Claim(str(number), **fields | {"estimands": parts}))
-    return tuple(found)
+            by, sentence = (fields.get(name, "") for name in ("by", "sentence"))
+            if bool(by) == bool(sentence):
+                allowed = "allowed: the paper's sentence, or by: whose claim it is, one of the two"
+                raise params.ParamsError(f"sentence, by: are both {'set' if by else 'missing'}; {allowed}")
+            statement = f"{fields['statement']} ({by})" if by else fields["statement"]
+            claim = {"claim": str(number), "by": by, "sentence": sentence, "statement": statement}
+            claim |= {"section": fields["section"]}
+            rows += [claim | row for part in fields["estimands"] for row in _comparisons(part, models)]
+    return rows
 
 
-def _models():
+def _kinds():
     """Return the kinds of the eight models and of those of `params`: dict of name to kind."""
     eight = {
         name: "classifier" if "encoder_from" in values else "autoencoder"
@@ -202,192 +165,274 @@ def _models():
     return eight | {name: values.kind for name, values in params.load_all().items()}
 
 
-def names(claims=None):
-    """Return the models and points that claims, by default all, are about: dict of name to a claim."""
-    return {
-        term.split(": ")[0]: claim.number
-        for claim in claims or load()
-        for part in claim.estimands
-        for terms in part.comparisons
-        for term in terms
-    }
+def names(rows=None):
+    """Return the models and points of comparisons, by default all: dict of name to its claims' numbers."""
+    found = {}
+    for row in load() if rows is None else rows:
+        for term in row["terms"]:
+            found.setdefault(term.split(": ")[0], {})[row["claim"]] = None
+    return {name: list(numbers) for name, numbers in found.items()}
 
 
 def check_points(points):
     """Raise a `ParamsError` of the first name in a claim that is neither a model nor one of these points."""
-    known = {*_models(), *points}
-    for name, number in names().items():
+    known = {*_kinds(), *points}
+    for name, (number, *_) in names().items():
         if name not in known:
             where, hint = f"params/{params.CLAIMS}.yaml: {number}", params.did_you_mean(name, known)
             raise params.ParamsError(f"{where}: {name!r} is not a model or a point of params/studies; {hint}")
 
 
-def _estimand(fields, models, where):
-    """Return the `Estimand` of its fields; raise a `ParamsError` of the first that is wrong."""
-    with params.prefixed(f"{where}: "):
-        params.check_fields(fields, "estimand")
-    if fields["measure"] not in MEASURES:
-        hint = params.did_you_mean(fields["measure"], MEASURES)
-        raise params.ParamsError(f"{where}: measure: {params.short(fields['measure'])} is unknown; {hint}")
-    _check_region(fields, where)
-    names = ("each", "against", "sums")
-    each, others, sums = (fields.get(name, ()) for name in names)
-    for name, listed in zip(names, (each, others, [term for terms in sums for term in terms])):
-        for term in listed:
-            _check_term(term, fields["measure"], models, f"{where}: {name}")
-    if (others or sums) and MEASURES[fields["measure"]].estimate is not statistics.difference:
-        allowed = f"allowed with {fields['measure']}: each alone"
-        raise params.ParamsError(f"{where}: {'sums' if sums else 'against'}: is not allowed; {allowed}")
+def _comparisons(part, models):
+    """Return the comparisons of a part of a claim; raise a `ParamsError` of its first field that is wrong."""
+    params.check_fields(part, "estimand")
+    name = part["measure"]
+    if name not in MEASURES:
+        hint = params.did_you_mean(name, MEASURES)
+        raise params.ParamsError(f"measure: {params.short(name)} is unknown; {hint}")
+    measure, region = MEASURES[name], _region(part)
+    each, others, sums = (part.get(field, ()) for field in ("each", "against", "sums"))
+    listed = {"each": each, "against": others, "sums": [term for terms in sums for term in terms]}
+    for field, terms in listed.items():
+        with params.prefixed(f"{field}: "):
+            for term in terms:
+                _check_term(term, name, models)
+    if (others or sums) and measure.test is not statistics.difference:
+        allowed = f"allowed with {name}: each alone"
+        raise params.ParamsError(f"{'sums' if sums else 'against'}: is not allowed; {allowed}")
     pairs = [{one: 1, other: -1} for one in each for other in others if one != other]
-    comparisons = (*sums, *(pairs if others else [{one: 1} for one in each]))
-    if not comparisons or (others and not pairs):
+    compared = [*sums, *(pairs if others else [{one: 1} for one in each])]
+    if not compared or (others and not pairs):
         allowed = "allowed: each, with or without others in against; or sums"
-        raise params.ParamsError(f"{where}: each, against, sums: compare nothing; {allowed}")
-    rest = {name: value for name, value in fields.items() if name not in names}
-    return Estimand(**rest, comparisons=comparisons)
+        raise params.ParamsError(f"each, against, sums: compare nothing; {allowed}")
+    row = {"part": part["what"], "measure": name, "unit": measure.unit} | region
+    return [row | {"reason": part.get("reason", ""), "terms": terms} for terms in compared]
 
 
-def _check_region(fields, where):
-    """Raise a `ParamsError` unless an estimand's bounds are those of a region."""
-    unit, bounds = MEASURES[fields["measure"]].unit, [fields[b] for b in ("above", "below") if b in fields]
+def _region(part):
+    """Return a part's bounds and the region in words; raise a `ParamsError` unless they are a region."""
+    unit, bounds = MEASURES[part["measure"]].unit, {b: part[b] for b in ("above", "below") if b in part}
     if not bounds:
-        raise params.ParamsError(f"{where}: above, below: are missing; allowed: one of them, or both")
-    if len(bounds) == 2 and bounds[0] >= bounds[1]:
-        allowed = f"allowed: a number under {bounds[1]:g}, which below is"
-        raise params.ParamsError(f"{where}: above: {bounds[0]:g} is not allowed; {allowed}")
-    if unit == "times" and min(bounds) <= 0:
-        raise params.ParamsError(f"{where}: {min(bounds):g} {unit} is not allowed; allowed: a ratio above 0")
-    if unit == "% of runs" and "below" in fields:
-        allowed = f"allowed with {fields['measure']}: above alone"
-        raise params.ParamsError(f"{where}: below: {fields['below']:g} is not allowed; {allowed}")
+        raise params.ParamsError("above, below: are missing; allowed: one of them, or both")
+    low, high = part.get("above", -inf), part.get("below", inf)
+    if low >= high:
+        raise params.ParamsError("above", low, f"a number under {high:g}, which below is")
+    if unit == "times" and min(bounds.values()) <= 0:
+        raise params.ParamsError(f"{min(bounds.values()):g} {unit} is not allowed; allowed: a ratio above 0")
+    if unit == "% of runs" and "below" in bounds:
+        raise params.ParamsError("below", high, f"with {part['measure']}: above alone")
+    words = " and ".join(f"{name} {bound:g}" for name, bound in bounds.items())
+    return {"above": nan, "below": nan} | bounds | {"holds": f"{words} {unit}"}
 
 
-def _check_term(term, measure, models, where):
-    """Raise a `ParamsError` unless a name, and the words behind it, are what a measure can be taken of."""
+def _check_term(term, measure, models):
+    """Raise a `ParamsError` unless a measure can be taken of a name and the words behind it."""
     (name, *words), wanted = str(term).split(": "), MEASURES[measure]
     base, _ = params.parse_name(name)
     if base not in models:
-        hint = params.did_you_mean(base, models)
-        raise params.ParamsError(f"{where}: unknown model {params.short(base)}; {hint}")
+        raise params.ParamsError(f"unknown model {params.short(base)}; {params.did_you_mean(base, models)}")
     if wanted.kind not in (None, models[base]):
-        allowed = f"allowed: {wanted.kind}s"
-        raise params.ParamsError(f"{where}: {base} has no {measure}; {allowed}")
+        raise params.ParamsError(f"{base} has no {measure}; allowed: {wanted.kind}s")
     if measure == "distance from cuadro III" and name not in paper.RESULTS:
-        hint = params.did_you_mean(name, paper.RESULTS)
-        raise params.ParamsError(f"{where}: {name} is not in cuadro III; {hint}")
+        raise params.ParamsError(f"{name} is not in cuadro III; {params.did_you_mean(name, paper.RESULTS)}")
     for word, allowed in zip(words, wanted.takes):
         if word not in allowed:
             hint = params.did_you_mean(word, allowed)
-            raise params.ParamsError(f"{where}: {term!r}: {params.short(word)} is unknown; {hint}")
+            raise params.ParamsError(f"{term!r}: {params.short(word)} is unknown; {hint}")
     if not wanted.needs <= len(words) <= len(wanted.takes):
         example = ": ".join([name, *(names[0] for names in wanted.takes[: wanted.needs])])
-        raise params.ParamsError(f"{where}: {term!r} is not allowed; allowed with {measure}: {example!r}")
+        raise params.ParamsError(f"{term!r} is not allowed; allowed with {measure}: {example!r}")
 
 
-def estimate(runs, estimand, terms):
-    """One comparison of an estimand, as numbers in its unit.
+def estimate(grouped, row):
+    """Return the numbers of one comparison of `load`, in its unit.
 
     Returns:
-        dict: "comparison" in words; "units", how many seeds each has, "seeds", the least of these, and
-        "unused", how many seeds no unit uses; with one seed "estimate", and with more "low", "high",
-        "p_inside", "p_outside" too; see `units` and `statistics.Estimate`.
+        dict: comparison and found, in words; seeds of each unit, as "10 + 5"; least, the fewest of these;
+        unused, how many seeds no unit uses; and `NUMBERS`, see `statistics.Estimate`: of one seed the
+        estimate alone, and NaN for the rest.
     """
-    measure = MEASURES[estimand.measure]
-    keys = [name.split(": ") for name in terms]  # a model, and what the measure needs besides
-    found = units.compared(
-        runs,
-        [
-            (name, w, lambda some, r=rest: measure.values(some, *r))
-            for (name, *rest), w in zip(keys, terms.values())
-        ],
-    )
-    seeds = [len(unit.values) for unit in found]
-    row = {"comparison": _words(keys, terms.values()), "seeds": min(seeds, default=0), "units": seeds}
-    row["unused"] = sum(unit.unused for unit in found)
-    if not found:
-        return row
-    parts, (show, back) = [unit.values for unit in found], SHOWN[measure.unit]
-    if row["seeds"] == 1:  # a number, and nothing to judge it by
-        return row | {"estimate": float(f"{show(sum(map(np.mean, parts))):.6g}")}
-    bounds = (float(back(bound)) if isfinite(bound) else bound for bound in (estimand.above, estimand.below))
-    made = measure.estimate(parts, *bounds)
-    shown = {"estimate": show(made.mean), "low": show(made.low), "high": show(made.high)}
-    numbers = shown | {"p_inside": made.p_inside, "p_outside": made.p_outside}
-    return row | {name: float(f"{value:.6g}") for name, value in numbers.items()}
+    measure, keys = MEASURES[row["measure"]], [name.split(": ") for name in row["terms"]]
+    weights, unit = row["terms"].values(), row["unit"]
+    terms = [
+        (name, weight, lambda some, words=words: measure.values(some, *words))
+        for (name, *words), weight in zip(keys, weights)
+    ]
+    found = units.compared(grouped, terms)
+    parts, (show, back) = [one.values for one in found], SHOWN[unit]
+    seeds, numbers = [len(part) for part in parts], dict.fromkeys(NUMBERS, nan)
+    if min(seeds, default=0) == 1:  # a number, and nothing to judge it by
+        numbers["estimate"] = show(sum(map(np.mean, parts)))
+    elif parts:
+        bounds = (back(row[name]) if row[name] == row[name] else end for name, end in REGION)
+        made = measure.test(parts, *bounds)
+        numbers = dict(zip(NUMBERS, (*map(show, made[:3]), *made[3:])))
+    numbers = {name: float(f"{value:.6g}") for name, value in numbers.items()}
+    made = {"comparison": _in_words(keys, weights), "found": _found(numbers, unit), "seeds": as_sum(seeds)}
+    return made | {"least": min(seeds, default=0), "unused": sum(one.unused for one in found)} | numbers
 
 
-def _words(keys, weights):
-    """A comparison in words: "model_1 against model_4"; of one model's classes, their names alone."""
+REGION = (("above", -inf), ("below", inf))
+
+
+def as_sum(seeds):
+    """Return how many seeds the units of a comparison have, as text: "10", or "10 + 5" of two."""
+    return " + ".join(map(str, seeds)) or "0"
+
+
+def _found(numbers, unit):
+    """Return an estimate and its interval in words."""
+    if numbers["estimate"] != numbers["estimate"]:
+        return "no run of all that it needs"
+    interval = "in one run" if numbers["low"] != numbers["low"] else "({low:.3g} to {high:.3g})"
+    return f"{{estimate:.3g}} {unit} {interval}".format(**numbers)
+
+
+def _in_words(keys, weights):
+    """Return a comparison as "model_1 against model_4"; of one model's classes, their names alone."""
     one = len(keys) > 1 and len({name for name, *_ in keys}) == 1
     texts = [" as ".join(rest) if one else ", ".join([name, *rest]) for name, *rest in keys]
     sides = ([t for t, w in zip(texts, weights) if (w > 0) == first] for first in (True, False))
     return " against ".join(", ".join(side) for side in sides if side)
 
 
-def judge(runs, claims=None):
-    """Verdicts on claims, by default the paper's: a list of dicts, ready for `claims.json`."""
-    return [_judge(runs, claim) for claim in claims or load()]
+def judge(grouped, rows=None):
+    """Return the verdicts on comparisons, by default all of `load`, as a `pandas.DataFrame`.
 
+    Columns: those of `load` but terms, and of `estimate`; p_holm, corrected over the claim's comparisons, NaN
+    if one of them has fewer than two seeds; verdict of the claim and part_verdict of the part; decides and
+    decides_part, whether the claim's verdict and the part's rest on this comparison, see `_deciding`.
+    """
+    import pandas as pd
 
-def _judge(runs, claim):
-    parts = [[estimate(runs, part, terms) for terms in part.comparisons] for part in claim.estimands]
-    every = [row for rows in parts for row in rows]
-    if all(row["seeds"] >= 2 for row in every):
-        for row, adjusted in zip(every, statistics.holm([row["p_outside"] for row in every])):
-            row["p_holm"] = float(f"{adjusted:.6g}")
-    estimands = [
-        {
-            "what": part.what,
-            "measure": part.measure,
-            "unit": MEASURES[part.measure].unit,
-            "region": [bound if isfinite(bound) else None for bound in (part.above, part.below)],
-            "reason": part.reason,
-            "verdict": verdict(rows),
-            "comparisons": rows,
-        }
-        for part, rows in zip(claim.estimands, parts)
-    ]
-    return {
-        "claim": claim.number,
-        **({"by": claim.by} if claim.by else {"sentence": claim.sentence}),
-        "statement": claim.statement,
-        "section": claim.section,
-        "verdict": verdict(every),
-        "seeds": deciding(estimands)[1]["seeds"],
-        "estimands": estimands,
-    }
+    rows = load() if rows is None else rows
+    table = pd.DataFrame([row | estimate(grouped, row) for row in rows], columns=COLUMNS)
+    if table.empty:
+        return table.astype({"decides_part": bool, "decides": bool})
+    claims, parts = (table.groupby(by, sort=False) for by in ("claim", ["claim", "part"]))
+    adjusted = claims["p_outside"].transform(lambda p: statistics.holm(p.to_numpy()))
+    table["p_holm"] = adjusted.map("{:.6g}".format).astype(float).where(claims["least"].transform("min") >= 2)
+    for groups, name in ((claims, "verdict"), (parts, "part_verdict")):
+        table[name] = pd.concat(pd.Series(verdict(some), some.index) for _, some in groups)
+    deciding = [_deciding(table.loc[some.index]) for _, some in parts]
+    table["decides_part"] = table.index.isin(deciding)
+    every = table.loc[deciding].query("part_verdict == verdict").groupby("claim", sort=False)
+    table["decides"] = table.index.isin([_least_sure(some) for _, some in every])
+    table.attrs["format"] = dict.fromkeys(("estimate", "low", "high"), "{:.3g}")
+    return table
 
 
 def verdict(rows):
-    """The verdict on comparisons, see `estimate`, that all must hold."""
-    if any("p_holm" not in row for row in rows):
+    """Return the verdict on comparisons that all must hold: a table, or dicts, of p_inside and p_holm."""
+    inside, holm = (np.array([row.get(n, nan) for row in _records(rows)]) for n in ("p_inside", "p_holm"))
+    if np.isnan(holm).any():
         return MISSING
-    if all(row["p_inside"] <= statistics.ALPHA for row in rows):
+    if (inside <= statistics.ALPHA).all():
         return HOLDS
-    return FAILS if min(row["p_holm"] for row in rows) <= statistics.ALPHA else OPEN
+    return FAILS if holm.min() <= statistics.ALPHA else OPEN
 
 
-def deciding(estimands):
-    """Return the estimand that the verdict on them all rests on, and its comparison that decides.
+def _records(rows):
+    return rows if isinstance(rows, list) else rows.to_dict("records")
 
-    An estimand is decided by the comparison, of those with its verdict, whose interval is nearest to its
-    bound or reaches furthest beyond it, in the estimand's own unit. Between units p-values decide.
+
+def _deciding(rows):
+    """Return the index of the comparison that decides a part.
+
+    Of those with the part's verdict it is the one whose interval is nearest to its bound, or reaches furthest
+    beyond it, in the part's own unit.
     """
-    every = [(part, row) for part in estimands for row in part["comparisons"]]
-    found = verdict([row for _, row in every])
+    found = rows["part_verdict"].iloc[0]
     if found == MISSING:
-        return min(every, key=lambda one: one[1]["seeds"])
+        return rows["least"].idxmin()
     if found == FAILS:
-        every = [one for one in every if one[1]["p_holm"] <= statistics.ALPHA]
+        rows = rows[rows["p_holm"] <= statistics.ALPHA]
     if found == OPEN:
-        every = [one for one in every if one[1]["p_inside"] > statistics.ALPHA]
-    first = {id(part): (part, row) for part, row in sorted(every, key=lambda one: _beyond(*one, found))}
-    return max(first.values(), key=lambda one: -one[1]["p_holm"] if found == FAILS else one[1]["p_inside"])
+        rows = rows[rows["p_inside"] > statistics.ALPHA]
+    low, high = (rows["high"], rows["low"]) if found == FAILS else (rows["low"], rows["high"])
+    return np.fmax(rows["above"] - low, high - rows["below"])[::-1].idxmax()
 
 
-def _beyond(part, row, found):
-    """Return how far an interval is beyond its region, all of it if that decides, in the region's unit."""
-    ends = ("high", "low") if found == FAILS else ("low", "high")
-    above, below = part["region"]
-    gaps = [] if above is None else [above - row[ends[0]]]
-    return max(gaps + ([] if below is None else [row[ends[1]] - below]))
+def _least_sure(rows):
+    """Return the index of the part, of those with their claim's verdict, that decides it, by p-values."""
+    found = rows["verdict"].iloc[0]
+    order = {MISSING: rows["least"], FAILS: rows["p_holm"]}.get(found, -rows["p_inside"])
+    return order.idxmin()
+
+
+def of_suite(suite, grouped=None):
+    """Return the verdicts on a suite's runs, see `judge`, and write them to its `claims.json`, row by row.
+
+    Runs that count nowhere are left out, see `runs.not_counted`. The table is empty if the suite has no run
+    that a claim needs.
+
+    Args:
+        suite: its name.
+        grouped: its runs; None reads them.
+    """
+    if grouped is None:
+        grouped = {}
+        for run in runs.read_suite(suite):
+            grouped.setdefault(run["model"], []).append(run)
+    counted = {name: [r for r in seeds if not runs.not_counted(r)] for name, seeds in grouped.items()}
+    counted = {name: seeds for name, seeds in counted.items() if seeds}
+    same = {name: counted[other] for name, other in equal_points(counted).items()}
+    table = judge(same | counted)
+    if not table["least"].any():
+        return table.iloc[:0]
+    path = runs.suite_dir(suite) / "claims.json"
+    if path.parent.is_dir():
+        rows = [{name: value for name, value in row.items() if value == value} for row in _records(table)]
+        partial = path.with_name(f".{path.name}")
+        partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+    return table
+
+
+def equal_points(grouped):
+    """Return the claims' points without runs that train the same as something else here: dict of name to its.
+
+    A suite may change what a point changes. A point's name says what that is, see `params.parse_name`.
+    """
+    known = {name: _params(seeds[0]["params"]) for name, seeds in grouped.items()}
+    equal = {}
+    for name in sorted({*names(), *STOPPED} - grouped.keys(), key=params.natural):
+        base, changes = params.parse_name(name)
+        if changes and base in known and changes.keys() <= vars(known[base]).keys():
+            wanted = _changed(known[base], changes)
+            equal[name] = next((other for other in known if params.same(wanted, known[other])), None)
+    return {name: other for name, other in equal.items() if other}
+
+
+def _params(values):
+    """Return the `Params` of a run's record, with seed 0."""
+    fields = params.Params.__dataclass_fields__
+    return params.Params(**{name: value for name, value in values.items() if name in fields} | {"seed": 0})
+
+
+def _changed(base, changes):
+    """Return `Params` with the changes that a name says, in text, made."""
+    made = {field: _value(text) for field, text in changes.items()}
+    if made.get("optimizer", base.optimizer) != base.optimizer:  # each has its own
+        made.setdefault("epsilon", params.PAPER_EPSILON if made["optimizer"] == "adam" else None)
+    return replace(base, **made)
+
+
+def _value(text):
+    """Return the value whose text `params.shown` returns."""
+    if text in params.WORDS:
+        return params.WORDS[text]
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def badge(found):
+    """Return a verdict as the page shows it, in its colour."""
+    return Markup('<b class="verdict {}">{}</b>').format(COLOURS[found], found)
+
+
+def link(row):
+    """Return the number of a row's claim as a link to its section of the page."""
+    return Markup('<a href="#{}">{}</a>').format(row["section"].replace(" ", "-"), row["claim"])

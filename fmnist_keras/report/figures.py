@@ -50,48 +50,47 @@ def cuadro_3(cells, exercise=False):
 
 
 @in_house_style
-def forest(rows, exercise=False):
-    """Every estimand's estimate and interval on a scale of its own, the region where it holds shaded.
+def forest(verdicts, exercise=False):
+    """Draw every part's estimate and interval on a scale of its own, the region where it holds shaded.
 
     Of several comparisons the one that decides is drawn, and the others' estimates as small marks.
 
     Args:
-        rows: see `claims.judge`.
+        verdicts: see `claims.judge`.
         exercise: not the paper's runs, so that verdicts are not in colour.
     """
-    parts = [(row["claim"], part) for row in rows for part in row["estimands"]]
-    told = "; ".join(f"{row['claim']} {row['statement']}: {row['verdict']}" for row in rows)
-    figure, axes = new_figure(f"Verdicts. {told}.", size=(7.2, 0.6 * len(parts)))
-    for y, (number, part) in enumerate(parts):
-        _estimand(axes, y, part, GREY if exercise else SHADES[part["verdict"]])
-        axes.text(0, y - 0.23, f"{number} {part['verdict']}: {part['what']}", size=8.5)
+    rows = verdicts.drop_duplicates("claim").itertuples()
+    told = "; ".join(f"{row.claim} {row.statement}: {row.verdict}" for row in rows)
+    parts = [part for _, part in verdicts.groupby(["claim", "part"], sort=False)]
+    figure, axes = new_figure(f"Verdicts. {told}.", size=(7.2, 0.6 * max(len(parts), 1)))
+    for y, part in enumerate(parts):
+        one = next(part[part["decides_part"]].itertuples())
+        _part(axes, y, one, part["estimate"].dropna(), GREY if exercise else SHADES[one.part_verdict])
+        axes.text(0, y - 0.23, f"{one.claim} {one.part_verdict}: {one.part}", size=8.5)
     axes.set(xlim=(0, 1), ylim=(len(parts) - 0.4, -0.7))
     axes.set_axis_off()
     return figure
 
 
-def _estimand(axes, y, part, shade):
-    """Draw one estimand at a height, on a scale of its own from 0 to 1."""
-    one, region = claims.deciding([part])[1], part["region"]
-    marks = [c["estimate"] for c in part["comparisons"] if "estimate" in c]
-    interval = [one["low"], one["high"]] if "low" in one else []
-    every = [*marks, *interval, *(bound for bound in region if bound is not None)]
-    least, span = min(every), 1.2 * (max(every) - min(every) or 1)
+def _part(axes, y, one, marks, shade):
+    """Draw one part of a claim at a height, on a scale of its own from 0 to 1."""
+    every = np.array([*marks, one.low, one.high, one.above, one.below], float)
+    least, most = np.nanmin(every), np.nanmax(every)
+    span = 1.2 * (most - least or 1)
 
     def at(values):
         return (np.asarray(values, float) - least) / span + 1 / 12
 
-    low, high = (edge if bound is None else at(bound) for edge, bound in zip((0, 1), region))
-    axes.fill_between([low, high], y - 0.17, y + 0.17, color=GREEN, alpha=0.15, linewidth=0)
+    region = np.where(np.isnan([one.above, one.below]), [0, 1], at([one.above, one.below]))
+    axes.fill_between(region, y - 0.17, y + 0.17, color=GREEN, alpha=0.15, linewidth=0)
     axes.plot(at(marks), [y] * len(marks), "|", color="0.6")
-    axes.plot(at(interval), [y] * len(interval), color=shade, linewidth=3)
-    if "estimate" in one:
-        axes.plot(at(one["estimate"]), y, "o", color=shade, markerfacecolor=shade if interval else "white")
+    axes.plot(at([one.low, one.high]), [y, y], color=shade, linewidth=3)
+    axes.plot(at(one.estimate), y, "o", color=shade, markerfacecolor="white" if np.isnan(one.low) else shade)
     axes.plot([0, 1], [y + 0.17, y + 0.17], color="black", linewidth=0.8)
     for tick in MaxNLocator(6).tick_values(least - span / 12, least + span * 11 / 12):
         if 0 <= at(tick) < 0.98:  # its text would run into the unit
             axes.text(at(tick), y + 0.2, f"{tick:g}", size=7, ha="center", va="top")
-    axes.text(1.01, y + 0.2, part["unit"], size=7, va="top")
+    axes.text(1.01, y + 0.2, one.unit, size=7, va="top")
 
 
 @in_house_style

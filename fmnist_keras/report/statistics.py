@@ -6,7 +6,7 @@ Reading: Bouthillier et al., "Accounting for Variance in Machine Learning Benchm
 pigeonhole bootstrap", 2007. `benchmarks/coverage.py` measures how often these intervals hold the truth.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import bdtr, bdtrc, betaincinv, stdtr, stdtrit
@@ -17,8 +17,7 @@ TINY = np.finfo(float).tiny
 ALPHA = (1 - LEVEL) / 2  # of each one-sided test: an interval of LEVEL that lies beyond a bound, in one rule
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """A number that runs gave, its interval, and the p-values of a region's two null hypotheses.
 
     Attributes:
@@ -140,7 +139,7 @@ def share(units, low=0.5, high=1.0):
     return Estimate(count / runs, lower, upper, inside, bdtr(count, runs, low))
 
 
-def agreement(units, low, high):
+def reproduction(units, low, high):
     """Return the `Estimate` of one new run's distance from another's number, a prediction.
 
     The other may be such a run if the interval holds 0. That it is one is said only if the interval is within

@@ -15,9 +15,9 @@ from scipy import stats
 from .. import evaluation, runs
 from . import paper
 from . import suite as suites
+from .claims import as_sum
 from .display import as_text, note
 from .statistics import interval
-from .tables import numbers
 from .text import banner
 from .units import compared
 
@@ -132,7 +132,7 @@ def _difference(study, weights, level=0.95):
         return {}
     made = dict(zip(("difference", "low", "high"), interval([unit.values for unit in found], level)))
     seeds, unused = zip(*((len(unit.values), unit.unused) for unit in found))
-    return made | {"seeds": numbers(seeds), "not used": sum(unused)}
+    return made | {"seeds": as_sum(seeds), "not used": sum(unused)}
 
 
 def _counted(study, metrics):

@@ -9,12 +9,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from .. import evaluation, params, runs
+from .. import evaluation, runs
 from . import claims
 from .display import as_text
-
-# Points that stop where the paper stopped: section III, the epochs whose weights models 5 and 7 have.
-STOPPED = ("model_5-epochs_15", "model_7-epochs_19")
 
 
 def every(suite):
@@ -32,7 +29,7 @@ def with_ablations(suite):
     names are left to that page.
     """
     grouped = every(suite)
-    named = {*claims.names(), *STOPPED, *equal_ablations(grouped).values()}
+    named = {*claims.names(), *claims.STOPPED, *claims.equal_points(grouped).values()}
     elsewhere = {run for study in studies(suite).values() for run in study["runs"]} - named
     points = ablations(grouped)
     return {name: seeds for name, seeds in grouped.items() if not (name in points and name in elsewhere)}
@@ -111,52 +108,6 @@ def studies(suite):
             if isinstance(held, dict) and "runs" in held:
                 found[path.parent.name] = held
     return found
-
-
-def equal_ablations(grouped):
-    """Return the points without runs that are the same as something else here: dict of name to the other's.
-
-    A suite may change what a point changes. The name says what that is, and the runs what their models have.
-
-    Args:
-        grouped: see `every`.
-    """
-    shown = {name: _shown(seeds[0]["params"]) for name, seeds in grouped.items()}
-    equal = {}
-    for name in sorted({*claims.names(), *STOPPED} - grouped.keys(), key=params.natural):
-        base, changes = params.parse_name(name)
-        if changes and base in shown:
-            wanted = shown[base] | changes
-            if wanted["optimizer"] != shown[base]["optimizer"]:
-                adam = wanted["optimizer"] == "adam"
-                wanted["epsilon"] = params.shown(params.PAPER_EPSILON if adam else None)
-            equal[name] = next((other for other in shown if shown[other] == wanted), None)
-    return {name: other for name, other in equal.items() if other}
-
-
-def _shown(values):
-    """Return the parameters of a run as names have them, without those that say where it is."""
-    full = vars(params.Params(model="")) | values
-    return {name: params.shown(value) for name, value in full.items() if name not in (*params.PLACE, "seed")}
-
-
-def judge(suite, grouped=None):
-    """Return the verdicts on the paper's claims, and write them to `claims.json`; see `claims.judge`.
-
-    Args:
-        suite: its name. Without any of the models that the claims are about, there are no verdicts.
-        grouped: what `with_ablations` gave; None reads it.
-    """
-    grouped = counted(with_ablations(suite) if grouped is None else grouped)
-    equal = equal_ablations(grouped)
-    rows = claims.judge({name: grouped[same] for name, same in equal.items() if same in grouped} | grouped)
-    parts = [part for row in rows for part in row["estimands"]]
-    if not any(one["seeds"] for part in parts for one in part["comparisons"]):
-        return []
-    path = runs.suite_dir(suite) / "claims.json"
-    if path.parent.is_dir():
-        _write(path, rows)
-    return rows
 
 
 def _write(path, value):

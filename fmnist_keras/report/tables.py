@@ -15,13 +15,13 @@ from .. import evaluation, plots
 from ..data import CLASS_NAMES
 from . import claims as judged
 from . import paper, statistics
-from .suite import STOPPED, alive, counted
+from .claims import STOPPED
+from .suite import alive, counted
 
 MISSING = "–"
 AGREES = {True: "yes", False: "no", None: judged.MISSING}
 NO_DEAD = "without dead classes"
 CAPS = (5, 10, 15, 20, 25, 30, 35, 40)  # epochs: 40 is our own cap for an autoencoder
-COLOURS = {judged.HOLDS: "yes", judged.FAILS: "no", judged.OPEN: "open", judged.MISSING: "open"}
 
 
 def spread(values, digits=4, percent=False):
@@ -161,95 +161,6 @@ def interval(cell):
     return "" if cell.seeds < 2 else " to ".join(shown(end, cell.number) for end in (cell.low, cell.high))
 
 
-def claims(rows):
-    """The verdicts, see `claims.judge`, each with what decides it and a link to its section."""
-    says = "statement" if any("by" in row for row in rows) else "the paper says"
-    return pd.DataFrame(
-        {
-            "claim": Markup('<a href="#{}">{}</a>').format(row["section"].replace(" ", "-"), row["claim"]),
-            says: f"{row['statement']} ({row['by']})" if "by" in row else row["statement"],
-            "verdict": Markup('<b class="verdict {}">{}</b>').format(COLOURS[row["verdict"]], row["verdict"]),
-            "decided by": decision(row),
-            "seeds": numbers(judged.deciding(row["estimands"])[1]["units"]),
-        }
-        for row in rows
-    )
-
-
-def numbers(units):
-    """Return how many seeds the units of a comparison have, as text: "10", or "10 + 5" of two."""
-    return " + ".join(map(str, units)) or "0"
-
-
-def decision(row):
-    """What a verdict rests on, in words, see `claims.deciding`."""
-    part, one = judged.deciding(row["estimands"])
-    return f"{part['what']}: {in_words(one, part['unit'])}"
-
-
-def in_words(one, unit):
-    """A comparison's estimate and interval, in its unit."""
-    if "estimate" not in one:
-        return "no run of all that it needs"
-    text = f"{one['estimate']:.3g} {unit}"
-    return f"{text} ({one['low']:.3g} to {one['high']:.3g})" if "low" in one else f"{text} in one run"
-
-
-def region(part):
-    """Where an estimand holds, in words: "above 1.1 times"."""
-    names = zip(("above", "below"), part["region"])
-    return (
-        " and ".join(f"{name} {bound:g}" for name, bound in names if bound is not None) + f" {part['unit']}"
-    )
-
-
-def estimates(rows):
-    """Every comparison of every claim in numbers, with the region in which it holds."""
-    table = pd.DataFrame(
-        {
-            "claim": row["claim"],
-            "what": part["what"],
-            "comparison": one["comparison"],
-            "estimate": one.get("estimate"),
-            "low": one.get("low"),
-            "high": one.get("high"),
-            "holds": region(part),
-            "seeds": numbers(one["units"]),
-            "not used": one["unused"],
-        }
-        for row in rows
-        for part in row["estimands"]
-        for one in part["comparisons"]
-    )
-    if table.empty:
-        return table
-    table.attrs["format"] = dict.fromkeys(("estimate", "low", "high"), "{:.3g}")
-    return table.astype(dict.fromkeys(("estimate", "low", "high"), float))
-
-
-def margins(rows):
-    """Return what each claim breaks down into: the paper's own sentence, the parts, where each holds and why.
-
-    A sentence of several claims or parts is in the first row of them alone.
-    """
-    table = pd.DataFrame(
-        {
-            "claim": row["claim"],
-            "the paper's sentence": row.get("sentence", ""),
-            "part": part["what"],
-            "holds": region(part),
-            "why that margin": part["reason"],
-            "this part": part["verdict"],
-        }
-        for row in rows
-        for part in row["estimands"]
-    )
-    if len(table):
-        said = table["the paper's sentence"]
-        table["the paper's sentence"] = said.where(said != said.shift(), "")
-    return table
-
-
 def epochs(grouped):
     """When the runs stopped and which epoch was best, beside the paper's."""
     rows = {}
@@ -277,7 +188,7 @@ def caps(grouped):
     measure, rows = judged.MEASURES["best epoch is the last"], {}
     for cap in (cap for cap in CAPS if cap <= most):
         happened = {model: measure.values(seeds, cap) for model, seeds in grouped.items()}
-        shares = [measure.estimate([values], 0.5) for values in happened.values()]
+        shares = [measure.test([values], 0.5) for values in happened.values()]
         adjusted = statistics.holm([share.p_outside for share in shares])
         found = [
             {"p_inside": share.p_inside, "p_holm": p} if len(values) > 1 else {}

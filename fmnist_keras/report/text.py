@@ -11,9 +11,9 @@ import numpy as np
 from .. import evaluation, params, runs
 from ..data import CLASS_NAMES
 from . import claims, paper, statistics, tables
+from .claims import equal_points
 from .display import as_text, note
 from .suite import alive, by_model, counted, failed
-from .suite import equal_ablations as equal_names
 
 DEAD = (
     "With a ReLU on the logits, the unit of a class that is 0 for every image gets no gradient and does not "
@@ -168,7 +168,7 @@ def learned_nothing(errors, grouped):
     for name, seeds in counted(grouped).items():
         losses = [run["val"]["loss"] for run in seeds if run["kind"] == "autoencoder"]
         no_better = [loss for loss in losses if loss >= least]
-        about = [claim.number for claim in claims.load() if name in claims.names([claim])]
+        about = claims.names().get(name, [])
         if no_better:
             count, mean = f"{len(no_better)} of {len(losses)} runs", np.mean(no_better)
             rest_on_it = f" (compared in {', '.join(about)})" if about else ""
@@ -248,12 +248,13 @@ def headline(suite, verdicts, cells):
         verdicts: see `claims.judge`; without any, nothing is said.
         cells: see `tables.cuadro_3`.
     """
-    if not verdicts:
+    if verdicts.empty:
         return ""
-    theirs, own = ([row for row in verdicts if ("by" in row) is own] for own in (False, True))
+    found = verdicts.drop_duplicates("claim")
+    theirs, own = found[found["by"] == ""], found[found["by"] != ""]
     claims = "claims" if len(own) > 1 else "claim"
     groups = {f"the paper's {len(theirs)} claims": theirs, f"{len(own)} {claims} of one's own": own}
-    text = "".join(f"of {whose}, {_outcomes(rows)}; " for whose, rows in groups.items() if rows)
+    text = "".join(f"of {whose}, {_outcomes(rows)}; " for whose, rows in groups.items() if len(rows))
     agrees = agreement(cells[~cells["model"].isin(tables.STOPPED)])
     text += agrees or "cuadro III's numbers have no second run to be judged by."
     if suite not in paper.SUITES:
@@ -262,7 +263,7 @@ def headline(suite, verdicts, cells):
 
 
 def _outcomes(verdicts):
-    counts = Counter(row["verdict"] for row in verdicts)
+    counts = Counter(verdicts["verdict"])
     return ", ".join(
         f"{counts[name]} {words[counts[name] > 1]}" for name, words in OUTCOMES.items() if counts[name]
     )
@@ -337,7 +338,7 @@ def _still_to_run(suite, grouped):
 
 def equal_ablations(grouped):
     """Which ablations are one configuration in this suite, and so one finding. Markdown."""
-    equal = equal_names(grouped)
+    equal = equal_points(grouped)
     said = [f"**{name}** is {other}" for name, other in equal.items()]
     return (
         f"In this suite, with what it changes in every model: {'; '.join(said)}. That is one finding."

@@ -156,7 +156,7 @@ def test_without_a_study_there_are_no_ablations(write):
 def test_the_claims_name_points_of_the_study():
     """Each has a run in suite paper, whose record says what it changes."""
     found = a_study.ablations("paper")
-    named = {*suite.claims.names(), *suite.STOPPED} - params.load_all().keys()
+    named = {*suite.claims.names(), *suite.claims.STOPPED} - params.load_all().keys()
     assert named <= found.params.keys()
     grouped = suite.with_ablations("paper")
     assert set(suite.ablations(grouped)) == named | {"model_7-final_activation_null"}
@@ -183,10 +183,10 @@ def test_points_without_runs_may_be_others():
     }
     one, changes = "model_7-final_activation_null", {"final_activation": None}
     values = changes | {"batch_size": 100, "min_delta": 1e-4}
-    assert suite.equal_ablations(grouped) == {"model_5-epochs_15": "model_5"}
+    assert suite.claims.equal_points(grouped) == {"model_5-epochs_15": "model_5"}
     grouped[one] = [run(one, "model_7", changes, **values)]
     both = {"model_5-epochs_15": "model_5", "model_8-train_encoder_true": one}
-    assert suite.equal_ablations(grouped) == both
+    assert suite.claims.equal_points(grouped) == both
     assert f"**model_8-train_encoder_true** is {one}" in text.equal_ablations(grouped)
     assert text.equal_ablations({}) == ""
 
@@ -196,7 +196,7 @@ def test_another_optimizer_has_its_own_epsilon():
         "model_3": [run("model_3", "model_3")],
         "mine": [run("mine", "model_3", optimizer="adam", epsilon=params.PAPER_EPSILON)],
     }
-    assert suite.equal_ablations(grouped) == {"model_3-optimizer_adam": "mine"}
+    assert suite.claims.equal_points(grouped) == {"model_3-optimizer_adam": "mine"}
 
 
 def test_an_ablation_is_what_its_run_says(write):
@@ -220,8 +220,7 @@ def test_what_departs_counts_nowhere(reports):
     assert [run["seed"] for run in suite.counted(grouped)["model_5"]] == [0]
     assert [run["seed"] for run in suite.by_model("paper", "classifier")["model_5"]] == [0]
     assert set(tables.cuadro_3(grouped)["seeds"]) == {1}
-    rows = suite.judge("paper", grouped)
-    assert {part["seeds"] for row in rows for e in row["estimands"] for part in e["comparisons"]} == {0, 1}
+    assert set(suite.claims.of_suite("paper", grouped)["least"]) == {0, 1}
     out = [("model_5, seed_1", "interrupted"), ("model_5, seed_2", "layers: own layers")]
     assert suite.left_out("paper") == out
     said = text.introduction("paper", grouped)

@@ -31,15 +31,10 @@ def test_cuadro_3_is_green_where_the_paper_s_number_agrees():
 
 
 def test_the_forest_names_every_verdict_and_draws_an_interval_only_where_there_is_one():
-    part = {"what": "a part", "unit": "points", "region": [0, None], "verdict": "holds"}
-    one = {"estimate": 2.0, "low": 1.0, "high": 3.0, "p_inside": 0.01, "p_holm": 1.0, "seeds": 3}
-    row = {
-        "claim": "C1",
-        "statement": "something",
-        "verdict": "holds",
-        "estimands": [part | {"comparisons": [one]}],
-    }
-    figure = figures.forest([row])
+    part = {"part": "a part", "unit": "points", "above": 0, "below": np.nan, "part_verdict": "holds"}
+    one = {"estimate": 2.0, "low": 1.0, "high": 3.0, "decides_part": True}
+    row = {"claim": "C1", "statement": "something", "verdict": "holds"} | part | one
+    figure = figures.forest(pd.DataFrame([row]))
     assert "C1 something: holds" in figure.get_label()
     assert "C1 holds: a part" in [text.get_text() for text in figure.axes[0].texts]
     drawn = [line for line in figure.axes[0].lines if line.get_linewidth() == 3 and len(line.get_xdata())]
@@ -48,11 +43,11 @@ def test_the_forest_names_every_verdict_and_draws_an_interval_only_where_there_i
 
 
 def test_no_number_of_a_scale_runs_into_its_unit():
-    rows = json.loads((runs.ROOT / "reports" / "paper" / "claims.json").read_text(encoding="utf-8"))
+    rows = pd.DataFrame(json.loads((runs.ROOT / "reports" / "paper" / "claims.json").read_text("utf-8")))
     (axes,) = figures.forest(rows).axes
     axes.figure.draw_without_rendering()
     boxes = [(text.get_text(), text.get_window_extent()) for text in axes.texts]
-    units = {part["unit"] for row in rows for part in row["estimands"]}
+    units = set(rows["unit"])
     numbers = [box for text, box in boxes if text not in units and text[0] in "-0123456789"]
     assert len(numbers) > 100
     assert not [box for text, box in boxes if text in units and box.count_overlaps(numbers)]
