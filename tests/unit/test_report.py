@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -192,7 +193,8 @@ def test_ablations_that_stop_where_the_paper_stopped_stand_beside_their_model():
 
 
 def test_the_first_sentence_counts_verdicts_and_cells():
-    rows = [{"verdict": verdict} for verdict in ("holds", "holds", "does not hold", "undecided")]
+    found = ("holds", "holds", "does not hold", "undecided")
+    rows = pd.DataFrame([{"claim": n, "by": "", "verdict": verdict} for n, verdict in enumerate(found)])
     cells = tables.cuadro_3(seeds_of("model_5", (0.27, 0.28, 0.29, 0.30)))
     said = text.headline("paper", rows, cells)
     assert "4 claims, 2 hold, 1 does not hold, 1 is undecided; 2 of cuadro III's 4 numbers" in said
@@ -307,7 +309,7 @@ def test_the_report_names_what_learned_nothing(landed):
     said = text.learned_nothing(errors, found)
     assert said.startswith("> **Learned nothing of the images:** **model_3**, 10 of 10 runs, ")
     (numbers,) = re.findall(r"\(compared in (.*?)\)", said)
-    about = {row.number for row in claims.load() if "Model 3" in row.statement or "SGD" in row.statement}
+    about = {r["claim"] for r in claims.load() if "Model 3" in r["statement"] or "SGD" in r["statement"]}
     assert about
     assert about <= set(numbers.split(", "))
     assert said.endswith("The same guess for every image: constant grey 0.1242, mean image 0.0866.")
@@ -519,7 +521,7 @@ def test_a_suite_of_autoencoders_says_nothing_of_classifiers():
     for table in (tables.recalls, tables.classifiers, tables.hyperparameters, tables.cuadro_3):
         assert display.table(table({})).data == "<p>None in this suite.</p>"
     assert text.dead_classes({}) == ""
-    assert text.headline("sweep", [], tables.cuadro_3({})) == ""
+    assert text.headline("sweep", pd.DataFrame(), tables.cuadro_3({})) == ""
 
 
 def test_many_models_are_a_row_each_in_the_table_of_parameters():

@@ -126,12 +126,12 @@ def test_a_share_s_interval_and_tests_are_scipy_s_exact_ones(count):
     assert (found.p_inside, found.p_outside) == pytest.approx(sides)
 
 
-def test_another_run_agrees_where_the_prediction_interval_holds_it_and_is_narrow():
+def test_a_reproduction_is_a_narrow_prediction():
     near = np.array([0.1, -0.1, 0.0, 0.05])[:, None]
-    assert statistics.agreement([near], -1, 1).p_inside == 0
-    assert statistics.agreement([near * 10], -1, 1).p_inside == 1  # a wide interval holds anything
-    assert statistics.agreement([near + 0.5], -1, 1).p_inside == 1
-    assert statistics.agreement([near + 0.9], -1, 1).p_outside < 0.025
+    assert statistics.reproduction([near], -1, 1).p_inside == 0
+    assert statistics.reproduction([near * 10], -1, 1).p_inside == 1  # a wide interval holds anything
+    assert statistics.reproduction([near + 0.5], -1, 1).p_inside == 1
+    assert statistics.reproduction([near + 0.9], -1, 1).p_outside < 0.025
 
 
 def test_a_linearised_ratio_of_mean_errors_keeps_each_seed_s_ratio_and_counts_the_images():
