@@ -25,7 +25,8 @@ def check_arrays(**arrays):
     """
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
-        (_check_images if name in IMAGES else _check_labels)(name, array)
+        if fault := (_of_images if name in IMAGES else _of_labels)(name, array):
+            raise ParamsError(f"{name} {fault}")
     counts = {name: len(array) for name, array in arrays.items()}
     if len(set(counts.values())) > 1:
         found = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -33,24 +34,26 @@ def check_arrays(**arrays):
     return [*arrays.values()]
 
 
-def _check_images(name, images):
+def _of_images(name, images):
+    """Return what is wrong with images, "" if nothing is."""
     if images.shape[1:] != (28, 28, 1):
-        raise ParamsError(f"{name} have shape {images.shape}; allowed: (n, 28, 28, 1)")
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ParamsError(f"{name} are {images.dtype}; divide by 255 to get floating point in [0, 1]")
+        return f"have shape {images.shape}; allowed: (n, 28, 28, 1)"
+    floating = np.issubdtype(images.dtype, np.floating)
+    return "" if floating else f"are {images.dtype}; divide by 255 to get floating point in [0, 1]"
 
 
-def _check_labels(name, labels):
-    if labels.ndim == 2 and labels.shape[1] > 1:
-        hint = f"for probabilities or logits, give {name}.argmax(axis=1)"
-        raise ParamsError(f"{name} have shape {labels.shape}; allowed: (n,); {hint}")
+def _of_labels(name, labels):
+    """Return what is wrong with labels, "" if nothing is."""
     if labels.ndim != 1:
-        raise ParamsError(f"{name} have shape {labels.shape}; allowed: (n,)")
-    if labels.size and not np.issubdtype(labels.dtype, np.integer):
-        raise ParamsError(f"{name} are {labels.dtype}; allowed: whole numbers from 0 to {CLASSES - 1}")
-    if labels.size and not (labels.min() >= 0 and labels.max() < CLASSES):
-        found = f"{name} are in [{labels.min()}, {labels.max()}]"
-        raise ParamsError(f"{found}; allowed: whole numbers from 0 to {CLASSES - 1}")
+        hint = f"; for probabilities or logits, give {name}.argmax(axis=1)"
+        wide = labels.ndim == 2 and labels.shape[1] > 1
+        return f"have shape {labels.shape}; allowed: (n,){hint if wide else ''}"
+    if not labels.size:
+        return ""
+    found = "" if np.issubdtype(labels.dtype, np.integer) else f"are {labels.dtype}"
+    if not found and not (labels.min() >= 0 and labels.max() < CLASSES):
+        found = f"are in [{labels.min()}, {labels.max()}]"
+    return found and f"{found}; allowed: whole numbers from 0 to {CLASSES - 1}"
 
 
 def check_shape(name, array, *sizes):
@@ -59,11 +62,9 @@ def check_shape(name, array, *sizes):
     Raises:
         ParamsError: it has another shape.
     """
-    array, sides = np.asarray(array), {}
-    if array.ndim != len(sizes) or not all(
-        found == (sides.setdefault(size, found) if isinstance(size, str) else size)
-        for size, found in zip(sizes, array.shape)
-    ):
+    array = np.asarray(array)
+    sides = dict(zip(sizes, array.shape)) | {size: size for size in sizes if not isinstance(size, str)}
+    if array.shape != tuple(sides.get(size) for size in sizes):
         raise ParamsError(f"{name} have shape {array.shape}; allowed: ({', '.join(map(str, sizes))})")
     return array
 

@@ -1,4 +1,4 @@
-"""Where the four files of Fashion-MNIST are found, and what they must hash to."""
+"""Find the four files of Fashion-MNIST, and check their SHA-256."""
 
 import gzip
 import hashlib
@@ -12,24 +12,25 @@ from pathlib import Path
 
 import numpy as np
 
-from ._yaml import OneSentence, ParamsError, short
+from ._yaml import OneSentence, ParamsError
 
-# SHA-256 of the decompressed bytes: the .gz files of Debian and of the authors differ, these do not.
-_FULL = """\
-c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888  train-images-idx3-ubyte
-bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9  train-labels-idx1-ubyte
-5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b  t10k-images-idx3-ubyte
-0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34  t10k-labels-idx1-ubyte"""
-_SAMPLE = """\
-6dded81672539b5d148c1a85358069d1808c316dc6f6c0abfd12ba3ced5dd394  train-images-idx3-ubyte
-d7c464914ae4b919728c5c99c3cdde5a0259febf1e99ddc6927a15768731d7dc  train-labels-idx1-ubyte
-7a6d8e07ea021ec5bc73135ebd0a5770799557ec6f8242d8749c4f32a3cf4643  t10k-images-idx3-ubyte
-b40abac7ec8228f434940f579deb7cf7b6e3103b5274cb91d1545771f5ef1c8b  t10k-labels-idx1-ubyte"""
-SHA256 = {
-    data: {name: digest for digest, name in (line.split() for line in table.splitlines())}
-    for data, table in (("full", _FULL), ("sample", _SAMPLE))
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+FILES += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+SHA256 = {  # of the decompressed bytes: the .gz files of Debian and of the authors differ, these do not
+    data: dict(zip(FILES, digests.split()))
+    for data, digests in {
+        "full": """
+            c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888
+            bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9
+            5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b
+            0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34""",
+        "sample": """
+            6dded81672539b5d148c1a85358069d1808c316dc6f6c0abfd12ba3ced5dd394
+            d7c464914ae4b919728c5c99c3cdde5a0259febf1e99ddc6927a15768731d7dc
+            7a6d8e07ea021ec5bc73135ebd0a5770799557ec6f8242d8749c4f32a3cf4643
+            b40abac7ec8228f434940f579deb7cf7b6e3103b5274cb91d1545771f5ef1c8b""",
+    }.items()
 }
-FILES = tuple(SHA256["full"])
 SAMPLE_DIR = Path(__file__).parent / "sample"
 DISTRIBUTION_DIR = Path("/usr/share/datasets/fashion-mnist")  # Debian's and Ubuntu's package
 GZIP = b"\x1f\x8b"  # how a gzip file begins; an IDX file begins with two zeros
@@ -41,20 +42,17 @@ class DataError(OneSentence, RuntimeError):
 
 
 def find(data="full"):
-    """Find the four files of a data set in the first source that has them, verified.
+    """Return a sentence saying where a data set was found, and a dict of file name to array.
 
     Args:
-        data: "full" or "sample".
-
-    Returns:
-        A sentence saying where they were found, and a dict of file name to array.
+        data: "full", which is looked for in every source, or "sample".
 
     Raises:
         DataError: with every place tried and how to mend it.
         ParamsError: there is no data set of that name.
     """
-    if data not in ("full", "sample"):
-        raise ParamsError(f"data: {short(data)} is not allowed; allowed: full or sample")
+    if data not in SHA256:
+        raise ParamsError("data", data, "full or sample")
     if data == "sample":
         return f"embedded sample, {SAMPLE_DIR}", read_folder(SAMPLE_DIR, SHA256["sample"])
     chosen = os.path.expanduser(os.environ.get("FMNIST_DATA_DIR", ""))
@@ -63,25 +61,24 @@ def find(data="full"):
             return f"FMNIST_DATA_DIR, {chosen}", read_folder(Path(chosen), SHA256["full"])
         except DataError as error:
             raise DataError(f"FMNIST_DATA_DIR: {error}") from error
-    tried = []
-    sources = (
-        ("the distribution's package", lambda: DISTRIBUTION_DIR),
-        ("the Keras cache", lambda: cache_dir()),
-        ("Keras' download", _download_with_keras),
-        (f"apt-get download {PACKAGE}", _download_with_apt),
-    )
-    for name, folder in sources:
+    tried = ["FMNIST_DATA_DIR: not set"]
+    sources = {
+        "the distribution's package": lambda: DISTRIBUTION_DIR,
+        "the Keras cache": lambda: cache_dir(),
+        "Keras' download": _download_with_keras,
+        f"apt-get download {PACKAGE}": _download_with_apt,
+    }
+    for name, folder in sources.items():
         try:
             path = folder()
             return f"{name}, {path}", read_folder(path, SHA256["full"])
         except (RuntimeError, OSError, subprocess.SubprocessError, ValueError) as error:  # also: no home
-            tried.append(f"  {name}: {str(error).strip() or type(error).__name__}")
+            tried.append(f"{name}: {str(error).strip() or type(error).__name__}")
             if "SHA-256" in str(error):
                 print(f"warning: {error}; trying the next source", file=sys.stderr)
     raise DataError(
-        "Fashion-MNIST was not found. Tried, in this order:\n"
-        + "  FMNIST_DATA_DIR: not set\n"
-        + "\n".join(tried)
+        "Fashion-MNIST was not found. Tried, in this order:\n  "
+        + "\n  ".join(tried)
         + f"\nMend it with `apt-get install {PACKAGE}` (Debian, Ubuntu), or put the four files "
         + f"{', '.join(f'{name}.gz' for name in FILES)} in a folder and set FMNIST_DATA_DIR to it. "
         + "`make report` needs none of this: it uses the embedded sample."
@@ -89,7 +86,7 @@ def find(data="full"):
 
 
 def read_folder(folder, sha256):
-    """Read and verify the four files of one folder, gzipped or not; browsers unpack one under its .gz name.
+    """Return the verified arrays of the four files in a folder, gzipped or not, by name.
 
     Args:
         folder: a `pathlib.Path`.
@@ -108,7 +105,8 @@ def read_folder(folder, sha256):
             raise DataError(f"{folder / name}.gz is missing")
         try:
             content = path.read_bytes()
-            content = gzip.decompress(content) if content.startswith(GZIP) else content
+            if content.startswith(GZIP):  # browsers unpack one under its .gz name
+                content = gzip.decompress(content)
         except (OSError, EOFError, ValueError, zlib.error) as error:
             reason = f"is not a complete gzip file ({error})"
             raise DataError(f"{path} {reason}; expected SHA-256 {sha256[name]} inside") from error
@@ -122,7 +120,7 @@ def read_folder(folder, sha256):
 
 
 def cache_dir():
-    """The folder in which Keras' own loader keeps Fashion-MNIST."""
+    """Return the folder in which Keras' own loader keeps Fashion-MNIST."""
     home = os.environ.get("KERAS_HOME") or "~/.keras"
     return Path(home).expanduser() / "datasets" / "fashion-mnist"
 

@@ -23,13 +23,13 @@ from ._yaml import (
     files,
     is_root,
     prefixed,
-    read_yaml,  # noqa: F401
     reading,
     short,
     where_is,
 )
 from ._yaml import OneSentence as OneSentence
 from ._yaml import natural as natural
+from ._yaml import read_yaml as read_yaml
 from ._yaml import root_around as root_around
 
 PARAMS_DIR = ROOT / "params"
@@ -43,15 +43,14 @@ NOTEBOOK = {  # where the notebooks' own parameters, a short run on the sample, 
     "classifier": {"data": "sample", "epochs": 2, "min_delta": 1.0e-4, "final_activation": "relu"}
     | {"encoder_from": "tiny_autoencoder"},
 }
-UNREADABLE = object()  # a value that papermill passed and that is no literal
 WORDS = {"true": True, "false": False, "null": None, "none": None}  # papermill -p hands them over as text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Params:
-    """The parameters of a run. The defaults are the paper's model 1, and where a run goes by itself.
+    """The parameters of a run, with the fields of a params file; see `schema.yaml`.
 
-    The fields are those of a params file; `schema.yaml` says what each may be.
+    The defaults are the paper's model 1, and where a run goes by itself.
     """
 
     model: str
@@ -84,11 +83,11 @@ class Params:
 
     @property
     def kind(self):
-        """What these are the parameters of: "autoencoder" or "classifier"."""
+        """The kind of model: "autoencoder" or "classifier"."""
         return "classifier" if self.upsampling is None else "autoencoder"
 
     def as_dict(self):
-        """The fields of this kind of model by name, without `base` and `changes`."""
+        """Return the fields of this kind of model by name, without `base` and `changes`."""
         known = fields(self.kind).keys() - {"base", "changes"}
         return {name: value for name, value in asdict(self).items() if name in known}
 
@@ -121,10 +120,7 @@ def run_name(base, changes):
 
 
 def parse_name(name):
-    """Return the base and the changes that a name of `run_name` says: text, and dict of field to text.
-
-    The changes of any other name are {}.
-    """
+    """Return the base and the changes, dict of field to text, of a name of `run_name`; of others {}."""
     known = "|".join(Params.__dataclass_fields__.keys() - {*PLACE, "seed"})
     base, *parts = re.split(rf"-(?=(?:encoder_)?(?:{known})_)", name)
     found = [re.fullmatch(rf"(encoder_)?({known})_(.*)", part, re.DOTALL).groups() for part in parts]
@@ -136,7 +132,7 @@ def same(one, other):
 
     Numbers are the same within 1e-9 of their size: 0.3 is 0.1 + 0.2.
     """
-    return _differing(one, other) == []
+    return not _differing(one, other)
 
 
 def changed(values, base):
@@ -144,22 +140,19 @@ def changed(values, base):
 
     Two optimizers' epsilons are not compared.
     """
-    fields = [name for name in _differing(values, base) if name != "seed"]
-    if values.optimizer != base.optimizer:
-        fields = [name for name in fields if name != "epsilon"]
-    return {name: getattr(values, name) for name in fields}
+    left_out = ["seed"] if values.optimizer == base.optimizer else ["seed", "epsilon"]
+    return {name: getattr(values, name) for name in _differing(values, base) if name not in left_out}
 
 
 def _differing(one, other):
     """Return the names of the fields, but for `PLACE`, that are not the same in two `Params`."""
-    pairs = {name: (value, getattr(other, name)) for name, value in vars(one).items() if name not in PLACE}
-    return [name for name, (ours, theirs) in pairs.items() if not _equal(ours, theirs)]
 
+    def is_same(ours, theirs):
+        numbers = isinstance(ours, int | float) and isinstance(theirs, int | float)
+        return math.isclose(ours, theirs, rel_tol=1e-9) if numbers else ours == theirs
 
-def _equal(one, other):
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return math.isclose(one, other, rel_tol=1e-9)
-    return one == other
+    names = [name for name in vars(one) if name not in PLACE]
+    return [name for name in names if not is_same(getattr(one, name), getattr(other, name))]
 
 
 @functools.cache
@@ -167,16 +160,16 @@ def _schema():
     return yaml.safe_load(Path(__file__).with_name("schema.yaml").read_text(encoding="utf-8"))
 
 
+@functools.cache
+def _validator(kind, name):
+    return fastjsonschema.compile(fields(kind)[name], use_default=False)
+
+
 def fields(kind):
     """Return the fields of a kind in `schema.yaml`, such as "study": dict of name to its JSON Schema."""
     schema = _schema()
     is_model = kind in ("autoencoder", "classifier")
     return schema["common"] | schema[kind] | schema["optional"] if is_model else schema[kind]
-
-
-@functools.cache
-def _validator(kind, name):
-    return fastjsonschema.compile(fields(kind)[name], use_default=False)
 
 
 def _is_valid(kind, name, value):
@@ -193,14 +186,11 @@ def _is_valid(kind, name, value):
 
 
 def validate(values, kind):
-    """Check every field of a run's parameters.
+    """Return the `Params` of a run, every field checked, for adam with the epsilon filled in.
 
     Args:
         values: dict of field to value.
         kind: "autoencoder" or "classifier".
-
-    Returns:
-        `Params`; for adam, with the epsilon filled in.
 
     Raises:
         ParamsError: the first field that is wrong.
@@ -217,12 +207,12 @@ def validate(values, kind):
 
 
 def check_fields(values, kind):
-    """Raise a `ParamsError` of the first field that is unknown, wrong or missing; see `validate`."""
+    """Raise a `ParamsError` of the first field that is unknown, wrong or missing."""
     known = fields(kind)
     for name, value in values.items():
         if name not in known:
-            shown = name if isinstance(name, str) and name.isprintable() else short(name)
-            raise ParamsError(f"{shown}: {short(value)} is an unknown field; {did_you_mean(name, known)}")
+            text = name if isinstance(name, str) and name.isprintable() else short(name)
+            raise ParamsError(f"{text}: {short(value)} is an unknown field; {did_you_mean(name, known)}")
         _check_field(kind, name, value)
     for name, field in known.items():
         if name not in values and "default" not in field and name not in _schema()["optional"]:
@@ -240,9 +230,8 @@ def _check_field(kind, name, value):
     if _is_valid(kind, name, value):
         return
     allowed = fields(kind)[name]["description"]
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
-        mantissa, exponent = re.split("e", value, flags=re.IGNORECASE)
-        allowed += f" (YAML reads {value} as text: write {mantissa}.0e{exponent})"
+    if isinstance(value, str) and (parts := re.fullmatch(r"([-+]?\d+)e([-+]?\d+)", value, re.IGNORECASE)):
+        allowed += f" (YAML reads {value} as text: write {parts[1]}.0e{parts[2]})"
     raise ParamsError(name, value, allowed)
 
 
@@ -264,7 +253,7 @@ def load(path):
 
 
 def require_repository():
-    """Raise a `ParamsError` where there are no params and notebooks: the package was installed alone."""
+    """Raise a `ParamsError` if there are no params and notebooks: the package was installed alone."""
     if not is_root(ROOT):
         raise ParamsError(
             f"{ROOT}: has no params and no notebooks; allowed: a checkout of the repository, to work in, or "
@@ -273,10 +262,7 @@ def require_repository():
 
 
 def load_all(folder=None):
-    """Read every model in a folder of YAML files, and check that the encoders they name exist.
-
-    Returns:
-        dict of model name to `Params`, in natural order: model_2 before model_10.
+    """Return every model in a folder of YAML files: dict of name to `Params`, model_2 before model_10.
 
     Raises:
         ParamsError: a file is wrong, or an `encoder_from` names no autoencoder of that latent_dim.
@@ -294,14 +280,14 @@ def load_all(folder=None):
 def check_encoder(params, found):
     """Raise a `ParamsError` unless `encoder_from` is None or an autoencoder of `found` that fits."""
     source = params.encoder_from
-    fitting = {name: other.latent_dim for name, other in found.items() if other.kind == "autoencoder"}
+    lengths = {name: other.latent_dim for name, other in found.items() if other.kind == "autoencoder"}
     if source is None:
         return
-    if source not in fitting:
-        hint = did_you_mean(source, fitting)
+    if source not in lengths:
+        hint = did_you_mean(source, lengths)
         raise ParamsError(f"encoder_from: {source!r} is not an autoencoder in params; {hint}")
-    if fitting[source] != params.latent_dim:
-        allowed = f"{fitting[source]}, the latent_dim of encoder_from: {source}"
+    if lengths[source] != params.latent_dim:
+        allowed = f"{lengths[source]}, the latent_dim of encoder_from: {source}"
         raise ParamsError("latent_dim", params.latent_dim, allowed)
 
 
@@ -324,7 +310,7 @@ def reference(params):
 
 
 def check(namespace, kind=None):
-    """Check the parameters that a notebook holds after its parameters cells.
+    """Return the checked `Params` that a notebook holds after its parameters cells.
 
     papermill only logs an unknown or misspelt name and goes on with the default; and in a notebook whose
     parameters cell has lost its tag it puts what was passed before the defaults, which then win.
@@ -334,9 +320,6 @@ def check(namespace, kind=None):
         kind: "autoencoder" or "classifier"; None is the kind whose field there is, `upsampling` or
             `encoder_from`.
 
-    Returns:
-        `Params`.
-
     Raises:
         ParamsError: a value is wrong, papermill passed an unknown parameter or one that is not in effect, or
             the backend is unknown.
@@ -344,29 +327,26 @@ def check(namespace, kind=None):
     check_backend()
     kind = kind or ("autoencoder" if "upsampling" in namespace else "classifier")
     passed, known = _passed(namespace), fields(kind)
-    for name, value in passed.items():
-        held = namespace.get(name)
-        if name in known and value is not UNREADABLE and value != held:
-            raise ParamsError(
-                f"parameters: {name}: {short(value)} was passed, and a later cell sets {short(held)}; "
-                "allowed: one value (the cell with the defaults needs the tag `parameters`)"
-            )
     values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
     with prefixed("parameters: "):
+        for name in [name for name in passed if name in known and passed[name] is not NotImplemented]:
+            if passed[name] != values.get(name):
+                allowed = "one value (the cell with the defaults needs the tag `parameters`)"
+                was = f"{short(passed[name])} was passed, and a later cell sets {short(values.get(name))}"
+                raise ParamsError(f"{name}: {was}; allowed: {allowed}")
         return validate({name: _word(kind, name, value) for name, value in values.items()}, kind)
 
 
 def _word(kind, name, value):
-    """True, False or None where a word says so and the field takes no such text."""
+    """Return True, False or None if a word says so and the field takes no such text."""
     if isinstance(value, str) and value.lower() in WORDS and name in fields(kind):
         meant = WORDS[value.lower()]
-        if _is_valid(kind, name, meant):
-            return meant
+        return meant if _is_valid(kind, name, meant) else value
     return value
 
 
 def _passed(namespace):
-    """Return what papermill passed: dict of name to value, from the last cell that is its own.
+    """Return what papermill passed: dict of name to value, NotImplemented if it is not a literal.
 
     IPython keeps the source of each cell in `In`, and papermill's begins with `# Parameters`. The paths that
     its `--inject-paths` adds, `PAPERMILL_INPUT_PATH` and `PAPERMILL_OUTPUT_PATH`, are left out.
@@ -375,8 +355,7 @@ def _passed(namespace):
     found = {}
     for node in ast.parse(cells[-1]).body if cells else []:
         if isinstance(node, ast.Assign) and not node.targets[0].id.startswith("PAPERMILL_"):
-            try:
+            found[node.targets[0].id] = NotImplemented
+            with contextlib.suppress(ValueError):  # float("nan")
                 found[node.targets[0].id] = ast.literal_eval(node.value)
-            except ValueError:  # float("nan")
-                found[node.targets[0].id] = UNREADABLE
     return found
