@@ -44,6 +44,26 @@ class Dataset:
         shapes = [f"{name} {part.shape} {part.dtype}" for name, part in parts if part is not None]
         return f"Dataset({', '.join(shapes)}, labels beside each; from the {self.source})"
 
+    def batches(self, batch_size, targets="labels"):
+        """Return the training and the validation images in batches for `fit`, faster on a CPU than arrays.
+
+        Args:
+            batch_size: training images in each batch but the last; they are shuffled anew in each epoch.
+            targets: "labels" for a classifier, "images" for an autoencoder.
+
+        Raises:
+            ParamsError: an argument is none of these.
+        """
+        from keras.src.trainers.data_adapters import get_data_adapter
+
+        from ._fast.batches import batches
+
+        if targets not in ("labels", "images"):
+            raise ParamsError(f"targets: {targets!r} is not allowed; allowed: labels or images")
+        y_train, y_val = (self.x_train, self.x_val) if targets == "images" else (self.y_train, self.y_val)
+        train = batches(self.x_train, y_train, batch_size, shuffle=True)
+        return get_data_adapter(train), batches(self.x_val, y_val)  # or `fit` would warn, or shuffle again
+
 
 def load(data="full", protocol="paper", limit=None):
     """Read, verify and split the data set.
@@ -79,20 +99,21 @@ def load(data="full", protocol="paper", limit=None):
         )
     else:
         x_test = y_test = None
-    images = [part if part is None else to_float(part[:limit]) for part in (x_train, x_val, x_test)]
-    labels = [part if part is None else part[:limit] for part in (y_train, y_val, y_test)]
-    ordered = [part for pair in zip(images, labels) for part in pair]
-    name = "fashion_mnist" if data == "full" else "fashion_mnist_sample"
-    return Dataset(*ordered, source, SHA256[data], name)
+    parts = (x_train, y_train, x_val, y_val, x_test, y_test)
+    parts = [part if part is None else part[:limit] for part in parts]
+    parts = [to_float(part) if part is not None and part.ndim > 1 else part for part in parts]
+    return Dataset(
+        *parts, source, SHA256[data], "fashion_mnist" if data == "full" else "fashion_mnist_sample"
+    )
 
 
 def one_per_class(labels):
-    """Where the first image of each class is in labels `(n,)`: `(k,)` int64, in the order of the classes."""
+    """Return the place of the first image of each class in labels `(n,)`: `(k,)` int64, class by class."""
     return np.unique(labels, return_index=True)[1]
 
 
 def to_float(images):
-    """uint8 images `(n, 28, 28)` in [0, 255] to float32 `(n, 28, 28, 1)` in [0, 1]; what is float32 stays."""
+    """Return uint8 images `(n, 28, 28)` as float32 `(n, 28, 28, 1)` in [0, 1]; float32 images as they are."""
     if images.dtype == np.float32:
         return images
     if images.dtype != np.uint8 or images.ndim != 3:

@@ -1,4 +1,8 @@
-"""Numbers from arrays, in NumPy: errors, maps, confusion counts, intervals. No model is needed."""
+"""Numbers from arrays, in NumPy: errors, maps, confusion counts, intervals. No model is needed.
+
+Images and reconstructions are `(n, 28, 28, 1)` float32 in [0, 1], labels `(n,)` integers in [0, 9], counts
+`(k, k)` with a row for each true class and a column for each predicted one.
+"""
 
 import base64
 import zlib
@@ -12,56 +16,13 @@ GUESSES = ("constant grey", "mean image")  # whatever the image: an autoencoder 
 
 
 def pixel_errors(images, reconstructions):
-    """Mean squared error of each pixel over all images.
-
-    Args:
-        images: `(n, 28, 28, 1)` float32 in [0, 1].
-        reconstructions: the same shape and range.
-
-    Returns:
-        `(28, 28)` float64.
-    """
+    """Return the mean squared error of each pixel over all images: `(28, 28)` float64."""
     return np.mean(_squared_errors(images, reconstructions)[..., 0], axis=0, dtype="float64")
 
 
 def image_errors(images, reconstructions):
-    """Mean squared error of each image over its pixels: `(n,)` float64. Arguments as `pixel_errors`."""
+    """Return the mean squared error of each image over its pixels: `(n,)` float64."""
     return np.mean(_squared_errors(images, reconstructions), axis=(1, 2, 3), dtype="float64")
-
-
-def pack(errors):
-    """Errors as text, row by row: base64 of little-endian float16, 27 KB for 10,000, each exact to 0.05 %.
-
-    An error below 6e-5 is exact to 3e-8 instead; one above 65,504 would be infinite, and a mean squared error
-    of images in [0, 1] is at most 1.
-    """
-    return base64.b64encode(np.asarray(errors).astype("<f2").tobytes()).decode()
-
-
-def unpack(text):
-    """Errors `(n,)` float64 of the text that `pack` made of them, whatever their shape was.
-
-    Raises:
-        ValueError: the text is not base64, or not of whole float16 numbers.
-    """
-    return np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype("float64")
-
-
-def pack_labels(labels):
-    """Labels `(n,)` from 0 to 255 as text, base64 of zlib's bytes: 6 KB for 10,000 of ten classes."""
-    return base64.b64encode(zlib.compress(np.asarray(labels).astype(np.uint8).tobytes(), 9)).decode()
-
-
-def unpack_labels(text):
-    """Labels `(n,)` uint8 of the text that `pack_labels` made of them.
-
-    Raises:
-        ValueError: the text is not base64, or not of zlib's bytes.
-    """
-    try:
-        return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), np.uint8)
-    except zlib.error as error:
-        raise ValueError(f"damaged labels: {error}") from error
 
 
 def _squared_errors(images, reconstructions):
@@ -70,15 +31,42 @@ def _squared_errors(images, reconstructions):
     return np.square(errors, out=errors)  # 10,000 images are 30 MB: one such array, not two
 
 
+def pack(errors):
+    """Return errors as text: base64 of little-endian float16, 27 KB for 10,000, each exact to 0.05 %.
+
+    An error below 6e-5 is exact to 3e-8 instead; one above 65,504 would be infinite, and a mean squared error
+    of images in [0, 1] is at most 1.
+    """
+    return base64.b64encode(np.asarray(errors).astype("<f2").tobytes()).decode()
+
+
+def unpack(text):
+    """Return the errors of a text of `pack`, `(n,)` float64; raise a `ValueError` if it is another text."""
+    return np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype("float64")
+
+
+def pack_labels(labels):
+    """Return labels `(n,)` from 0 to 255 as text, base64 of zlib's bytes: 6 KB for 10,000 of ten classes."""
+    return base64.b64encode(zlib.compress(np.asarray(labels).astype(np.uint8).tobytes(), 9)).decode()
+
+
+def unpack_labels(text):
+    """Return the labels of a text of `pack_labels`, `(n,)` uint8; raise a `ValueError` if it is another."""
+    try:
+        return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), np.uint8)
+    except zlib.error as error:
+        raise ValueError(f"damaged labels: {error}") from error
+
+
 def stripe_groups():
-    """Which pixels are the same in every image that a decoder with `output_padding` puts out.
+    """Return which pixels share a value in every image that a decoder with `output_padding` returns.
 
     The last row and column of each transposed convolution see its bias alone. In the output that makes rows
     and columns 25 to 27 constant; and there a pixel's value depends only on which taps of the last kernel, of
     size 3 and stride 2, reach it, so that the 159 pixels share 13 values.
 
     Returns:
-        `(28, 28)` int64: the number of the value that a pixel shares, from 0; -1 where it is free.
+        `(28, 28)` int64: the number of the value that a pixel shares, from 0; -1 if it is free.
     """
     taps = ["0", *["1", "02"] * 12, "1", "2", ""]  # the taps that reach row or column 0 to 27
     names = np.array([[f"{row}|{column}" if row and column else "" for column in taps] for row in taps])
@@ -88,12 +76,12 @@ def stripe_groups():
 
 
 def stripe_mask():
-    """`(28, 28)` bool: rows and columns 25 to 27, see `stripe_groups`."""
+    """Return `(28, 28)` bool: rows and columns 25 to 27, see `stripe_groups`."""
     return stripe_groups() >= 0
 
 
 def stripe_report(images, reconstructions):
-    """What the stripes of an autoencoder cost: arguments as `pixel_errors`.
+    """Return how much the stripes of an autoencoder cost.
 
     Returns:
         dict: "constant_pixels", how many are the same in every reconstruction; "mse_inside" and "mse_outside"
@@ -114,14 +102,11 @@ def stripe_report(images, reconstructions):
 
 
 def constant_floor(images, groups):
-    """The least mean squared error left when the pixels of a group all have one value, in every output.
+    """Return the least mean squared error left if the pixels of a group have one value in all images.
 
     Args:
         images: `(n, 28, 28, 1)` float32 in [0, 1].
-        groups: `(28, 28)` integers as `stripe_groups` gives them; -1 for a pixel that is free.
-
-    Returns:
-        The groups' variances over `images`, spread over all pixels: a float. 0 where every pixel is free.
+        groups: `(28, 28)` integers as of `stripe_groups`.
     """
     members = (groups == number for number in range(groups.max() + 1))
     variances = (images[:, mask].var(dtype="float64") * mask.sum() for mask in members)
@@ -129,7 +114,7 @@ def constant_floor(images, groups):
 
 
 def softmax(logits):
-    """Probabilities `(n, k)` float64 of logits `(n, k)`; a row sums to 1."""
+    """Return the probabilities `(n, k)` float64 of logits `(n, k)`; a row sums to 1."""
     from scipy.special import softmax as along_axis
 
     return along_axis(check_shape("logits", logits, "n", "k").astype("float64"), axis=1)
@@ -143,49 +128,52 @@ def confusion_counts(labels, predictions):
     return confusion_matrix(labels, predictions, labels=range(len(CLASS_NAMES)))
 
 
-def most_confused(counts, k):
-    """The `k` largest cells off the diagonal of counts `(10, 10)`: a list of (true class, taken for)."""
+def most_confused(counts, k=1):
+    """Return the `k` largest cells off the diagonal of counts: a list of (true class, taken for)."""
     off = np.where(np.eye(len(counts), dtype=bool), -1, check_shape("counts", counts, "k", "k"))
     largest = np.argsort(-off, axis=None, kind="stable")[:k]
     return [(int(true), int(taken)) for true, taken in zip(*np.unravel_index(largest, off.shape))]
 
 
 def normalised_rows(counts):
-    """Shares of each row of counts `(k, k)`; a row without any count is all 0."""
+    """Return the shares of each row of counts; a row without any count is all 0."""
     counts = check_shape("counts", counts, "k", "k").astype("float64")
-    totals = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    return _ratio(counts, counts.sum(axis=1, keepdims=True))
 
 
 def class_scores(counts):
-    """Precision, recall and F1 of each class, from confusion counts `(k, k)`.
+    """Return the scores of each class, from counts.
 
     Returns:
-        dict of "precision", "recall", "f1" to `(k,)` float64 in [0, 1]; 0 where undefined.
+        dict of "precision", "recall", "f1" to `(k,)` float64 in [0, 1]; 0 if undefined.
     """
-    counts = check_shape("counts", counts, "k", "k").astype("float64")
-    hits = np.diag(counts)
-    precision = np.diag(normalised_rows(counts.T))
-    recall = np.diag(normalised_rows(counts))
-    total = counts.sum(axis=0) + counts.sum(axis=1)
-    f1 = np.divide(2 * hits, total, out=np.zeros_like(hits), where=total > 0)
-    return {"precision": precision, "recall": recall, "f1": f1}
+    counts = check_shape("counts", counts, "k", "k")
+    taken, true, hits = counts.sum(axis=0), counts.sum(axis=1), np.diag(counts)
+    return {
+        "precision": _ratio(hits, taken),
+        "recall": _ratio(hits, true),
+        "f1": _ratio(2 * hits, taken + true),
+    }
+
+
+def _ratio(part, whole):
+    return np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
 
 
 def dead_classes(counts):
-    """The labels of the classes that are never recognised, of confusion counts `(k, k)`: a list of ints."""
+    """Return the labels of the classes that are never recognised, from counts: a list of ints."""
     return np.flatnonzero(np.diag(check_shape("counts", counts, "k", "k")) == 0).tolist()
 
 
 def proportion_interval(hits, total):
-    """Wilson's 95 % interval of a proportion: two floats in [0, 1]."""
+    """Return Wilson's 95 % interval of a proportion: two floats in [0, 1]."""
     from scipy.stats import binomtest
 
     return tuple(binomtest(int(hits), int(total)).proportion_ci(method="wilson"))
 
 
 def calibration(probabilities, labels, bins=15):
-    """How far stated probabilities can be trusted, after Guo et al., "On Calibration", ICML 2017.
+    """Return how far stated probabilities can be trusted, after Guo et al., "On Calibration", ICML 2017.
 
     Args:
         probabilities: `(n, 10)` in [0, 1], rows sum to 1.
@@ -198,19 +186,14 @@ def calibration(probabilities, labels, bins=15):
     """
     probabilities, labels = check_probabilities(probabilities, labels)
     confidence = probabilities.max(axis=1).astype("float64")
-    correct = probabilities.argmax(axis=1) == labels
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    count = np.bincount(which, minlength=bins)
-    share = np.maximum(count, 1)
-    mean_confidence = np.bincount(which, confidence, bins) / share
-    accuracy = np.bincount(which, correct, bins) / share
-    ece = float(np.sum(count * np.abs(mean_confidence - accuracy)) / len(labels))
-    return {
-        "count": count.tolist(),
-        "confidence": mean_confidence.tolist(),
-        "accuracy": accuracy.tolist(),
-        "ece": ece,
+    in_bin = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(in_bin, minlength=bins)
+    means = {
+        name: np.bincount(in_bin, values, bins) / np.maximum(count, 1)
+        for name, values in (("confidence", confidence), ("accuracy", probabilities.argmax(axis=1) == labels))
     }
+    ece = float(np.sum(count * np.abs(means["confidence"] - means["accuracy"])) / len(labels))
+    return {"count": count.tolist(), **{name: values.tolist() for name, values in means.items()}, "ece": ece}
 
 
 def principal_components(codes):
@@ -228,17 +211,6 @@ def principal_components(codes):
     return pca.fit_transform(codes), float(pca.explained_variance_ratio_.sum())
 
 
-def tsne(codes):
-    """t-SNE (van der Maaten and Hinton, 2008) of codes `(n, d)`, always the same: points `(n, 2)`."""
-    from sklearn.manifold import TSNE
-
-    codes = check_shape("codes", codes, "n", "d")
-    if codes.shape[1] < 2:  # scikit-learn wants two numbers a code
-        codes = np.pad(codes, [(0, 0), (0, 1)])[: len(codes) * codes.shape[1]]
-    perplexity = min(30, len(codes) - 1)  # scikit-learn's own is 30, and has to be below n
-    return TSNE(random_state=0, perplexity=perplexity).fit_transform(codes) if len(codes) else codes
-
-
 def baseline_errors(train, val, lengths=()):
     """Return the mean squared errors of answers that need no network, each made from the training images.
 
@@ -252,19 +224,17 @@ def baseline_errors(train, val, lengths=()):
         error per pixel on `val`.
     """
     mean = train.mean(axis=0, dtype="float64")
-    errors = {name: _mse(val, guess) for name, guess in zip(GUESSES, (mean.mean(), mean))}
+    answers = dict(zip(GUESSES, (mean.mean(), mean)))
     if lengths:
         from sklearn.decomposition import PCA
 
         most = min(max(lengths), 784, len(train))
         pca = PCA(n_components=most, svd_solver="covariance_eigh").fit(train.reshape(len(train), -1))
-        flat = val.reshape(len(val), -1)
-        codes = pca.transform(flat)
+        codes = pca.transform(val.reshape(len(val), -1))
     for length in lengths:
         decoded = codes[:, :length] @ pca.components_[:length] + pca.mean_
-        errors[str(length)] = _mse(flat, decoded)
-    return errors
-
-
-def _mse(images, others):
-    return float(np.mean(np.square(images - np.float32(others)), dtype="float64"))
+        answers[str(length)] = decoded.reshape(val.shape)
+    return {
+        name: float(np.mean(np.square(val - np.float32(answer)), dtype="float64"))
+        for name, answer in answers.items()
+    }

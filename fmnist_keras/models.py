@@ -1,6 +1,7 @@
 """The paper's networks as visible layer lists (paper.md, sections II and III).
 
-Every builder returns a `keras.Sequential`. Images are `(n, 28, 28, 1)` float32 in [0, 1].
+Every builder returns a `keras.Sequential`, and raises a `ParamsError` if an argument is not allowed. Images
+are `(n, 28, 28, 1)` float32 in [0, 1].
 """
 
 from functools import partial
@@ -24,15 +25,12 @@ UPSAMPLING = {
 
 
 def initial(initializer, fan_in):
-    """How a layer's weights and biases begin: keyword arguments of a Keras layer.
+    """Return how a layer's weights and biases begin: keyword arguments of a Keras layer.
 
     Args:
         initializer: "glorot_uniform", Keras' own, or "pytorch": weights and biases uniform within
-            1 / sqrt(fan_in), which is what PyTorch's convolutions and dense layers begin with.
+            1 / sqrt(fan_in), as PyTorch's convolutions and dense layers begin.
         fan_in: the inputs of a unit; of a transposed convolution its output channels times its kernel's area.
-
-    Raises:
-        ParamsError: `initializer` is neither of the two.
     """
     require(initializer=initializer)
     if initializer == "glorot_uniform":
@@ -44,15 +42,12 @@ def initial(initializer, fan_in):
 
 
 def encoder(latent_dim=64, dropout=0.2, initializer="glorot_uniform"):
-    """Encoder of section II: images to codes.
+    """Return the encoder of section II: images to codes `(n, latent_dim)` float32, each value >= 0.
 
     Args:
         latent_dim: n of cuadro I, the length of a code.
         dropout: p of cuadro I, the probability of dropping a unit, in [0, 1).
         initializer: "glorot_uniform" or "pytorch", see `initial`.
-
-    Returns:
-        `keras.Sequential` from `(n, 28, 28, 1)` to `(n, latent_dim)` float32, each value >= 0.
     """
     require(latent_dim=latent_dim, dropout=dropout)
     weights = partial(initial, initializer)
@@ -77,20 +72,14 @@ def encoder(latent_dim=64, dropout=0.2, initializer="glorot_uniform"):
 
 
 def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding", initializer="glorot_uniform"):
-    """Decoder of section II: codes to images. The paper's "35 * 5 * 5" is a misprint for 32 * 5 * 5.
+    """Return the decoder of section II: codes to images. The paper's "35 * 5 * 5" is a misprint.
 
     Args:
-        latent_dim: n of cuadro I, the length of a code.
-        dropout: p of cuadro I, the probability of dropping a unit, in [0, 1).
+        latent_dim: as of the encoder.
+        dropout: as of the encoder.
         upsampling: "output_padding" (models 1-3) or "kernel_size" (model 4). With "output_padding"
             the last rows and columns see a bias alone: the paper's stripes.
-        initializer: "glorot_uniform" or "pytorch", see `initial`.
-
-    Returns:
-        `keras.Sequential` from `(n, latent_dim)` to `(n, 28, 28, 1)` float32 in [0, 1].
-
-    Raises:
-        ParamsError: an argument is none of these.
+        initializer: as of the encoder.
     """
     require(latent_dim=latent_dim, dropout=dropout, upsampling=upsampling)
     weights = partial(initial, initializer)
@@ -122,7 +111,7 @@ def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding", initializer
 
 
 def autoencoder(encoder, decoder):
-    """Encoder, then decoder: `(n, 28, 28, 1)` to `(n, 28, 28, 1)`, both float32 in [0, 1].
+    """Return the encoder, then the decoder, as one model from images to images.
 
     The two are shared, not copied: training the autoencoder trains them.
     """
@@ -133,7 +122,7 @@ def autoencoder(encoder, decoder):
 
 
 def classifier(encoder, final_activation="relu", train_encoder=True, initializer="glorot_uniform"):
-    """Classifier of section III (figure 1 and cuadro II): the encoder and one dense layer.
+    """Return the classifier of section III (figure 1, cuadro II): images to logits `(n, 10)` float32.
 
     Args:
         encoder: the encoder to start from. It is shared, not copied, so give a classifier its own.
@@ -141,9 +130,6 @@ def classifier(encoder, final_activation="relu", train_encoder=True, initializer
         train_encoder: False freezes the encoder's weights (model 8), True leaves `encoder.trainable` as it
             is. The dropout of a frozen encoder stays active in `fit`, as it did in the original.
         initializer: of the dense layer, "glorot_uniform" or "pytorch", see `initial`.
-
-    Returns:
-        `keras.Sequential` from `(n, 28, 28, 1)` float32 in [0, 1] to logits `(n, 10)` float32.
     """
     require(final_activation=final_activation, train_encoder=train_encoder)
     if len(encoder.output_shape) != 2:

@@ -1,4 +1,4 @@
-"""Seeds, optimizers, callbacks, batches, and what a trained model comes to."""
+"""Seeds, optimizers, callbacks, and what a trained model computes."""
 
 import signal
 import sys
@@ -24,50 +24,43 @@ class UnsavedLayer(OneSentence, ValueError):
 
 
 class Recorder(keras.callbacks.TerminateOnNaN):
-    """Records what a `fit` did, prints one line an epoch, and turns an interrupt into the end of training.
+    """Record what a `fit` did, print a line an epoch, and turn an interrupt into the end of training.
 
-    It refuses, when `fit` begins, a model that would not load again (see `check_loads`). It raises a
-    `TrainingDiverged` at the end of an epoch in which a loss was NaN or infinite. At a prompt or in Jupyter
-    the first interrupt (*Kernel, Interrupt*, Ctrl-C) ends `fit` as if the epochs had run out: the epoch that
-    it cuts leaves no row in the history and is never the best one. A second interrupt is Python's own.
+    It refuses a model that would not load again (see `check_loads`), and raises `TrainingDiverged` after an
+    epoch with a loss that is not finite. At a prompt or in Jupyter the first interrupt (*Kernel, Interrupt*,
+    Ctrl-C) ends `fit` as if the epochs had run out: the epoch that it cuts has no row in the history and is
+    never the best one. A second interrupt is Python's own.
 
-    The `keras.callbacks.History` that `fit` returns gets these attributes: `best_epoch`, counted from 1, and
-    `restored_epoch`, whose weights the model has now; `stopped_early`, by `early_stopping` alone;
-    `interrupted`, the number of the epoch that was cut, or None; `steps` of this `fit`; `optimizer`, as it
-    was at the start; `began`, a `time.perf_counter`; and `seconds`, the wall time of `fit`. The model gets
-    `steps_made`, over all its fits.
+    The `keras.callbacks.History` that `fit` returns gets `best_epoch`, from 1; `restored_epoch`, whose
+    weights the model has now; `stopped_early`, by early stopping alone; `interrupted`, the number of the
+    epoch that was cut, or None; `steps` of this `fit`; `optimizer`, as it was at the start; `began`, a
+    `time.perf_counter`; and `seconds`. The model gets `steps_made`, over all its fits.
+
+    In the list of callbacks it stands before a `keras.callbacks.EarlyStopping`, which it finds by itself.
 
     Args:
-        early_stopping: the `keras.callbacks.EarlyStopping` of the same `fit`, after this in the list, or
-            None.
-        restore_epoch: the epoch, from 1, whose weights the model has in the end; None leaves that to
-            `early_stopping`, which restores the best ones, also if training ends before that epoch.
-        every: print each `every`-th epoch, the first and the last.
+        restore_epoch: the epoch, from 1, whose weights the model has in the end; None, or an epoch that
+            training does not reach, leaves that to early stopping.
     """
 
-    def __init__(self, early_stopping=None, restore_epoch=None, every=1):
+    def __init__(self, restore_epoch=None):
         super().__init__()
-        self.early_stopping, self.restore_epoch, self.every = early_stopping, restore_epoch, every
+        self.restore_epoch = restore_epoch
 
     def on_train_begin(self, logs=None):
         """Reset everything: the same callbacks may serve several fits."""
         check_loads(self.model)
-        self.best, self.best_epoch, self.cut, self.rows = float("inf"), None, None, []
-        self.began, self.steps, self.in_epoch = time.perf_counter(), 0, 0
+        self.began, self.steps, self.in_epoch, self.rows = time.perf_counter(), 0, 0, []
         self.optimizer = self.model.optimizer.get_config()
         iterations = int(self.model.optimizer.iterations)  # also of a fit without this callback
         self.made = max(getattr(self.model, "steps_made", 0), iterations)
-        self.interrupted, self.handler, self.kept = False, None, None
-        if self.restore_epoch and self.early_stopping:
-            self.early_stopping.restore_best_weights = True  # until that epoch has come
-        if can_interrupt():
-            self.handler = signal.signal(signal.SIGINT, self._interrupt)
+        self.interrupted, self.cut, self.kept = False, None, None
+        self.stopping = _early_stopping()
+        self.handler = signal.signal(signal.SIGINT, self._interrupt) if can_interrupt() else None
 
     def _interrupt(self, number, frame):
-        inside = frame
-        while inside and not (inside.f_code.co_name == "fit" and inside.f_locals.get("self") is self.model):
-            inside = inside.f_back
-        if self.interrupted or inside is None:  # the second one, or `fit` has ended by an error
+        fits = (1 for one, function in _callers(frame) if one is self.model and function == "fit")
+        if self.interrupted or not any(fits):  # the second one, or `fit` has ended by an error
             self._restore_handler()
             signal.default_int_handler(number, frame)
         self.interrupted = self.model.stop_training = True
@@ -92,27 +85,26 @@ class Recorder(keras.callbacks.TerminateOnNaN):
         self.trained = not self.interrupted
 
     def on_epoch_end(self, epoch, logs=None):
-        """Print the line; Keras gives the epoch from 0 and its figures."""
-        self.steps += self.in_epoch
+        """Keep and print the epoch's figures; Keras counts epochs from 0."""
         logs = {} if logs is None else logs
+        self.steps += self.in_epoch
         if self.interrupted and not self.trained:
             self.cut = epoch + 1
             logs |= dict.fromkeys([name for name in logs if name.startswith("val_")], float("nan"))
             return
         self.rows.append(dict(logs))
-        self._stop_on_divergence(epoch, logs)
+        self._stop_on_divergence(epoch + 1, logs)
         if epoch + 1 == self.restore_epoch:
             self.kept = self.model.get_weights()
-            if self.early_stopping:
-                self.early_stopping.restore_best_weights = False
-        if logs.get("val_loss", float("inf")) < self.best:
-            self.best, self.best_epoch = logs["val_loss"], epoch + 1
-        epoch, epochs = epoch + 1, self.params["epochs"]
-        if not self.params.get("verbose") and (epoch in (1, epochs) or epoch % self.every == 0):
+        if not self.params.get("verbose"):
             order = ("loss", "val_loss", "accuracy", "val_accuracy")
-            figures = "  ".join(f"{name} {logs[name]:.4f}" for name in order if name in logs)
-            best = f"  best {self.best:.4f}" if np.isfinite(self.best) else ""
-            print(f"epoch {epoch}/{epochs}  {figures}{best}", flush=True)
+            figures = [f"{name} {logs[name]:.4f}" for name in order if name in logs]
+            best = min(self._val_losses())
+            figures += [f"best {best:.4f}"] if np.isfinite(best) else []
+            print(f"epoch {epoch + 1}/{self.params['epochs']}  {'  '.join(figures)}", flush=True)
+
+    def _val_losses(self):
+        return [row.get("val_loss", np.inf) for row in self.rows]
 
     def _stop_on_divergence(self, epoch, logs):
         optimizer = self.model.optimizer
@@ -121,26 +113,19 @@ class Recorder(keras.callbacks.TerminateOnNaN):
             if not np.isfinite(logs.get(name, 0)):
                 self._restore_handler()
                 raise TrainingDiverged(
-                    f"training diverged: {name} was not finite in epoch {epoch + 1} with {with_what}; "
+                    f"training diverged: {name} was not finite in epoch {epoch} with {with_what}; "
                     "lower the learning_rate"
                 )
 
     def on_train_end(self, logs=None):
         """Add the attributes to the history that `fit` is about to return."""
         self._restore_handler()
-        history, stopping, rows = self.model.history, self.early_stopping, len(self.rows)
+        history, rows = self.model.history, len(self.rows)
         del history.epoch[rows:]  # the epoch that was cut
         for name in history.history:  # a value an epoch, also of a loss that Keras computes every few epochs
             history.history[name] = [row.get(name, float("nan")) for row in self.rows]
-        history.best_epoch = self.best_epoch or rows
-        if stopping or self.cut:  # else callbacks of somebody else may have restored an epoch
-            history.restored_epoch = rows if self.cut is None else None
-        if stopping and stopping.best is not None and np.isfinite(stopping.best):
-            history.best_epoch = history.restored_epoch = stopping.best_epoch + 1
-        if self.kept is not None:
-            self.model.set_weights(self.kept)
-            history.restored_epoch = self.restore_epoch
-        ended = stopping.stopped_epoch > 0 if stopping else rows < self.params["epochs"]
+        self._say_which_epochs(history, rows)
+        ended = self.stopping.stopped_epoch > 0 if self.stopping else rows < self.params["epochs"]
         history.stopped_early = ended and not self.interrupted
         cut = self.cut or rows + 1
         history.interrupted = cut if self.interrupted and cut <= self.params["epochs"] else None
@@ -151,10 +136,55 @@ class Recorder(keras.callbacks.TerminateOnNaN):
             said = f"; the weights of epoch {restored} are restored" if restored else ""
             print(f"interrupted in epoch {cut}{said}", flush=True)
 
+    def _say_which_epochs(self, history, rows):
+        """Set `best_epoch`, and `restored_epoch` unless somebody else's callback may have restored one."""
+        stopping, losses = self.stopping, self._val_losses()
+        history.best_epoch = int(np.argmin(losses)) + 1 if np.isfinite(losses).any() else rows
+        if stopping or self.cut:
+            history.restored_epoch = rows if self.cut is None else None
+        if stopping and stopping.best is not None and np.isfinite(stopping.best):
+            history.best_epoch = stopping.best_epoch + 1
+            if stopping.restore_best_weights:
+                history.restored_epoch = history.best_epoch
+        if self.kept is not None:
+            history.restored_epoch = self.restore_epoch
+            self.model.set_weights(self.kept)
+            if stopping:
+                stopping.best_weights = self.kept  # it restores these after this callback
 
-def uses_dropout(model):
-    """Return whether a `keras.Model` drops units while it trains."""
-    return any(getattr(layer, "rate", 0) for layer in model._flatten_layers(include_self=False))
+
+def _callers(frame):
+    """Yield the `self` and the function's name of each call that a frame is in, the innermost first."""
+    while frame is not None:
+        yield frame.f_locals.get("self"), frame.f_code.co_name
+        frame = frame.f_back
+
+
+def _early_stopping():
+    """Return the `keras.callbacks.EarlyStopping` of the `fit` that is calling, or None."""
+    lists = (one for one, _ in _callers(sys._getframe()) if isinstance(one, keras.callbacks.CallbackList))
+    beside = getattr(next(lists, None), "callbacks", [])
+    return next((one for one in beside if isinstance(one, keras.callbacks.EarlyStopping)), None)
+
+
+def callbacks(patience=5, min_delta=1.0e-5, restore_epoch=None):
+    """Return the callbacks of a `fit`: a `Recorder` and, with a `patience`, early stopping on `val_loss`.
+
+    Args:
+        patience: epochs without improvement before training stops; None leaves early stopping out.
+        min_delta: an improvement has to be larger, in the unit of the loss.
+        restore_epoch: the epoch, from 1, whose weights the model has in the end, as models 5 and 7 of the
+            paper (section III); None restores the best ones. Training ends as without it.
+    """
+    if patience is None:
+        return [Recorder(restore_epoch)]
+    early_stopping = keras.callbacks.EarlyStopping(
+        monitor="val_loss",
+        patience=patience,
+        min_delta=min_delta,
+        restore_best_weights=True,  # of the best epoch, also when the epochs run out
+    )
+    return [Recorder(restore_epoch), early_stopping]
 
 
 def can_interrupt():
@@ -196,7 +226,7 @@ def seed_everything(seed, deterministic=False):
 
 
 def optimizer(name="adam", learning_rate=0.001, epsilon=None):
-    """An optimizer of cuadros I and II.
+    """Return an optimizer of cuadros I and II.
 
     Args:
         name: "adam" or "sgd", which has no momentum: the paper names none.
@@ -216,7 +246,7 @@ def optimizer(name="adam", learning_rate=0.001, epsilon=None):
 
 
 def cross_entropy():
-    """The loss of the classifiers: mean cross entropy in nats of logits `(n, 10)` against labels `(n,)`.
+    """Return the classifiers' loss: mean cross entropy in nats of logits `(n, 10)` against labels `(n,)`.
 
     The softmax is in it, as in PyTorch's `CrossEntropyLoss`, which the paper took.
     """
@@ -230,38 +260,22 @@ def loss_name(model):
     return "cross entropy (nats)" if name == "sparse categorical crossentropy" else name
 
 
+def uses_dropout(model):
+    """Return whether a `keras.Model` drops units while it trains."""
+    return any(getattr(layer, "rate", 0) for layer in model._flatten_layers(include_self=False))
+
+
 def steps_per_execution():
-    """How many training steps Keras should give the backend at once: for `model.compile`.
+    """Return how many training steps `compile` should give the backend at once: it changes the speed alone.
 
-    Python takes its time between two steps, and on an accelerator a batch of 100 is done before the next is
-    on its way. Under JAX they go out one after another, but the callbacks wait for a loss only after the
-    last.
+    Python adds overhead between steps, and an accelerator finishes a batch of 100 before the next one is
+    dispatched. PyTorch takes one at a time: Keras refuses more.
     """
-    return 1 if keras.backend.backend() == "torch" else STEPS_PER_LAUNCH  # Keras refuses more there
-
-
-def callbacks(patience=5, min_delta=1.0e-5, restore_epoch=None):
-    """Return the callbacks of a `fit`: a `Recorder` and, with a `patience`, early stopping on `val_loss`.
-
-    Args:
-        patience: epochs without improvement before training stops; None leaves early stopping out.
-        min_delta: an improvement has to be larger, in the unit of the loss.
-        restore_epoch: the epoch, from 1, whose weights the model has in the end, as models 5 and 7 of the
-            paper (section III); None restores the best ones. Training ends as without it.
-    """
-    if patience is None:
-        return [Recorder(restore_epoch=restore_epoch)]
-    early_stopping = keras.callbacks.EarlyStopping(
-        monitor="val_loss",
-        patience=patience,
-        min_delta=min_delta,
-        restore_best_weights=True,  # of the best epoch, also when the epochs run out
-    )
-    return [Recorder(early_stopping, restore_epoch), early_stopping]
+    return 1 if keras.backend.backend() == "torch" else STEPS_PER_LAUNCH
 
 
 def evaluate(model, images, targets):
-    """Loss (and accuracy) in eval mode: dropout off, weights still.
+    """Return the loss (and accuracy) in eval mode: dropout off, weights still.
 
     Args:
         model: a compiled `keras.Sequential`.
@@ -271,18 +285,15 @@ def evaluate(model, images, targets):
     Returns:
         dict: "loss" (mean squared error per pixel on [0, 1], or nats), and "accuracy" in [0, 1].
     """
-    if (
-        np.ndim(targets) == 1 and len(model.output_shape) > 2
-    ):  # Keras would compare each pixel with each label
-        raise ParamsError(
-            f"targets are labels, the model returns {model.output_shape}; give the images again"
-        )
+    if np.ndim(targets) == 1 and len(model.output_shape) > 2:  # Keras would compare pixels with labels
+        found = f"targets are labels, the model returns {model.output_shape}"
+        raise ParamsError(f"{found}; give the images again")
     figures = model.evaluate(batches(images, targets), verbose=0, return_dict=True)
     return {name: float(value) for name, value in figures.items()}
 
 
 def predict(model, inputs, batch_size=EVALUATION_BATCH):
-    """What a model makes of inputs in eval mode.
+    """Return a model's outputs in eval mode, `(n, ...)` float32, also if it computes in half precision.
 
     Keras' own `predict` would compile the model first, which takes longer than this does for 10,000 images.
 
@@ -290,9 +301,6 @@ def predict(model, inputs, batch_size=EVALUATION_BATCH):
         model: a `keras.Sequential`.
         inputs: `(n, ...)` float32: images or codes, as the model takes them.
         batch_size: inputs at a time; it changes no number.
-
-    Returns:
-        `(n, ...)` float32, also where the model computes in half precision.
     """
     parts = (inputs[first:][:batch_size] for first in range(0, max(len(inputs), 1), batch_size))
     made = [keras.ops.cast(model(part, training=False), "float32") for part in parts]
@@ -312,7 +320,6 @@ def halves(autoencoder):
 
 
 def _layers(model):
-    """Return a model's layers but for its inputs: a list."""
     return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
 
 
@@ -329,16 +336,15 @@ def decode(autoencoder, codes):
 
 
 def feature_maps(model, images):
-    """Return what each convolution of a model's first half makes of images `(n, 28, 28, 1)`.
+    """Return the output of each convolution of a model's first half, after its activation layer.
 
     Args:
-        images: float32 in [0, 1].
-        model: an encoder, or a model that begins with one. An activation layer after a convolution counts as
-            its own.
+        model: an encoder, or a model that begins with one.
+        images: `(n, 28, 28, 1)` float32 in [0, 1].
 
     Returns:
-        A list of float32 arrays `(n, height, width, filters)`, one a convolution; of models 1 to 8
-        `(n, 26, 26, 16)` and `(n, 11, 11, 32)`, each value >= 0.
+        A list of float32 arrays `(n, height, width, filters)`; of models 1 to 8 `(n, 26, 26, 16)` and
+        `(n, 11, 11, 32)`, each value >= 0.
     """
     while inner := [layer for layer in _layers(model)[:1] if isinstance(layer, keras.Model)]:
         model = inner[0]

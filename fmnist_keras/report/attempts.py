@@ -62,12 +62,18 @@ def compare(suite=runs.SCRATCH):
     Runs that are left out, because they are damaged or incomplete, are named with the reason.
 
     Args:
-        suite: a folder of `reports`.
+        suite: a folder of `reports`, or a `runs.Run` of it. Nothing is shown for a run that the engine has
+            placed: its suite has a page.
 
     Raises:
         runs.RunError: it has no runs.
     """
     from IPython.display import Markdown, display
+
+    if isinstance(suite, runs.Run):
+        if suite.params.run_dir:
+            return
+        suite = suite.params.suite
 
     runs.require_runs(suite)
     every = runs.read_suite(suite)

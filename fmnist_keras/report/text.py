@@ -1,5 +1,6 @@
 """Sentences, made from the numbers of a run or of a suite, for the notebooks to show. Markdown."""
 
+import ast
 import inspect
 import itertools
 import os
@@ -52,8 +53,11 @@ def banner(suite, data, protocol, limit=None):
 
 
 def source(function):
-    """The code of a function, for a notebook to show. Markdown."""
-    return f"```python\n{inspect.getsource(function)}```"
+    """Return the code of a function without its docstring, for a notebook to show. Markdown."""
+    lines = inspect.getsource(function).splitlines(keepends=True)
+    docstring = ast.parse("".join(lines)).body[0].body[0]
+    del lines[docstring.lineno - 1 : docstring.end_lineno]
+    return f"```python\n{''.join(lines)}```"
 
 
 def heading(run):
@@ -223,13 +227,12 @@ def classes(confusion):
     confusion = np.asarray(confusion)
     recall = evaluation.class_scores(confusion)["recall"]
     order = np.argsort(recall)
-    off = confusion * (1 - np.eye(len(confusion), dtype=int))
-    true, taken = np.unravel_index(off.argmax(), off.shape)
+    ((true, taken),) = evaluation.most_confused(confusion)
     hardest, easiest = order[0], order[-1]
     text = (
         f"Hardest: **{CLASS_NAMES[hardest]}**, {recall[hardest]:.1%} of its images are recognised. "
         f"Easiest: **{CLASS_NAMES[easiest]}**, {recall[easiest]:.1%}. The commonest mistake: "
-        f"{off.max()} times {CLASS_NAMES[true]} is taken for {CLASS_NAMES[taken]}. "
+        f"{confusion[true, taken]} times {CLASS_NAMES[true]} is taken for {CLASS_NAMES[taken]}. "
         f"One class for every image would be right for {confusion.sum(axis=1).max() / confusion.sum():.1%}."
     )
     if confusion.trace() <= confusion.sum(axis=1).max():

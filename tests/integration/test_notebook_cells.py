@@ -36,6 +36,10 @@ autoencoder = keras.Sequential([
 ])
 """
 MODEL = "encoder = fk.models.encoder(params.latent_dim"
+RESULTS = {
+    "autoencoder": ("stripes", "pixel_errors", "image_errors"),
+    "classifier": ("confusion", "calibration", "predictions"),
+}
 
 
 class Notebook:
@@ -74,9 +78,17 @@ class Notebook:
         return self
 
     def all_from(self, first, **replaced):
-        """Run a section and all below it."""
-        names = list(self.sections)
+        """Run a section and all below it but for the comparison, which is as long as all others."""
+        names = [name for name in self.sections if name != "Compare"]
         return self.run(*names[names.index(first) :], **replaced)
+
+    @property
+    def results(self):
+        """Return what the last cell of "The run's files" hands to `finish`."""
+        names = {"train": "train_scores", "val": "val_scores"}
+        kind = "autoencoder" if "autoencoder" in self.names else "classifier"
+        names |= {name: name for name in RESULTS[kind]}
+        return {result: self.names[name] for result, name in names.items()}
 
     @property
     def metrics(self):
@@ -189,7 +201,7 @@ def test_evaluation_cells_not_run_again(reports):
 def test_predictions_of_another_model(reports):
     book = run_all("classifier", encoder_from=None)
     values = {name: book.names[name] for name in ("classifier", "history", "dataset")}
-    results = book.names["results"] | {"predictions": (book.names["predictions"] + 1) % 10}
+    results = book.results | {"predictions": (book.names["predictions"] + 1) % 10}
     with pytest.raises(runs.RunError, match="predictions are not this model's on this data set"):
         book.names["run"].finish(*values.values(), **results)
 
@@ -217,6 +229,7 @@ def test_another_loss(reports, monkeypatch):
     assert titles == ["Validation loss", "Validation loss, binary crossentropy"], "one a loss"
 
 
+OURS = "*fk.training.callbacks(patience=None, restore_epoch=params.restore_epoch)"
 COMPILE = 'autoencoder.compile("adam", "mean_squared_error")\nautoencoder.summary'
 MADE = ("autoencoder", "history", "dataset")
 SCORES = ("train_scores", "val_scores")
@@ -269,7 +282,7 @@ def test_own_layers_from_end_to_end(reports, capsys):
 
 def test_results_that_are_missing(reports):
     book = run_all("classifier", encoder_from=None)
-    results = {name: value for name, value in book.names["results"].items() if name != "predictions"}
+    results = {name: value for name, value in book.results.items() if name != "predictions"}
     made = (book.names[name] for name in ("classifier", "history", "dataset"))
     with pytest.raises(runs.RunError, match="predictions is missing: run the evaluation cells"):
         book.names["run"].finish(*made, **results)
@@ -292,9 +305,9 @@ def test_a_flat_autoencoder(reports):
 
 
 def test_a_classifier_of_dense_layers(reports):
-    call = "classifier = fk.models.classifier(encoder, *head)"
-    dense = "classifier = keras.Sequential([encoder, *[keras.layers.Dense(n) for n in (64, 64, 64, 10)]])"
-    book = Notebook("classifier", epochs=1, encoder_from=None).all_from("Setup", old=call, new=dense)
+    call = "trainable = sum("
+    dense = "classifier = keras.Sequential([encoder, *[keras.layers.Dense(n) for n in (64, 64, 64, 10)]])\n"
+    book = Notebook("classifier", epochs=1, encoder_from=None).all_from("Setup", old=call, new=dense + call)
     assert "layers" in book.metrics["ran"]["departs"]
     assert runs.not_counted(book.metrics)
 
@@ -407,7 +420,7 @@ def test_an_interrupt_after_the_last_step(reports, at_a_prompt, capsys):
             os.kill(os.getpid(), signal.SIGINT)
 
     book.names["interrupt"] = Interrupt()
-    book.run("Training", old="min_delta),", new="min_delta) + [interrupt],")
+    book.run("Training", old="early_stopping],", new="early_stopping, interrupt],")
     assert book.names["history"].interrupted is None
     assert "interrupted" not in capsys.readouterr().out
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -416,9 +429,8 @@ def test_an_interrupt_after_the_last_step(reports, at_a_prompt, capsys):
 def test_without_our_callbacks_an_interrupt_is_keras_own(reports, at_a_prompt):
     book = Notebook("autoencoder", epochs=9, batch_size=16).run("Setup", "Data", "Model")
     book.names["interrupt"] = interrupt_at(2)
-    ours = "callbacks=fk.training.callbacks(params.patience, params.min_delta, params.restore_epoch)"
     with pytest.raises(KeyboardInterrupt):
-        book.run("Training", old=ours, new="callbacks=[interrupt]")
+        book.run("Training", old=OURS, new="interrupt")
 
 
 def test_a_restored_epoch(reports):
@@ -441,16 +453,14 @@ def test_an_epoch_that_is_not_reached(reports):
     book = Notebook("autoencoder", epochs=4, patience=1, min_delta=1.0, restore_epoch=4)
     with pytest.raises(runs.RunError, match="restore_epoch is 4, but training ended after epoch 2"):
         book.all_from("Setup")
-    results = book.names["results"]
+    results = book.results
     kept = book.names["run"].finish(*(book.names[name] for name in MADE), keep=True, **results)
     assert kept == reports / "scratch" / "unfinished" / "seed_0"
 
 
 def test_callbacks_of_ones_own(reports):
     """Without ours the run is kept too: the epochs are those of the history, the weights the last ones."""
-    ours = "callbacks=fk.training.callbacks(params.patience, params.min_delta, params.restore_epoch)"
-    stopping = "callbacks=[keras.callbacks.EarlyStopping(restore_best_weights=True)]"
-    book = Notebook("autoencoder", epochs=2).all_from("Setup", old=ours, new=stopping)
+    book = Notebook("autoencoder", epochs=2).all_from("Setup", old=f"{OURS}, ", new="")
     assert (book.metrics["epochs_run"], book.metrics["seconds"]["fit"]) == (2, None)
     losses = book.names["history"].history["val_loss"]
     assert book.metrics["restored_epoch"] == np.argmin(losses) + 1
@@ -462,7 +472,7 @@ def test_callbacks_of_ones_own(reports):
 )
 def test_without_validation_data_now_and_then(reports, given, blank):
     """Keras warns that nothing stops the training; nobody says that it diverged."""
-    usual = "validation_data=fk.training.batches(x_val, x_val),"
+    usual = "validation_data=val,"
     with pytest.warns(
         UserWarning, match="Early stopping conditioned on metric `val_loss` which is not available"
     ):

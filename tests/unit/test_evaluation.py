@@ -69,12 +69,3 @@ def test_principal_components_find_the_plane():
     points, variance = evaluation.principal_components(plane)
     assert points.shape == (200, 2)
     assert variance == pytest.approx(1)
-
-
-def test_tsne_keeps_far_groups_apart():
-    rng = np.random.default_rng(0)
-    groups = np.repeat([0, 50], 40)
-    points = evaluation.tsne((rng.normal(size=(80, 5)) + groups[:, None]).astype("float32"))
-    assert points.shape == (80, 2)
-    centres = points[:40].mean(0), points[40:].mean(0)
-    assert np.linalg.norm(centres[0] - centres[1]) > points[:40].std()

@@ -107,7 +107,7 @@ def test_cells_read_checked_parameters(kind):
     bare = {node.id for node in nodes if isinstance(node, ast.Name)} & set(params.fields(kind))
     assert bare == set()
     read = {n.attr for n in nodes if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "params"}
-    placed = {"suite", "seed", "run_dir", "dtype_policy", "deterministic", "base", "changes", "encoder_from"}
+    placed = RARE - {"limit"} | {"suite", "seed", "encoder_from"}
     assert read >= set(params.fields(kind)) - placed - (
         {"latent_dim", "dropout"} if kind == "classifier" else set()
     )

@@ -96,6 +96,7 @@ def test_one_number_a_code_is_drawn():
     points, variance = evaluation.principal_components(codes)
     assert (points.shape, variance) == ((20, 2), pytest.approx(1))
     assert np.ptp(points[:, 1]) == pytest.approx(0)
+    assert len(evaluation.principal_components(codes[:, :0])[0]) == 0, "there are no codes"
 
 
 @pytest.mark.parametrize(("before", "asked", "after"), [(False, True, False), (True, False, False)])
