@@ -104,10 +104,8 @@ def shown(value):
 def run_name(base, changes):
     """Return the name of a run that changes fields of a model: "model_4-batch_size_100-dropout_0.1".
 
-    Args:
-        base: the model's name.
-        changes: dict of field to value; "encoder.epochs" is the autoencoder's. A name of more than `LONGEST`
-            characters has as many whole parts as fit, and a hash of all.
+    A field "encoder.epochs" is the autoencoder's. A name of more than `LONGEST` characters has as many whole
+    parts as fit, and a hash of all.
     """
     parts = [base, *(f"{field.replace('.', '_')}_{shown(value)}" for field, value in sorted(changes.items()))]
     name = "-".join(parts)

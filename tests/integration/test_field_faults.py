@@ -15,43 +15,46 @@ from fmnist_keras.workflow import execute
 
 
 @pytest.fixture
-def notebook(tmp_path):
-    """A notebook that prints the interpreter of its kernel, and a wrong one on JUPYTER_PATH."""
+def notebook(tmp_path, monkeypatch):
+    """Write a notebook that prints its kernel's interpreter, with a wrong kernel on JUPYTER_PATH."""
     other = tmp_path / "cluster" / "kernels" / "python3" / "kernel.json"
     other.parent.mkdir(parents=True)
     spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "Python 3", "language": "python"}
     other.write_text(json.dumps(spec))
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import sys; print(sys.executable)")])
-    return made, tmp_path / "made.ipynb", {"JUPYTER_PATH": str(tmp_path / "cluster")}
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "cluster"))
+
+    def write(name):
+        cell = nbformat.v4.new_code_cell("import sys; print(sys.executable)")
+        made = nbformat.v4.new_notebook(cells=[cell])
+        if name:
+            made.metadata["kernelspec"] = {"display_name": "x", "language": "python", "name": name}
+        nbformat.write(made, tmp_path / "made.ipynb")
+        return tmp_path / "made.ipynb"
+
+    return write
+
+
+def printed(path):
+    return nbformat.read(path, 4).cells[-1].outputs[0].text.strip()
 
 
 @pytest.mark.parametrize("name", ["python3", None])
-def test_a_kernel_has_the_engine_s_interpreter(notebook, tmp_path, monkeypatch, name):
+def test_a_kernel_has_the_engine_s_interpreter(notebook, tmp_path, name):
     """Also for a notebook without a kernel's name; with an unknown one: the next test."""
-    made, path, environment = notebook
-    if name:
-        made.metadata["kernelspec"] = {"display_name": "x", "language": "python", "name": name}
-    nbformat.write(made, path)
-    monkeypatch.setenv("JUPYTER_PATH", environment["JUPYTER_PATH"])
-    execute.execute_notebook(path, tmp_path / "out.ipynb", {}, "one", tmp_path / "failed.ipynb")
-    assert nbformat.read(tmp_path / "out.ipynb", 4).cells[-1].outputs[0].text.strip() == sys.executable
+    execute.execute_notebook(notebook(name), tmp_path / "out.ipynb", {}, "one", tmp_path / "failed.ipynb")
+    assert printed(tmp_path / "out.ipynb") == sys.executable
 
 
-def test_so_do_nbval_and_make_notebooks(notebook, tmp_path):
-    made, path, environment = notebook
-    made.metadata["kernelspec"] = {"display_name": "x", "language": "python", "name": "tesis"}
-    nbformat.write(made, path)
+def test_nbval_and_make_notebooks_too(notebook, tmp_path):
+    path = notebook("tesis")
     recipe = (runs.ROOT / "Makefile").read_text(encoding="utf-8")
     (words,) = [line.split() for line in recipe.splitlines() if "kernel_manager_class" in line]
     convert = ["-m", "jupyter", "nbconvert", "--to", "notebook", "--inplace", "--execute", words[0]]
     nbval = ["-m", "pytest", "--nbval-lax", "--nbval-current-env", "-p", "no:cacheprovider", "-o", "addopts="]
-    environment = os.environ | environment | {"PYTHONPATH": str(runs.ROOT)}
     for call in (convert, nbval):
-        result = subprocess.run(
-            [sys.executable, *call, str(path)], env=environment, capture_output=True, text=True, cwd=tmp_path
-        )
+        result = program(*call, str(path), cwd=tmp_path)
         assert result.returncode == 0, result.stdout + result.stderr
-    assert nbformat.read(path, 4).cells[-1].outputs[0].text.strip() == sys.executable
+    assert printed(path) == sys.executable
 
 
 @pytest.mark.parametrize("tool", ["nbconvert", "papermill"])
@@ -66,9 +69,8 @@ def test_a_notebook_uses_its_checkout_or_says_which(tmp_path, tool):
         "nbconvert": ["jupyter", "nbconvert", "--to", "notebook", "--execute", "--output", made, path],
         "papermill": ["papermill", "-k", "python3", "--no-progress-bar", path, made],
     }
-    result = subprocess.run(
-        [sys.executable, "-m", *words[tool]], cwd=runs.ROOT, capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", *words[tool]]
+    result = subprocess.run(command, cwd=runs.ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     sentence = f"The code here is that of {runs.ROOT}, and the runs are in {runs.ROOT / 'reports'}."
     expected = {"nbconvert": f"{other} \n", "papermill": f"{runs.ROOT} {sentence}\n"}
@@ -90,10 +92,9 @@ def test_a_folder_with_a_colon_and_braces_in_a_locale_of_ascii(tmp_path):
     assert "model_4/seed_0/notebook.html" in page
 
 
-def program(*words, **environment):
-    command = [sys.executable, *words]
+def program(*words, cwd=runs.ROOT, **environment):
     environment = os.environ | {"PYTHONPATH": str(runs.ROOT)} | environment
-    return subprocess.run(command, env=environment, capture_output=True, cwd=runs.ROOT)
+    return subprocess.run([sys.executable, *words], env=environment, capture_output=True, cwd=cwd)
 
 
 def test_a_terminal_without_a_character_shows_a_plain_one():
@@ -124,14 +125,6 @@ def test_the_lines_of_running_models_fall_back_too():
     result = program("-c", code, PYTHONIOENCODING="ascii", TERM="xterm")
     assert result.returncode == 0, result.stderr
     assert b"..." in result.stdout
-
-
-def test_a_left_over_keras_json_is_named_before_anything_trains(tmp_path):
-    (tmp_path / "keras.json").write_text(json.dumps({"backend": "theano"}))
-    result = program("-m", "fmnist_keras", "run", "model_4", KERAS_HOME=str(tmp_path), KERAS_BACKEND="")
-    assert result.returncode == 1
-    assert "keras.json: backend: 'theano' is not allowed" in result.stderr.decode()
-    assert "Traceback" not in result.stderr.decode()
 
 
 def test_the_same_seed_under_any_keras_json_and_limit(tmp_path, reports):
