@@ -9,7 +9,7 @@ from functools import partial
 import keras
 from keras import layers
 
-from .layers import Dropout, MaxPooling2D
+from .layers import Dropout  # Keras' own made fast on a CPU, saved as Keras'
 from .params import ParamsError, require
 
 IMAGE_SHAPE = (28, 28, 1)
@@ -57,11 +57,11 @@ def encoder(latent_dim=64, dropout=0.2, initializer="glorot_uniform"):
             layers.Conv2D(16, 3, padding="valid", **weights(1 * 3 * 3)),  # 28x28 -> 26x26
             layers.ReLU(),
             Dropout(dropout),
-            MaxPooling2D(2),  # 26x26 -> 13x13
+            layers.MaxPooling2D(2),  # 26x26 -> 13x13
             layers.Conv2D(32, 3, padding="valid", **weights(16 * 3 * 3)),  # 13x13 -> 11x11
             layers.ReLU(),
             Dropout(dropout),
-            MaxPooling2D(2),  # 11x11 -> 5x5
+            layers.MaxPooling2D(2),  # 11x11 -> 5x5
             layers.Flatten(),
             layers.Dense(int(latent_dim), **weights(32 * 5 * 5)),
             layers.ReLU(),
@@ -144,6 +144,6 @@ def classifier(encoder, final_activation="relu", train_encoder=True, initializer
 
 
 def fast(layer):
-    """Return a copy of a layer, as `keras.models.clone_model` takes it, with our dropout and pooling."""
-    kinds = {keras.layers.Dropout: Dropout, keras.layers.MaxPooling2D: MaxPooling2D}
-    return kinds.get(type(layer), type(layer)).from_config(layer.get_config())
+    """Return a copy of a layer, as `keras.models.clone_model` takes it, with our dropout."""
+    kind = Dropout if type(layer) is keras.layers.Dropout else type(layer)
+    return kind.from_config(layer.get_config())

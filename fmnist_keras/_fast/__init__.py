@@ -1,1 +1,1 @@
-"""What makes training fast on a CPU, and changes no result: batches, loops, Adam."""
+"""What makes training fast on a CPU, and changes no result: batches and Adam."""
