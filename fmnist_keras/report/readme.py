@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import runs
 from ..params import ROOT
 from . import paper, studies, suite, tables, text
 
@@ -24,7 +25,8 @@ def cuadro_3():
 
 def answers():
     """Return the answer of each study, and what comes of reading the paper so: a Markdown list."""
-    found = [studies.load(name, "paper") for name in studies.names("paper")]
+    frame = runs.table("paper")
+    found = [studies.load(name, "paper", frame) for name in studies.names("paper")]
     lines = [f"- `{study.about['name']}`: {studies.answer(study)}" for study in found]
     classifiers = {name: suite.by_model(name, "classifier") for name in ("paper", "reading")}
     theirs, ours = map(tables.cuadro_3, classifiers.values())

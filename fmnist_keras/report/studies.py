@@ -1,28 +1,37 @@
-"""A study read: its table, what each value does, and sentences; its figures are in `study_figures`.
+"""A study as tables: its runs, its points, and the effect of each value; and sentences on them.
 
-Which run is which point says `study.json`, which the engine leaves beside a study's page. What counts is the
-mean squared error on the validation images, or a classifier's accuracy on them, image by image.
+`study.json`, beside a study's page, says which run is which point. Runs are compared image by image: the mean
+squared error on the validation images of autoencoders, of classifiers whether the prediction is right.
 """
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import fdtrc
 
 from .. import evaluation, runs
 from . import paper
 from . import suite as suites
 from .claims import as_sum
 from .display import as_text, note
-from .statistics import interval
+from .statistics import LEVEL, interval
 from .text import banner
 from .units import compared
 
 SUITES = ("paper", "sample")
-ROUNDING = 0.001**2 / 12  # the variance that cuadro III's three decimals add
+ROUNDING = 0.001**2 / 12  # the variance that Table III's three decimals add
+QUANTITIES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+RESULTS = {"seed": "seed"} | {name.replace("_", "."): name for name in QUANTITIES}
+RESULTS |= {
+    "best_epoch": "best_epoch",
+    "epochs_run": "epochs_run",
+    "seconds.total": "seconds",
+    "model": "run",
+}
+BEST_FIRST = {"by": ["val_accuracy", "val_loss"], "ascending": [False, True]}
 
 
 @dataclass(frozen=True)
@@ -30,31 +39,111 @@ class Study:
     """A study with its runs.
 
     Attributes:
-        about: what `study.json` holds, and "suite".
-        table: see `table`.
+        about: the content of `study.json`, and "suite".
         factors: dict of the columns that vary to their values, in the file's order; "changes" of `points`.
-        runs: dict of run to its runs' metrics; those of the bases and of all autoencoders too.
-        images: dict of (run, seed) to what counts of each validation image `(n,)`.
-        counts: the table's column of what counts; None of `points` of both kinds of models.
-        left_out: dict of "run, seed k" to why no number of it counts.
+        runs: a run a row: base, the factors, seed, losses and accuracies, epochs, seconds, run.
+        grouped: dict of run to its metrics, those of the bases and of all autoencoders too; "by_image" are
+            the numbers that are compared `(n,)`.
+        left_out: dict of "run, seed k" to the reason why no number of it counts.
     """
 
     about: dict
-    table: pd.DataFrame
     factors: dict
-    runs: dict
-    images: dict
-    counts: str | None
+    runs: pd.DataFrame
+    grouped: dict
     left_out: dict
+
+    @cached_property
+    def points(self):
+        """Return a point a row, best first; the index is the file's order.
+
+        Columns: base, the factors, run; the mean of each loss and accuracy; of, the one that counts, low and
+        high, its 95 % interval over seeds and images; seeds; of a model in Table III, see `_joint_tests`.
+        """
+        keys = list(dict.fromkeys(["base", *self.factors, "run"]))
+        groups = self.runs.groupby(keys, sort=False, dropna=False)
+        points = groups[list(QUANTITIES)].mean().assign(seeds=groups.size()).reset_index()
+        points["of"] = points["run"].map(self.of)
+        ends = [interval([_by_image(self.grouped[run])])[1:] for run in points["run"]]
+        points[["low", "high"]] = np.reshape(ends, (-1, 2))
+        compared_with = paper.RESULTS if self.about["suite"] in paper.SUITES else {}
+        bases = self.runs.groupby("base", sort=False)
+        tests = [_joint_tests(part, compared_with[base]) for base, part in bases if base in compared_with]
+        points = points.merge(pd.concat(tests), on=["base", "run"], how="left") if tests else points
+        return _formatted(points).sort_values(**BEST_FIRST)
+
+    @cached_property
+    def effects(self):
+        """Return each value's difference to the base's (or the first) value, all else equal, a value a row.
+
+        Of `points` it is the difference of each to its base. Columns: field, value and against, or base and
+        changes; of, the quantity; and those of `difference`.
+        """
+        contrasts = self._of_values() if self.about["vary"] else self._of_points()
+        found = [(words, self.difference(weights)) for words, weights in contrasts]
+        return _formatted(pd.DataFrame([words | made for words, made in found if made]))
+
+    def _of_values(self):
+        """Yield the words of each effect of `vary`, and its weighted sum of runs."""
+        cells = {tuple(key): run for *key, run in self.runs[[*self.factors, "run"]].itertuples(index=False)}
+        base = next((p for p in self.about["points"] if p["run"] == p["base"]), self.about["points"][0])
+        for at, (factor, values) in enumerate(self.factors.items()):
+            for value in (value for value in values if value != base[factor]):
+                others = {key: (*key[:at], base[factor], *key[at + 1 :]) for key in cells if key[at] == value}
+                pairs = [(cells[key], cells[other]) for key, other in others.items() if other in cells]
+                weights = Counter()
+                for ours, theirs in pairs:
+                    weights[ours] += 1 / len(pairs)
+                    weights[theirs] -= 1 / len(pairs)
+                words = {"field": factor, "value": str(value), "against": str(base[factor])}
+                yield words | {"of": self.counts}, weights
+
+    def _of_points(self):
+        """Yield the words of each effect of `points`, and its difference of runs."""
+        for point in self.about["points"]:
+            run, base = point["run"], point["base"]
+            if run != base and run in self.grouped:
+                words = {"base": base, "changes": point["changes"], "of": self.of(run)}
+                yield words, {run: 1, base: -1}
+
+    def difference(self, weights, level=LEVEL):
+        """Return a weighted sum of runs: dict of difference, low, high, seeds, unused; {} without runs.
+
+        Runs that share a start are paired by seed, see `units`, and all by image.
+        """
+        found = compared(self.grouped, [(run, weight, _by_image) for run, weight in weights.items()])
+        if not found:
+            return {}
+        ends = dict(zip(("difference", "low", "high"), interval([unit.values for unit in found], level)))
+        seeds = as_sum([len(unit.values) for unit in found])
+        return ends | {"seeds": seeds, "unused": sum(unit.unused for unit in found)}
+
+    def of(self, run):
+        """Return the quantity that is compared of a run."""
+        return "val_loss" if self.grouped[run][0]["kind"] == "autoencoder" else "val_accuracy"
+
+    @property
+    def counts(self):
+        """Return the quantity that is compared, or None of points of both kinds of models."""
+        found = set(map(self.of, self.runs["run"])) or {"val_loss"}
+        return found.pop() if len(found) == 1 else None
 
 
 def names(suite):
-    """The studies that a suite has results of."""
+    """Return the studies that a suite has results of."""
     return list(suites.studies(suite))
 
 
-def load(name, suite=None):
-    """A study with its runs; of no suite, in the first of `SUITES` that has it.
+def load(name, suite=None, frame=None):
+    """Return a `Study` with its runs.
+
+    Its points are those of `study.json`, and each other run that changes only fields that the study varies:
+    so a value that was taken out of the study's file keeps its place.
+
+    Args:
+        name: the study's.
+        suite: None is the first of `SUITES` that has it.
+        frame: the suite's `runs.table`; None reads it.
 
     Raises:
         RunError: no suite has it.
@@ -62,39 +151,56 @@ def load(name, suite=None):
     suite = next((one for one in ([suite] if suite else SUITES) if name in names(one)), None)
     if suite is None:
         raise runs.RunError(f"study {name!r} has no results here; make study STUDY={name} makes them")
-    about = suites.studies(suite)[name]
-    points = [{_column(key): _shown(value) for key, value in point.items()} for point in about["points"]]
-    found = {
-        (run, seed): runs.read(runs.run_dir(suite, run, seed))
-        for run in dict.fromkeys([*(point["run"] for point in points), *about["bases"], *about["runs"]])
-        for seed in about["seeds"]
-    }
-    found = {key: metrics for key, metrics in found.items() if metrics}
-    left_out = {f"{run}, seed {seed}": runs.not_counted(found[run, seed]) for run, seed in found}
-    left_out = {name: reason for name, reason in left_out.items() if reason}
-    found = {key: metrics for key, metrics in found.items() if not runs.not_counted(metrics)}
-    rows = [_row(p, found[p["run"], s]) for p in points for s in about["seeds"] if (p["run"], s) in found]
-    table = pd.DataFrame(rows, columns=None if rows else [*points[0], "seed", "val_loss"])
-    shown = {name: "{:.4f}" for name in table if name.split("_")[0] in ("train", "val")}
-    shown["seconds"] = "{:.0f}"
-    table.attrs["format"] = {name: "{:g}" for name in table.select_dtypes("float")} | shown
-    varied = ["base", *map(_column, about["vary"])] if about["vary"] else [None, "changes"]
-    factors = {name: list(dict.fromkeys(point[name] for point in points)) for name in varied if name}
-    factors = {column: values for column, values in factors.items() if len(values) > 1 or column == varied[1]}
-    images, named = {key: _by_image(metrics) for key, metrics in found.items()}, {}
-    for (run, _), metrics in found.items():
-        named.setdefault(run, []).append(metrics)
-    kinds = {_counts(row) for _, row in table.iterrows()} or {"val_loss"}
-    counts = kinds.pop() if len(kinds) == 1 else None
-    return Study(about | {"suite": suite}, table, factors, named, images, counts, left_out)
+    about = suites.studies(suite)[name] | {"suite": suite}
+    frame = runs.table(suite) if frame is None else frame
+    frame = frame.reindex(columns=[*frame, *({*RESULTS, "folder"} - {*frame})])
+    frame = frame[frame["seed"].isin(about["seeds"])]
+    points = about["points"] + _other_points(about, frame)
+    about["points"] = [{_first(key): _shown(value) for key, value in p.items()} for p in points]
+    wanted = frame["model"].isin({*about["bases"], *about["runs"], *(point["run"] for point in points)})
+    found = [runs.read(folder) for folder in frame["folder"][wanted]]
+    reasons = {f"{run['model']}, seed {run['seed']}": runs.not_counted(run) for run in found}
+    grouped = {}
+    for run in found:
+        if not runs.not_counted(run):
+            grouped.setdefault(run["model"], []).append(run | {"by_image": _of_images(run)})
+    counted = [not reasons.get(f"{run}, seed {seed}") for run, seed in zip(frame["model"], frame["seed"])]
+    rows = frame[np.array(counted, bool)][list(RESULTS)].rename(columns=RESULTS)
+    rows = rows.astype(dict.fromkeys(QUANTITIES, float))
+    rows = pd.DataFrame(about["points"]).merge(rows, on="run")
+    rows = rows[[name for name in rows if name != "run"] + ["run"]]
+    varied = ["base", *map(_first, about["vary"])] if about["vary"] else ["changes"]
+    factors = {name: list(dict.fromkeys(point[name] for point in about["points"])) for name in varied}
+    factors = {name: values for name, values in factors.items() if len(values) > 1 or name == varied[-1]}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    return Study(about, factors, _formatted(rows), grouped, left_out)
 
 
 def table(name, suite=None):
-    """A study's runs: a `pandas.DataFrame`, one row a run, with what varies, the seed and the results."""
-    return load(name, suite).table
+    """Return a study's runs as a `pandas.DataFrame`, a run a row; see `Study`."""
+    return load(name, suite).runs.dropna(axis="columns", how="all")
 
 
-def _column(entry):
+def _other_points(about, frame):
+    """Return the points of the runs that change the study's fields and are not in `study.json`."""
+    listed, found = {point["run"] for point in about["points"]}, []
+    models = {row["model"]: row for row in frame.to_dict("records")} if about["vary"] else {}
+    for name, row in models.items():
+        changes, source = row["changes"] or {}, models.get(row.get("params.encoder_from"), {})
+        known = {field for entry in about["vary"] for field in entry.split(", ")}
+        if name in listed or row["base"] not in about["bases"] or not changes or not changes.keys() <= known:
+            continue
+        made = {
+            field: (source if field.startswith("encoder.") else row).get(f"params.{field.split('.')[-1]}")
+            for field in known
+        }
+        if all(len({made[field] for field in entry.split(", ")}) == 1 for entry in about["vary"]):
+            values = {entry: made[_first(entry)] for entry in about["vary"]}
+            found.append({"base": row["base"], "run": name} | values)
+    return found
+
+
+def _first(entry):
     return entry.split(", ")[0]  # fields that go together are named by the first
 
 
@@ -102,231 +208,122 @@ def _shown(value):
     return str(value).lower() if value is None or isinstance(value, bool) else value
 
 
-def _row(point, run):
-    row = {name: value for name, value in point.items() if name != "run"} | {"seed": run["seed"]}
-    quantities = [(part, name) for part in ("train", "val") for name in ("loss", "accuracy")]
-    row |= {f"{part}_{name}": run[part][name] for part, name in quantities if name in run[part]}
-    row |= {name: run[name] for name in ("best_epoch", "epochs_run")}
-    return row | {"seconds": run["seconds"]["total"], "run": run["model"]}
-
-
-def _counts(row):
-    """Return the column of what counts in a row of a study's table."""
-    return "val_accuracy" if pd.notna(row.get("val_accuracy")) else "val_loss"
-
-
-def _by_image(run):
+def _of_images(run):
     if "image_errors" in run:
         return evaluation.unpack(run["image_errors"])
     labels, predictions = (evaluation.unpack_labels(run[name]) for name in ("labels", "predictions"))
     return (labels == predictions).astype(float)
 
 
-def _difference(study, weights, level=0.95):
-    """Return a weighted sum of runs as dict: difference, low, high, seeds, not used; empty without runs.
-
-    Runs that share a start are paired by seed, see `units`, and all by image.
-    """
-    found = compared(study.runs, [(run, weight, partial(_counted, study)) for run, weight in weights.items()])
-    if not found:
-        return {}
-    made = dict(zip(("difference", "low", "high"), interval([unit.values for unit in found], level)))
-    seeds, unused = zip(*((len(unit.values), unit.unused) for unit in found))
-    return made | {"seeds": as_sum(seeds), "not used": sum(unused)}
+def _by_image(found):
+    return np.stack([run["by_image"] for run in found])
 
 
-def _counted(study, metrics):
-    return np.stack([study.images[run["model"], run["seed"]] for run in metrics])
+def _formatted(frame):
+    """Return a table with the way that a page shows its numbers."""
+    whole = dict.fromkeys(["seconds"], "{:.0f}")
+    four = dict.fromkeys([*QUANTITIES, "difference", "low", "high", "apart", "F", "p"], "{:.4f}")
+    formats = dict.fromkeys(frame.select_dtypes("float"), "{:g}") | four | whole
+    frame.attrs["format"] = {name: shown for name, shown in formats.items() if name in frame}
+    return frame
 
 
-def effects(study):
-    """Return each value's difference to the base's (or the first) value, all else equal, as a table."""
-    if not study.about["vary"]:
-        return _effects_of_points(study)
-    cells = {tuple(key): run for *key, run in study.table[[*study.factors, "run"]].itertuples(index=False)}
-    base = next((p for p in study.about["points"] if p["run"] == p["base"]), study.about["points"][0])
-    base = {_column(key): _shown(value) for key, value in base.items()}
-    rows = []
-    for at, (factor, values) in enumerate(study.factors.items()):
-        for value in values:
-            pairs = [
-                (run, cells.get((*k[:at], base[factor], *k[at + 1 :])))
-                for k, run in cells.items()
-                if k[at] == value
-            ]
-            pairs = [pair for pair in pairs if pair[1] and value != base[factor]]
-            weights = Counter()
-            for ours, theirs in pairs:
-                weights[ours] += 1 / len(pairs)
-                weights[theirs] -= 1 / len(pairs)
-            if found := _difference(study, weights):
-                row = {"field": factor, "value": str(value), "against": str(base[factor])}
-                rows.append(row | found)
-    return _formatted(rows, "{:+.4f}", "difference", "low", "high")
+def _joint_tests(part, theirs):
+    """Return Hotelling's test of the paper's run as one new run of each point of a base.
 
-
-def _effects_of_points(study):
-    """Return what each of `points` changes in its base; see `effects`."""
-    rows = []
-    for point in study.about["points"]:
-        weights = {point["run"]: 1, point["base"]: -1}
-        if len(weights) == 2 and (found := _difference(study, weights)):
-            row = {"base": point["base"], "changes": point["changes"]}
-            row |= {"of": _counts(study.table[study.table["run"] == point["run"]].iloc[0])}
-            rows.append(row | found)
-    return _formatted(rows, "{:+.4f}", "difference", "low", "high")
-
-
-def _formatted(rows, numbers, *columns):
-    """A table whose columns of these names a page shows as `numbers` says."""
-    table = pd.DataFrame(rows)
-    numbers = {column: numbers for column in columns if column in table}
-    table.attrs["format"] = {name: "{:g}" for name in table.select_dtypes("float")} | numbers
-    return table
-
-
-def _first(rows, columns):
-    return {name: rows[name].iloc[0] for name in columns}
-
-
-def ranking(study):
-    """The points, best first: what varies, the mean of what counts and its interval, the number of seeds."""
-    rows = {"val_loss": [], "val_accuracy": []}
-    for _, part in study.table.groupby("run", sort=False):
-        counts = _counts(part.iloc[0])
-        found = interval([_counted(study, study.runs[part["run"].iloc[0]])])
-        shown = {counts: found[0], "low": found[1], "high": found[2], "seeds": len(part)}
-        rows[counts].append(_first(part, study.factors) | shown | _first(part, ("run", "base")))
-    ordered = [
-        *sorted(rows["val_loss"], key=lambda row: row["val_loss"]),
-        *sorted(rows["val_accuracy"], key=lambda row: -row["val_accuracy"]),
-    ]
-    return _formatted(ordered or study.table, "{:.4f}", "val_loss", "val_accuracy", "low", "high")
-
-
-def best(study):
-    """The best point against its base, in a sentence; the interval allows for the best having been picked."""
-    if not study.about["vary"]:
-        return ""
-    points = ranking(study)
-    first, points = points.iloc[0], len(points)
-    name = ", ".join(f"{factor} {first[factor]}" for factor in study.factors)
-    text = f"The best of {points} points is {name}: {study.counts} {first[study.counts]:.4f}."
-    found = _difference(study, {first["run"]: 1, first["base"]: -1}, 1 - 0.05 / max(points - 1, 1))
-    if first["run"] == first["base"] or not found:
-        return text + (
-            " That is the base itself." if found else f" {first['base']}, the base, has no run to compare."
-        )
-    text += f" Against {first['base']} that is {found['difference']:+.4f}"
-    if np.isnan(found["low"]):
-        return text + "; one seed, so no interval."
-    picked = f"{found['low']:+.4f} to {found['high']:+.4f}"
-    return text + f" (95 % interval, corrected for having been picked: {picked})."
-
-
-def agreement(study):
-    """How far each point is from what cuadro III says of its base: a table; empty where it says nothing.
-
-    "apart" is the largest difference to one of the paper's numbers, nats or parts of one. A point agrees when
-    the paper's run lies in its joint 95 % prediction region, Hotelling's for one new run. The spread between
-    seeds is pooled over the points of a base, and the paper's rounding joins it; too few seeds judge nothing.
-    """
-    rows = []
-    for base, part in study.table.groupby("base", sort=False) if study.about["suite"] in paper.SUITES else ():
-        theirs = paper.RESULTS.get(base, {})
-        if not theirs:
-            continue
-        columns = [name.replace(" ", "_") for name in theirs]
-        rest = (part[columns] - part.groupby("run", sort=False)[columns].transform("mean")).to_numpy()
-        freedom = len(part) - part["run"].nunique()
-        for _, seeds in part.groupby("run", sort=False):
-            off = seeds[columns].mean().to_numpy() - list(theirs.values())
-            point = {"base": base} | _first(seeds, study.factors) | dict(seeds[columns].mean())
-            point |= {"seeds": len(seeds), "apart": np.abs(off).max()}
-            rows.append(point | _joint_test(off, rest, freedom, len(seeds)))
-    numbers = [f"{part}_{quantity}" for part in ("train", "val") for quantity in ("loss", "accuracy")]
-    return _formatted(rows, "{:.3f}", *numbers, "apart", "F", "p")
-
-
-def _joint_test(off, rest, freedom, seeds):
-    """Hotelling's test of one new run that is `off` from the mean of some seeds: F, p, agrees; or nothing.
+    A point is consistent if the paper's numbers lie in its joint 95 % prediction region. The spread between
+    seeds is pooled over the base's points, and the paper's rounding joins it; too few seeds judge nothing.
 
     Args:
-        off: differences `(numbers,)`.
-        rest: each run's deviations from its point's mean `(runs, numbers)`.
-        freedom: the degrees of freedom that these have; fewer than numbers + 1 are too few.
-        seeds: of the point.
+        part: the base's rows of `Study.runs`.
+        theirs: dict of "val loss" and so on to the paper's number.
+
+    Returns:
+        table: base, run; apart, the largest difference to one of the numbers; and F, p, consistent.
     """
-    size = len(off)
-    if freedom < size + 1:
-        return {}
-    scale = (1 + 1 / seeds) * (rest.T @ rest / freedom) + np.eye(size) * ROUNDING
-    statistic = off @ np.linalg.solve(scale, off) * (freedom - size + 1) / (size * freedom)
-    p_value = stats.f.sf(statistic, size, freedom - size + 1)
-    return {"F": statistic, "p": p_value, "agrees": "yes" if p_value > 0.05 else "no"}
+    columns = [name.replace(" ", "_") for name in theirs]
+    runs_of = part.groupby(["base", "run"], sort=False)[columns]
+    rest, off = (part[columns] - runs_of.transform("mean")).to_numpy(), runs_of.mean() - list(theirs.values())
+    found = off.abs().max(axis=1).to_frame("apart")
+    size, freedom = len(columns), len(part) - len(off)
+    if freedom > size:
+        factor = (freedom - size + 1) / (size * freedom)
+        scales = [(1 + 1 / seeds) * (rest.T @ rest / freedom) for seeds in runs_of.size()]
+        scales = np.array(scales) + np.eye(size) * ROUNDING
+        solved = np.linalg.solve(scales, off.to_numpy()[..., None])[..., 0]
+        found["F"] = factor * (off.to_numpy() * solved).sum(axis=1)
+        found["p"] = fdtrc(size, freedom - size + 1, found["F"])
+        found["consistent"] = np.where(found["p"] > 1 - LEVEL, "yes", "no")
+    return found.reset_index()
 
 
 def answer(study):
-    """What a study found, in a sentence or two. Markdown."""
-    if study.table.empty:
-        return "None of its runs stands yet."
+    """Return the finding of a study in a few sentences. Markdown."""
+    if study.runs.empty:
+        return "It has no finished run yet."
     if not study.about["vary"]:
-        return _effects_in_words(study)
-    found, fields = agreement(study), [name for name in study.factors if name != "base"]
-    bases = found.groupby("base", sort=False) if len(found) else ()
-    said = [_agreement_in_words(base, points, fields) for base, points in bases]
-    return " ".join(filter(None, said or [best(study), _best_of_each_field(study)]))
+        said = [
+            f"{r.changes} changes the {r.of} of {r.base} by {_change(r)}" for r in study.effects.itertuples()
+        ]
+        return f"All else equal, {'; '.join(said)}." if said else "No point and its base share a seed yet."
+    points = study.points.dropna(subset="apart") if "apart" in study.points else study.points[:0]
+    said = [_consistency(study, base, part) for base, part in points.groupby("base", sort=False)]
+    return " ".join(filter(None, [*said, best(study), _main_effects(study)]))
 
 
-def _effects_in_words(study):
-    """What each of `points` changes, with its interval."""
-    found = effects(study)
-    said = [
-        f"{row.changes} changes the {row.of} of {row.base} by {row.difference:+.4f}"
-        + ("" if np.isnan(row.low) else f" ({row.low:+.4f} to {row.high:+.4f})")
-        for row in found.itertuples()
-    ]
-    return (
-        f"All else equal, {'; '.join(said)}." if said else "No point and its base have a seed in common yet."
-    )
+def _change(row):
+    """Return a row of `Study.effects` as text: the difference and its interval, if there is one."""
+    return f"{row.difference:+.4f}" + ("" if np.isnan(row.low) else f" ({row.low:+.4f} to {row.high:+.4f})")
 
 
-def _best_of_each_field(study):
-    """What the best value of each field that is not the base's changes, all else averaged; or ""."""
-    found = effects(study)
+def best(study):
+    """Return the best point against its base; the interval allows for the best having been picked."""
+    count, first = len(study.points), study.points.iloc[0]
+    value = f"{first['of']} {first[first['of']]:.4f}"
+    text = f"The best of {count} points is {_named(first, study.factors)}: {value}."
+    found = study.difference({first["run"]: 1, first["base"]: -1}, 1 - (1 - LEVEL) / max(count - 1, 1))
+    if first["run"] == first["base"]:
+        return f"{text} That is the base itself."
+    if not found:
+        return f"{text} {first['base']}, the base, has no run to compare."
+    text += f" Against {first['base']} that is {found['difference']:+.4f}"
+    if np.isnan(found["low"]):
+        return f"{text}; one seed, so no interval."
+    picked = f"{found['low']:+.4f} to {found['high']:+.4f}"
+    return f"{text} (95 % interval, corrected for having been picked: {picked})."
+
+
+def _main_effects(study):
+    """Return the effect of the best value of each field that is not the base's, or ""."""
+    found = study.effects
     if len(study.factors) < 2 or found.empty or found["low"].isna().any():
         return ""
     better = found["difference"] * (-1 if study.counts == "val_loss" else 1)
-    said = [
-        f"by {row.difference:+.4f} ({row.low:+.4f} to {row.high:+.4f}) "
-        f"with {row.field} {row.value} instead of {row.against}"
-        for row in found.loc[better.groupby(found["field"], sort=False).idxmax()].itertuples()
-    ]
-    change = "One field at a time, averaged over the others, the best other value changes"
-    return f"{change} {study.counts} {', '.join(said)}."
+    rows = found.loc[better.groupby(found["field"], sort=False).idxmax()].itertuples()
+    said = [f"{row.field} {row.against} -> {row.value}: {_change(row)}" for row in rows]
+    return f"Main effects on {study.counts}, of the best other value of each field: {'; '.join(said)}."
 
 
-def _agreement_in_words(base, points, fields):
-    """Which points of a base agree with cuadro III, and which is nearest, from its rows of `agreement`."""
-    theirs, count = f"cuadro III's numbers of {base}", len(points)
-    if "agrees" not in points or points["agrees"].isna().any():
-        nearest = points.iloc[points["apart"].argmin()]
-        return (
-            f"Of {count} points, {_named(nearest, fields)} is nearest to {theirs}, within "
-            f"{nearest['apart']:.3f} of each. More seeds will tell which points agree."
-        )
-    yes = points[points["agrees"] == "yes"]
-    nearest = f"the nearest is {_named(points.iloc[points['F'].argmin()], fields)}"
-    if yes.empty:
-        return f"None of {count} points agrees with all of {theirs}; {nearest}."
+def _consistency(study, base, points):
+    """Return which points of a base are consistent with Table III, and the closest."""
+    theirs, count = f"all of Table III's numbers of {base}", len(points)
+    fields = [name for name in study.factors if name != "base"]
+    if "consistent" not in points or points["consistent"].isna().any():
+        nearest = points.loc[points["apart"].idxmin()]
+        said = f"Closest to {theirs} of {count} points: {_named(nearest, fields)}"
+        return f"{said}, within {nearest['apart']:.3f} of each. With more seeds each point is tested."
+    yes = points[points["consistent"] == "yes"].sort_index()
     first, *rest = fields  # values of the first are listed, at each of the others'
+    groups = yes.groupby(rest, sort=False) if rest else [((), yes)] if len(yes) else ()
     listed = [
         " with ".join(
             filter(None, [f"{first} {', '.join(map(str, part[first]))}", _named(part.iloc[0], rest)])
         )
-        for _, part in (yes.groupby(rest, sort=False) if rest else [((), yes)])
+        for _, part in groups
     ]
-    return f"All of {theirs} agree with {len(yes)} of {count} points, {'; '.join(listed)}; {nearest}."
+    closest = f"Closest: {_named(points.loc[points['F'].idxmin()], fields)}."
+    which = f": {'; '.join(listed)}" if listed else ""
+    return f"{len(yes)} of {count} points are consistent with {theirs}{which}. {closest}"
 
 
 def _named(row, fields):
@@ -334,21 +331,21 @@ def _named(row, fields):
 
 
 def summary(study):
-    """The question, the answer, and a link to the study's page, for the suite's. Markdown."""
+    """Return the question, the answer, and a link to the study's page, for the suite's. Markdown."""
     question, name = as_text(study.about["question"]), study.about["name"]
     return f"**{question}** {answer(study)} [The study {name}](studies/{name}/index.html)."
 
 
 def introduction(study):
-    """The question as a title, the banner where one is needed, what is missing, and the answer. Markdown."""
+    """Return the question as a title, a banner if needed, what is missing, and the answer. Markdown."""
     about, lines = study.about, [f"# {as_text(study.about['question'])}", note(runs.elsewhere())]
-    total = len({point["run"] for point in about["points"]}) * len(about["seeds"])
-    if not study.table.empty:
-        first = runs.read(runs.run_dir(about["suite"], *study.table[["run", "seed"]].iloc[0]))["params"]
+    if not study.runs.empty:
+        first = study.grouped[study.runs["run"].iloc[0]][0]["params"]
         lines.append(banner(about["suite"], first["data"], first["protocol"], first.get("limit")))
-    stand = len(study.table[["run", "seed"]].drop_duplicates())
-    if stand < total:
-        lines.append(f"> **{total - stand} of {total} runs are still missing.** `make study` makes them.")
+    total = len({point["run"] for point in about["points"]}) * len(about["seeds"])
+    missing = total - len(study.runs[["run", "seed"]].drop_duplicates())
+    if missing:
+        lines.append(f"> **{missing} of {total} runs are still missing.** `make study` makes them.")
     if study.left_out:
         said = as_text("; ".join(f"{name}: {reason}" for name, reason in study.left_out.items()))
         lines.append(f"> **Left out:** {said}.")

@@ -23,16 +23,14 @@ def every(suite):
 
 
 def with_ablations(suite):
-    """Return the runs of a suite's page: dict of name to metrics, of models and points.
+    """Return the runs of a suite's page: dict of name to metrics, of models and of the points of claims.
 
-    A point is a run that says what it changes in which model. Those that a study's page shows and no claim
-    names are left to that page.
+    A point is a run that says what it changes in which model; others are on their study's page.
     """
     grouped = every(suite)
     named = {*claims.names(), *claims.STOPPED, *claims.equal_points(grouped).values()}
-    elsewhere = {run for study in studies(suite).values() for run in study["runs"]} - named
     points = ablations(grouped)
-    return {name: seeds for name, seeds in grouped.items() if not (name in points and name in elsewhere)}
+    return {name: seeds for name, seeds in grouped.items() if name not in points or name in named}
 
 
 def ablations(grouped):

@@ -1,6 +1,5 @@
 """Studies of single points, and `ablations`, whose points a suite's page and its claims use."""
 
-import copy
 import json
 import shutil
 
@@ -159,7 +158,7 @@ def test_the_claims_name_points_of_the_study():
     named = {*suite.claims.names(), *suite.claims.STOPPED} - params.load_all().keys()
     assert named <= found.params.keys()
     grouped = suite.with_ablations("paper")
-    assert set(suite.ablations(grouped)) == named | {"model_7-final_activation_null"}
+    assert set(suite.ablations(grouped)) == named
     for name in named:
         changes = grouped[name][0]["changes"]
         assert params.run_name(grouped[name][0]["base"], changes) == name
@@ -177,15 +176,15 @@ def run(model, base="model_5", changes=None, **values):
 def test_points_without_runs_may_be_others():
     """A suite that gives its model what a point changes has the point's runs under the model's name."""
     grouped = {
-        "model_5": [run("model_5", epochs=15)],
+        "model_1": [run("model_1", "model_1", patience=40)],
         "model_7": [run("model_7", "model_7", batch_size=100)],
         "model_8": [run("model_8", "model_8", batch_size=100)],
     }
     one, changes = "model_7-final_activation_null", {"final_activation": None}
-    values = changes | {"batch_size": 100, "min_delta": 1e-4}
-    assert suite.claims.equal_points(grouped) == {"model_5-epochs_15": "model_5"}
+    values = changes | {"batch_size": 100, "min_delta": 1e-4, "restore_epoch": None}
+    assert suite.claims.equal_points(grouped) == {"model_1-patience_40": "model_1"}
     grouped[one] = [run(one, "model_7", changes, **values)]
-    both = {"model_5-epochs_15": "model_5", "model_8-train_encoder_true": one}
+    both = {"model_1-patience_40": "model_1", "model_8-train_encoder_true": one}
     assert suite.claims.equal_points(grouped) == both
     assert f"**model_8-train_encoder_true** is {one}" in text.equal_ablations(grouped)
     assert text.equal_ablations({}) == ""
@@ -214,34 +213,28 @@ def test_what_departs_counts_nowhere(reports):
     ran = {"layers": [], "trainable": "", "loss": "x", "optimizer": "", "latent_dim": 64, "epochs": 40}
     ran |= {"steps_per_epoch": 600, "departs": {"layers": "own layers"}}
     for seed, change in enumerate(({}, {"interrupted": True}, {"ran": ran})):
-        put(landed("model_5", seed) | change)
+        put(landed("model_6", seed) | change)
     grouped = suite.with_ablations("paper")
-    assert [run["seed"] for run in grouped["model_5"]] == [0, 1, 2]
-    assert [run["seed"] for run in suite.counted(grouped)["model_5"]] == [0]
-    assert [run["seed"] for run in suite.by_model("paper", "classifier")["model_5"]] == [0]
+    assert [run["seed"] for run in grouped["model_6"]] == [0, 1, 2]
+    assert [run["seed"] for run in suite.counted(grouped)["model_6"]] == [0]
+    assert [run["seed"] for run in suite.by_model("paper", "classifier")["model_6"]] == [0]
     assert set(tables.cuadro_3(grouped)["seeds"]) == {1}
     assert set(suite.claims.of_suite("paper", grouped)["least"]) == {0, 1}
-    out = [("model_5, seed_1", "interrupted"), ("model_5, seed_2", "layers: own layers")]
+    out = [("model_6, seed_1", "interrupted"), ("model_6, seed_2", "layers: own layers")]
     assert suite.left_out("paper") == out
     said = text.introduction("paper", grouped)
-    assert "In no claim and not in cuadro III:** model_5, seed 1: interrupted" in said
-    assert "In no claim and not in cuadro III:** model_5, seed 2: layers: own layers" in said
-    assert [job.current for job in plan.jobs("paper", ["model_5"], "012").values()][3:] == [False] * 3
+    assert "In no claim and not in cuadro III:** model_6, seed 1: interrupted" in said
+    assert "In no claim and not in cuadro III:** model_6, seed 2: layers: own layers" in said
+    assert [job.current for job in plan.jobs("paper", ["model_6"], "012").values()][3:] == [False] * 3
 
 
-def test_points_of_a_study_are_on_its_page(done):
-    """A suite's own page has the points that a claim names, and those that no study's page has."""
-    put(landed("model_5", 0) | {"model": "model_5-epochs_7", "base": "model_5", "changes": {"epochs": 7}})
-    assert set(suite.ablations(suite.with_ablations("paper"))) == {
-        *("model_3-optimizer_adam", "model_5-epochs_15", "model_5-epochs_7")
-    }
-    path = runs.suite_dir("paper") / "studies" / "ablations" / "study.json"
-    held = json.loads(path.read_text())
-    path.write_text(json.dumps(held | {"runs": [*held["runs"], "model_5-epochs_7"]}))
-    assert set(suite.ablations(suite.with_ablations("paper"))) == {
-        "model_3-optimizer_adam",
-        "model_5-epochs_15",
-    }
+def test_other_points_are_on_their_study_s_page(done):
+    """Whether the study is there or not: a suite's page has the points that a claim names."""
+    put(landed("model_6", 0) | {"model": "model_6-epochs_7", "base": "model_6", "changes": {"epochs": 7}})
+    named = {"model_3-optimizer_adam", "model_8-train_encoder_true"}
+    assert set(suite.ablations(suite.with_ablations("paper"))) == named
+    shutil.rmtree(runs.suite_dir("paper") / "studies")
+    assert set(suite.ablations(suite.with_ablations("paper"))) == named
 
 
 def landed(model, seed):
@@ -260,7 +253,7 @@ def put(metrics):
 @pytest.fixture
 def done(write):
     """The study of four landed points of both kinds, two seeds each, as its page reads it."""
-    write([{"base": "model_3", "optimizer": "adam"}, {"base": "model_5", "epochs": 15}])
+    write([{"base": "model_3", "optimizer": "adam"}, {"base": "model_8", "train_encoder": True}])
     found = a_study.read("ablations", "paper")
     for point in found.points:
         for seed in found.seeds:
@@ -273,44 +266,42 @@ def done(write):
 
 
 def test_each_point_is_compared_with_its_base(done):
-    effects = studies.effects(done())
+    effects = done().effects
     assert effects[["base", "changes", "of", "seeds"]].to_numpy().tolist() == [
         ["model_3", "optimizer adam", "val_loss", "2"],
-        ["model_5", "epochs 15", "val_accuracy", "2"],
+        ["model_8", "train_encoder true", "val_accuracy", "2"],
     ]
     ours, theirs = (
         [landed(name, seed)["val"]["accuracy"] for seed in (0, 1)]
-        for name in ("model_5-epochs_15", "model_5")
+        for name in ("model_8-train_encoder_true", "model_8")
     )
     assert effects["difference"][1] == pytest.approx((sum(ours) - sum(theirs)) / 2, abs=1e-6)
     said = studies.answer(done())
     assert "optimizer adam changes the val_loss of model_3 by -0.0" in said
-    assert "epochs 15 changes the val_accuracy of model_5 by -0.0" in said
+    assert "train_encoder true changes the val_accuracy of model_8 by +0.0" in said
 
 
 def test_a_page_of_points_has_all_parts(done):
     """Autoencoders and classifiers are ranked each by themselves."""
     found = done()
-    ranking = studies.ranking(found)
-    assert ranking["run"].tolist()[:2] == ["model_3-optimizer_adam", "model_3"]
-    assert ranking["val_loss"].notna().tolist() == [True, True, False, False]
-    assert studies.best(found) == ""
-    assert len(studies.agreement(found)) == 2
-    drawn = [study_figures.by_value(found), study_figures.losses(found)]
-    assert "val_accuracy of model_5, epochs 15 -0.0" in drawn[0].get_label()
-    assert "model_5, epochs 15 0." in drawn[1].get_label()
+    assert found.points["run"].tolist()[2:] == ["model_3-optimizer_adam", "model_3"]
+    assert set(found.points["of"]) == {"val_loss", "val_accuracy"}
+    assert found.points["apart"].notna().sum() == 2
+    drawn = [draw(found) for draw in (study_figures.by_value, study_figures.heat_map, study_figures.losses)]
+    assert "val_accuracy of model_8, train_encoder true +0.0" in drawn[0].get_label()
+    assert "model_8, train_encoder true 0." in drawn[2].get_label()
     assert len(found.factors) == 1
 
 
 def test_a_study_says_what_it_leaves_out(done):
-    path = runs.run_dir("paper", "model_5", 1) / "metrics.json"
-    path.write_text(json.dumps(copy.deepcopy(landed("model_5", 1)) | {"interrupted": True}))
-    assert len(done().table) == 7
-    assert "**Left out:** model_5, seed 1: interrupted." in studies.introduction(done())
+    path = runs.run_dir("paper", "model_8", 1) / "metrics.json"
+    path.write_text(json.dumps(landed("model_8", 1) | {"interrupted": True}))
+    assert len(done().runs) == 7
+    assert "**Left out:** model_8, seed 1: interrupted." in studies.introduction(done())
     for seed in (0, 1):
-        shutil.rmtree(runs.run_dir("paper", "model_5", seed))
+        shutil.rmtree(runs.run_dir("paper", "model_8", seed))
         shutil.rmtree(runs.run_dir("paper", "model_3", seed))
-    assert studies.effects(done()).empty
+    assert done().effects.empty
     assert "no point and its base" in studies.answer(done()).lower()
     assert study_figures.by_value(done()).get_label()
 

@@ -3,6 +3,7 @@ import json
 import shutil
 import zipfile
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -241,6 +242,7 @@ def finish(values, seed, loss, source="AE"):
     metrics = json.loads((landed / "metrics.json").read_text(encoding="utf-8"))
     metrics |= {"model": values.model, "suite": values.suite, "seed": seed, "encoder_sha256": values.model}
     metrics["params"] = values.as_dict() | {"seed": seed}
+    metrics |= {"base": values.base or values.model, "changes": values.changes or {}}
     folder = runs.run_dir(values.suite, values.model, seed)
     folder.mkdir(parents=True)
     if values.kind == "autoencoder":
@@ -278,42 +280,67 @@ def done(study):
     return write(found, "paper")
 
 
-def test_an_answer_without_a_number_of_the_paper_s_says_what_each_field_changes(done):
+def test_an_answer_says_what_each_field_changes(done):
+    """And the best point, whose interval pays for its having been picked out of four."""
     said = studies.answer(done)
-    assert "by -0.0040 (-0.0040 to -0.0040) with dropout 0.1 instead of 0.3" in said
-    assert "the best other value changes val_loss by -0.0040" in said
-    assert ", by +0.0032 (+0.0029 to +0.0035) with latent_dim 32 instead of 64." in said
+    assert "The best of 4 points is dropout 0.1, latent_dim 64: val_loss 0.015" in said
+    assert "Against model_3 that is -0.0040 (95 % interval, corrected for having been picked: -0.004" in said
+    assert "Main effects on val_loss" in said
+    assert ": dropout 0.3 -> 0.1: -0.0040 (-0.0040 to -0.0040); " in said
+    assert "; latent_dim 64 -> 32: +0.0032 (+0.0029 to +0.0035)." in said
 
 
-def test_points_that_agree_are_listed_by_the_first_field():
-    rows = [(20, "pytorch", "yes", 2.0), (25, "pytorch", "yes", 1.0), (25, "glorot", "no", 9.0)]
-    points = pd.DataFrame(rows, columns=["epochs", "initializer", "agrees", "F"])
-    said = studies._agreement_in_words("model_8", points, ["epochs", "initializer"])
-    assert "2 of 3 points, epochs 20, 25 with initializer pytorch; the nearest is epochs 25, init" in said
+def test_the_best_interval_allows_for_picking(done):
+    """Of four points three could have been picked, so the interval's level is 1 - 0.05 / 3."""
+    rng = np.random.default_rng(1)
+    for seeds in done.grouped.values():
+        for run in seeds:
+            run["by_image"] = run["by_image"] + rng.normal(0, 0.0003)
+    gaps = [
+        one["by_image"] - other["by_image"]
+        for one, other in zip(done.grouped["model_3-dropout_0.1"], done.grouped["model_3"])
+    ]
+    _, low, high = statistics.interval([np.array(gaps)], 1 - 0.05 / 3)
+    assert high - low > 0.0005
+    assert f"corrected for having been picked: {low:+.4f} to {high:+.4f})" in studies.best(done)
 
 
-def test_runs_of_a_study_that_stand_are_up_to_date(done):
+def test_runs_that_stand_are_up_to_date(done):
     assert all(job.current for job in plan.study_jobs("mine", "paper").values())
 
 
 def test_a_table_has_a_row_a_run(done):
     table = studies.table("mine")
-    assert len(table) == 12
-    assert {"base", "dropout", "latent_dim", "seed", "val_loss", "train_loss", "run"} <= set(table)
+    assert list(table) == [
+        *("base", "dropout", "latent_dim", "seed", "train_loss", "val_loss"),
+        *("best_epoch", "epochs_run", "seconds", "run"),
+    ]
     row = table.query("dropout == 0.1 and latent_dim == 32 and seed == 2").iloc[0]
-    assert row["val_loss"] == pytest.approx(0.02 + 0.002 - 0.0032 + 0.0002, rel=1e-3)
+    assert (len(table), row["val_loss"]) == (12, pytest.approx(0.02 + 0.002 - 0.0032 + 0.0002, rel=1e-3))
     with pytest.raises(runs.RunError, match="study 'yours' has no results here; make study STUDY=yours"):
         studies.table("yours")
 
 
+def test_a_value_taken_out_keeps_its_runs(done):
+    """Runs say what they change; those of other fields or bases are no points."""
+    path = runs.suite_dir("paper") / "studies" / "mine" / "study.json"
+    about = json.loads(path.read_text())
+    about["points"] = [point for point in about["points"] if point["dropout"] == 0.3]
+    path.write_text(json.dumps(about))
+    (params.PARAMS_DIR / "studies" / "mine.yaml").unlink()
+    finish(replace(experiments.for_run("model_3", "paper", 0), model="other", base="model_3",
+                   changes={"epochs": 3}), 0, 0.1)  # fmt: skip
+    found = studies.load("mine", "paper")
+    assert found.factors == {"dropout": [0.3, 0.1], "latent_dim": [32, 64]}
+    assert sorted(found.runs["val_loss"]) == sorted(done.runs["val_loss"])
+
+
 def test_effects_are_differences_all_else_equal(done):
-    effects = studies.effects(done).set_index("field")
-    assert effects.loc["dropout", ["value", "against"]].tolist() == [
-        "0.1",
-        "0.3",
-    ]  # model_3, the base, has 0.3
-    assert effects.loc["dropout", "difference"] == pytest.approx(-0.004, rel=1e-2)
-    assert effects.loc["latent_dim", "difference"] == pytest.approx(0.0032, rel=1e-2)
+    effects = done.effects.set_index("field")
+    assert effects["value"].to_dict() == {"dropout": "0.1", "latent_dim": "32"}
+    assert effects["against"].to_dict() == {"dropout": "0.3", "latent_dim": "64"}  # model_3's
+    known = {"dropout": -0.004, "latent_dim": 0.0032}
+    assert effects["difference"].to_dict() == pytest.approx(known, rel=1e-2)
     assert (effects["low"] <= effects["difference"]).all()
     assert (effects["difference"] <= effects["high"]).all()
 
@@ -324,40 +351,22 @@ def test_values_that_share_no_start_are_not_paired(study):
     for values in found.params.values():
         for seed in found.seeds[values.latent_dim == 32 :]:
             finish(values, seed, cost(values) + 0.001 * seed)
-    effects = studies.effects(write(found, "paper")).set_index("field")
-    assert effects.loc["dropout", ["seeds", "not used"]].tolist() == ["2 + 3", 0]
-    assert effects.loc["latent_dim", "seeds"] == "2 + 3"
+    effects = write(found, "paper").effects.set_index("field")
+    assert effects["seeds"].to_dict() == {"dropout": "2 + 3", "latent_dim": "2 + 3"}
+    assert effects["unused"]["dropout"] == 0
     spread = effects["high"] - effects["low"]
     assert spread["latent_dim"] > 20 * spread["dropout"]
-    assert "Against model_3 that is" in studies.best(studies.load("mine", "paper"))
 
 
-def test_the_best_point_is_compared_with_its_base_and_pays_for_being_picked(done):
-    text = studies.best(done)
-    assert "dropout 0.1, latent_dim 64: val_loss 0.015" in text
-    assert "Against model_3 that is -0.0040 (95 % interval, corrected for having been picked: " in text
-
-
-def test_the_best_interval_allows_for_picking(done):
-    """Of four points three could have been picked, so the interval's level is 1 - 0.05 / 3."""
-    rng = np.random.default_rng(1)
-    images = {key: values + rng.normal(0, 0.0003) for key, values in done.images.items()}
-    gaps = [images["model_3-dropout_0.1", seed] - images["model_3", seed] for seed in (0, 1, 2)]
-    _, low, high = statistics.interval([np.array(gaps)], 1 - 0.05 / 3)
-    assert f"corrected for having been picked: {low:+.4f} to {high:+.4f})" in studies.best(
-        replace(done, images=images)
-    )
-
-
-def test_figures_have_alt_texts_with_their_numbers(done):
+def test_figures_say_their_numbers(done):
     drawn = [study_figures.by_value(done), study_figures.heat_map(done), study_figures.losses(done)]
-    assert "val_loss by dropout" in drawn[0].get_label()
+    assert "val_loss by dropout and latent_dim: 0.1, 32 0.0189" in drawn[0].get_label()
     assert "from 0.0157 at dropout 0.1, latent_dim 64 to 0.0229 at" in drawn[1].get_label()
     assert drawn[1].axes[0].get_title() == "val_loss, mean over seeds"
-    assert all(len(figure.get_label()) > 40 for figure in drawn)
+    assert "4 of 4 points; at the end: dropout 0.1, latent_dim 64 " in drawn[2].get_label()
 
 
-def test_learning_rates_do_not_lie_over_each_other_on_their_axis(study):
+def test_learning_rates_on_an_axis_do_not_overlap(study):
     found = study(vary={"learning_rate": [0.0005, 0.001, 0.005]})
     for values in found.params.values():
         for seed in found.seeds:
@@ -370,22 +379,22 @@ def test_learning_rates_do_not_lie_over_each_other_on_their_axis(study):
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
-def test_a_study_without_runs_or_with_some_says_so(study):
+def test_a_study_may_lack_runs(study):
+    """Of none and of one, every table, figure and sentence is there."""
     found = study()
     empty = write(found, "paper")
-    assert empty.table.empty
-    assert studies.ranking(empty).empty
-    assert studies.effects(empty).empty
-    assert studies.agreement(empty).empty
+    assert [len(table) for table in (empty.runs, empty.points, empty.effects)] == [0, 0, 0]
     assert "12 of 12 runs are still missing" in studies.introduction(empty)
     finish(found.params["model_3"], 0, 0.02)
     one = studies.load("mine", "paper")
     assert "11 of 12 runs are still missing" in studies.introduction(one)
-    assert studies.effects(one).empty
-    assert study_figures.by_value(one).get_label()
+    assert (len(one.points), len(one.effects)) == (1, 0)
+    for some in (empty, one):
+        for draw in (study_figures.by_value, study_figures.heat_map, study_figures.losses):
+            assert draw(some).get_label()
 
 
-def test_a_point_agrees_where_all_four_numbers_do(study):
+def test_a_consistent_point_has_all_four_numbers(study):
     found = study(base="model_8", vary={"encoder.epochs": [10, 20, 30]}, seeds=[0, 1, 2, 3])
     theirs = paper.RESULTS["model_8"]
     rng = np.random.default_rng(0)
@@ -402,19 +411,27 @@ def test_a_point_agrees_where_all_four_numbers_do(study):
                     away = sign * (noise + 0.002 * (20 - epochs)) + rng.normal(0, 0.0003)
                     loss[part][quantity] = number + away
             finish(values, seed, loss or 0.02)
-    table = studies.agreement(write(found, "paper"))
-    assert table.set_index("encoder.epochs")["agrees"].to_dict() == {10: "no", 20: "yes", 30: "no"}
+    points = write(found, "paper").points
+    assert points.set_index("encoder.epochs")["consistent"].to_dict() == {10: "no", 20: "yes", 30: "no"}
     text = studies.answer(studies.load("mine", "paper"))
-    assert (
-        "numbers of model_8 agree with 1 of 3 points, encoder.epochs 20; the nearest is encoder.epochs 20."
-        in text
-    )
+    assert text.startswith("1 of 3 points are consistent with all of Table III's numbers of model_8: ")
+    assert ": encoder.epochs 20. Closest: encoder.epochs 20." in text
     for values in found.params.values():
         for seed in found.seeds[1:]:
             shutil.rmtree(runs.run_dir("paper", values.model, seed))
     alone = studies.load("mine", "paper")  # a seed of each point: no spread to judge them by
-    assert "agrees" not in studies.agreement(alone)
-    assert "Of 3 points, encoder.epochs 20 is nearest to cuadro III's numbers" in studies.answer(alone)
+    assert "consistent" not in alone.points
+    said = "Closest to all of Table III's numbers of model_8 of 3 points: encoder.epochs 20, within 0.0"
+    assert said in studies.answer(alone)
+
+
+def test_consistent_points_are_listed_by_one_field():
+    rows = [(20, "pytorch", "yes", 2.0), (25, "pytorch", "yes", 1.0), (25, "glorot", "no", 9.0)]
+    points = pd.DataFrame(rows, columns=["epochs", "initializer", "consistent", "F"])
+    study = SimpleNamespace(factors=["epochs", "initializer"])
+    said = studies._consistency(study, "model_8", points)
+    assert "2 of 3 points are" in said
+    assert ": epochs 20, 25 with initializer pytorch. Closest: epochs 25, initializer pytorch." in said
 
 
 def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
@@ -438,12 +455,11 @@ def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
 
 def test_the_repository_s_studies_are_read_and_share_runs():
     names = sorted(path.stem for path in (params.PARAMS_DIR / "studies").glob("*.yaml"))
-    assert {"dropout_and_code", "unsaid_autoencoder_epochs", "unsaid_stopping"} <= set(names)
+    assert {"dropout_and_code", "unsaid_autoencoder_epochs"} <= set(names)
     for name in names:
         found = a_study.read(name, "paper")
         assert len(found.seeds) >= 3
         assert set(found.bases) & {point["run"] for point in found.points}  # the base itself is a point
-        assert isinstance(pd.DataFrame(found.points), pd.DataFrame)
 
 
 def test_a_study_json_that_is_cut_off_counts_as_absent(reports):
