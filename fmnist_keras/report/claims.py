@@ -8,7 +8,6 @@ them are paired.
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 from typing import NamedTuple
@@ -129,10 +128,8 @@ def load(path=None):
     """Return the comparisons of a file of claims, by default `params/claims.yaml` if there is one.
 
     Returns:
-        list of dict: claim, its number; by, whose it is if not the paper's; sentence, the paper's; statement;
-        section of the report; part, in words; measure, a name in `MEASURES`; unit; above and below, the
-        region's bounds, NaN without one; holds, the region in words; reason of the margin; terms, a dict of
-        name to weight, whose sum must be in the region.
+        list of dict: the first of `COLUMNS`, up to reason, and terms, a dict of name to weight. Their weighted
+        sum must be in the region.
 
     Raises:
         ParamsError: the file is not strict YAML, or a field of a claim is wrong.
@@ -145,14 +142,13 @@ def load(path=None):
                 allowed = "allowed: a claim's fields, such as statement"
                 raise params.ParamsError(f"{params.short(fields)} is not allowed; {allowed}")
             params.check_fields(fields, "claim")
-            by, sentence = (fields.get(name, "") for name in ("by", "sentence"))
-            if bool(by) == bool(sentence):
+            claim = {"claim": str(number), "by": "", "sentence": ""} | fields
+            parts, by = claim.pop("estimands"), claim["by"]
+            if bool(by) == bool(claim["sentence"]):
                 allowed = "allowed: the paper's sentence, or by: whose claim it is, one of the two"
                 raise params.ParamsError(f"sentence, by: are both {'set' if by else 'missing'}; {allowed}")
-            statement = f"{fields['statement']} ({by})" if by else fields["statement"]
-            claim = {"claim": str(number), "by": by, "sentence": sentence, "statement": statement}
-            claim |= {"section": fields["section"]}
-            rows += [claim | row for part in fields["estimands"] for row in _comparisons(part, models)]
+            claim["statement"] += f" ({by})" if by else ""
+            rows += [claim | row for part in parts for row in _comparisons(part, models)]
     return rows
 
 
@@ -186,62 +182,61 @@ def check_points(points):
 def _comparisons(part, models):
     """Return the comparisons of a part of a claim; raise a `ParamsError` of its first field that is wrong."""
     params.check_fields(part, "estimand")
-    name = part["measure"]
-    if name not in MEASURES:
-        hint = params.did_you_mean(name, MEASURES)
-        raise params.ParamsError(f"measure: {params.short(name)} is unknown; {hint}")
-    measure, region = MEASURES[name], _region(part)
+    if part["measure"] not in MEASURES:
+        hint = params.did_you_mean(part["measure"], MEASURES)
+        raise params.ParamsError(f"measure: {params.short(part['measure'])} is unknown; {hint}")
+    bounds = {name: part[name] for name in ("above", "below") if name in part}
     each, others, sums = (part.get(field, ()) for field in ("each", "against", "sums"))
-    listed = {"each": each, "against": others, "sums": [term for terms in sums for term in terms]}
-    for field, terms in listed.items():
-        with params.prefixed(f"{field}: "):
-            for term in terms:
-                _check_term(term, name, models)
-    if (others or sums) and measure.test is not statistics.difference:
-        allowed = f"allowed with {name}: each alone"
-        raise params.ParamsError(f"{'sums' if sums else 'against'}: is not allowed; {allowed}")
     pairs = [{one: 1, other: -1} for one in each for other in others if one != other]
     compared = [*sums, *(pairs if others else [{one: 1} for one in each])]
+    for fault in _faults(part, bounds, models):
+        raise params.ParamsError(fault)
     if not compared or (others and not pairs):
         allowed = "allowed: each, with or without others in against; or sums"
         raise params.ParamsError(f"each, against, sums: compare nothing; {allowed}")
-    row = {"part": part["what"], "measure": name, "unit": measure.unit} | region
-    return [row | {"reason": part.get("reason", ""), "terms": terms} for terms in compared]
+    unit = MEASURES[part["measure"]].unit
+    row = {"part": part["what"], "measure": part["measure"], "unit": unit, "above": nan, "below": nan}
+    row |= bounds | {"reason": part.get("reason", "")}
+    row["holds"] = " and ".join(f"{name} {bound:g}" for name, bound in bounds.items()) + f" {unit}"
+    return [row | {"terms": terms} for terms in compared]
 
 
-def _region(part):
-    """Return a part's bounds and the region in words; raise a `ParamsError` unless they are a region."""
-    unit, bounds = MEASURES[part["measure"]].unit, {b: part[b] for b in ("above", "below") if b in part}
+def _faults(part, bounds, models):
+    """Yield what is wrong with the region and the names of a part of a claim."""
+    name, unit = part["measure"], MEASURES[part["measure"]].unit
     if not bounds:
-        raise params.ParamsError("above, below: are missing; allowed: one of them, or both")
+        yield "above, below: are missing; allowed: one of them, or both"
     low, high = part.get("above", -inf), part.get("below", inf)
     if low >= high:
-        raise params.ParamsError("above", low, f"a number under {high:g}, which below is")
+        yield f"above: {low:g} is not allowed; allowed: a number under {high:g}, which below is"
     if unit == "times" and min(bounds.values()) <= 0:
-        raise params.ParamsError(f"{min(bounds.values()):g} {unit} is not allowed; allowed: a ratio above 0")
+        yield f"{min(bounds.values()):g} {unit} is not allowed; allowed: a ratio above 0"
     if unit == "% of runs" and "below" in bounds:
-        raise params.ParamsError("below", high, f"with {part['measure']}: above alone")
-    words = " and ".join(f"{name} {bound:g}" for name, bound in bounds.items())
-    return {"above": nan, "below": nan} | bounds | {"holds": f"{words} {unit}"}
+        yield f"below: {high:g} is not allowed; allowed with {name}: above alone"
+    for field in ("each", "against", "sums"):
+        for terms in part.get(field, ()):
+            for term in [terms] if isinstance(terms, str) else terms:
+                yield from (f"{field}: {fault}" for fault in _faults_of(term, name, models))
+    if MEASURES[name].test is not statistics.difference and (fields := part.keys() & {"sums", "against"}):
+        yield f"{max(fields)}: is not allowed; allowed with {name}: each alone"
 
 
-def _check_term(term, measure, models):
-    """Raise a `ParamsError` unless a measure can be taken of a name and the words behind it."""
+def _faults_of(term, measure, models):
+    """Yield the reasons why a measure cannot be taken of a name and the words behind it."""
     (name, *words), wanted = str(term).split(": "), MEASURES[measure]
     base, _ = params.parse_name(name)
     if base not in models:
-        raise params.ParamsError(f"unknown model {params.short(base)}; {params.did_you_mean(base, models)}")
+        yield f"unknown model {params.short(base)}; {params.did_you_mean(base, models)}"
     if wanted.kind not in (None, models[base]):
-        raise params.ParamsError(f"{base} has no {measure}; allowed: {wanted.kind}s")
+        yield f"{base} has no {measure}; allowed: {wanted.kind}s"
     if measure == "distance from cuadro III" and name not in paper.RESULTS:
-        raise params.ParamsError(f"{name} is not in cuadro III; {params.did_you_mean(name, paper.RESULTS)}")
+        yield f"{name} is not in cuadro III; {params.did_you_mean(name, paper.RESULTS)}"
     for word, allowed in zip(words, wanted.takes):
         if word not in allowed:
-            hint = params.did_you_mean(word, allowed)
-            raise params.ParamsError(f"{term!r}: {params.short(word)} is unknown; {hint}")
+            yield f"{term!r}: {params.short(word)} is unknown; {params.did_you_mean(word, allowed)}"
     if not wanted.needs <= len(words) <= len(wanted.takes):
         example = ": ".join([name, *(names[0] for names in wanted.takes[: wanted.needs])])
-        raise params.ParamsError(f"{term!r} is not allowed; allowed with {measure}: {example!r}")
+        yield f"{term!r} is not allowed; allowed with {measure}: {example!r}"
 
 
 def estimate(grouped, row):
@@ -363,12 +358,8 @@ def _least_sure(rows):
 def of_suite(suite, grouped=None):
     """Return the verdicts on a suite's runs, see `judge`, and write them to its `claims.json`, row by row.
 
-    Runs that count nowhere are left out, see `runs.not_counted`. The table is empty if the suite has no run
-    that a claim needs.
-
-    Args:
-        suite: its name.
-        grouped: its runs; None reads them.
+    Runs that count nowhere are left out. The table is empty without a run that a claim needs. `grouped` None
+    reads them.
     """
     if grouped is None:
         grouped = {}
@@ -394,38 +385,20 @@ def equal_points(grouped):
 
     A suite may change what a point changes. A point's name says what that is, see `params.parse_name`.
     """
-    known = {name: _params(seeds[0]["params"]) for name, seeds in grouped.items()}
+    fields, known = params.Params.__dataclass_fields__, {}
+    for name, seeds in grouped.items():
+        held = seeds[0]["params"].items()
+        known[name] = params.Params(**{field: value for field, value in held if field in fields})
     equal = {}
     for name in sorted({*names(), *STOPPED} - grouped.keys(), key=params.natural):
         base, changes = params.parse_name(name)
-        if changes and base in known and changes.keys() <= vars(known[base]).keys():
-            wanted = _changed(known[base], changes)
-            equal[name] = next((other for other in known if params.same(wanted, known[other])), None)
-    return {name: other for name, other in equal.items() if other}
-
-
-def _params(values):
-    """Return the `Params` of a run's record, with seed 0."""
-    fields = params.Params.__dataclass_fields__
-    return params.Params(**{name: value for name, value in values.items() if name in fields} | {"seed": 0})
-
-
-def _changed(base, changes):
-    """Return `Params` with the changes that a name says, in text, made."""
-    made = {field: _value(text) for field, text in changes.items()}
-    if made.get("optimizer", base.optimizer) != base.optimizer:  # each has its own
-        made.setdefault("epsilon", params.PAPER_EPSILON if made["optimizer"] == "adam" else None)
-    return replace(base, **made)
-
-
-def _value(text):
-    """Return the value whose text `params.shown` returns."""
-    if text in params.WORDS:
-        return params.WORDS[text]
-    try:
-        return float(text)
-    except ValueError:
-        return text
+        if changes and base in known:
+            wanted = {f: v for f, v in changes.items() if params.shown(getattr(known[base], f, None)) != v}
+            for other in known:
+                changed = params.changed(known[other], known[base])
+                if {field: params.shown(value) for field, value in changed.items()} == wanted:
+                    equal.setdefault(name, other)
+    return equal
 
 
 def badge(found):

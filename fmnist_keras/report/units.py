@@ -1,65 +1,58 @@
-"""Which runs of a comparison are paired: those that share a start, and no others.
+"""Pair the runs of a comparison: those that share a start, and no others.
 
 Models whose runs share a start are a unit, and paired in it by seed; units are independent of each other. So
 renumbering the seeds of one unit changes nothing, and each may have as many as it has.
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
 from ..params import Params
 
 
-@dataclass(frozen=True)
-class Unit:
-    """A unit of a comparison.
+class Unit(NamedTuple):
+    """Models that are paired by seed."""
 
-    Attributes:
-        models: the names of its models.
-        values: their weighted sum, floats `(seeds, images)`.
-        unused: how many starts only some of its models have.
-    """
-
-    models: tuple
-    values: np.ndarray
-    unused: int
+    models: list  # their names
+    values: np.ndarray  # their weighted sum `(seeds, images)`
+    unused: int  # starts that some of them lack
 
 
-def compared(models, terms):
+def compared(grouped, terms):
     """Return the `Unit`s of a weighted sum of models: a list, empty if a model has no run that it needs.
 
     Only runs on the same validation images are compared.
 
     Args:
-        models: dict of name to its runs, those of the autoencoders among them that classifiers start from.
+        grouped: dict of name to runs, those of the autoencoders among them that classifiers start from.
         terms: a list of (name, weight, a function of runs that returns floats `(runs, images)`).
     """
-    named = {name: models.get(name, ()) for name, *_ in terms}
+    named = {name: grouped.get(name, ()) for name, *_ in terms}
     images = Counter(_images(run) for run in chain(*named.values())).most_common(1)
-    encoders = {r.get("encoder_sha256"): r for r in chain(*models.values()) if r["kind"] == "autoencoder"}
+    encoders = {r.get("encoder_sha256"): r for r in chain(*grouped.values()) if r["kind"] == "autoencoder"}
     starts = {
         name: {start(run, encoders): run for run in runs if _images(run) == images[0][0]}
         for name, runs in named.items()
     }
     units = []
-    for names in _groups(starts):
+    for names in _linked(starts):
         mine = [starts[name].keys() for name in names]
         shared = sorted(set.intersection(*map(set, mine)))  # by seed, of which a model has each once
         if not shared:
             return []
         parts = (w * values([starts[n][at] for at in shared]) for n, w, values in terms if n in names)
-        units.append(Unit(tuple(names), sum(parts), len(set().union(*mine)) - len(shared)))
+        units.append(Unit(names, sum(parts), len(set().union(*mine)) - len(shared)))
     return units
 
 
 def start(run, encoders):
-    """Return what a run shares with those that began from the same weights; partly the same are others.
+    """Return a key that runs share which began from the same weights; partly the same are others.
 
     An autoencoder's is its initializer and architecture, a classifier's the encoder that it starts from, or
-    what this one's autoencoder began from: so it shares a start with that autoencoder too.
+    the key of this one's autoencoder: so it shares a start with that autoencoder too.
 
     Args:
         run: its metrics.
@@ -73,23 +66,22 @@ def start(run, encoders):
     return run["seed"], run["backend"], first
 
 
-def _groups(starts):
+def _linked(starts):
     """Return names of models in lists, each with all that are linked by sharing most of their starts.
 
-    Sharing a few, as runs on two backends may, would leave a pair or none of all that there are.
+    A few in common, as runs on two backends may have, would leave hardly a pair of all that there are.
     """
     groups = []
     for name, mine in starts.items():
-        linked = [
-            group
-            for group in groups
-            if any(2 * len(mine.keys() & starts[n].keys()) > min(len(mine), len(starts[n])) for n in group)
-        ]
+        near = {
+            n for n, theirs in starts.items() if 2 * len(mine.keys() & theirs) > min(len(mine), len(theirs))
+        }
+        linked = [group for group in groups if near & {*group}]
         groups = [group for group in groups if group not in linked] + [[*chain(*linked), name]]
     return groups
 
 
 def _images(run):
-    """Return what tells the validation images of one run from those of another."""
+    """Return a key of the validation images of a run."""
     sha256, params = run["data"]["sha256"], run["params"]
     return tuple(sorted(sha256.items())), params["protocol"], params.get("limit")
