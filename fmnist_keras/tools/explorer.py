@@ -1,18 +1,16 @@
-"""The widgets of `explore.ipynb`: an image, what an autoencoder makes of it, what a classifier calls it."""
+"""The widgets of `explore.ipynb`: an image, its reconstruction, its code, and the class of both."""
 
 import base64
 import functools
 import io
 import os
-from contextlib import contextmanager
 from html import escape
-from types import SimpleNamespace
+from itertools import zip_longest
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
-from PIL import Image
+from matplotlib.image import imsave
 from sklearn.decomposition import PCA
 
 from .. import data, plots, runs, training
@@ -21,17 +19,19 @@ from . import photos, predict
 KINDS = ("autoencoder", "classifier")
 SLIDERS = 6  # directions in which the codes of the sample's images vary most
 REACH = 3  # standard deviations to either end of a slider
-DECIMALS = 1  # of a slider's value: between two steps, the browser would move it to one and so decode anew
-THUMBNAILS = 10  # of a class at a time
-SCALE, SMALL = 6, 2  # an image of 28 pixels is shown six times as large, a thumbnail twice
-ACCEPTED = ".png,.jpg,.jpeg,.webp,.gif,.bmp,.tif,.tiff"
 ERROR_TOP = 0.5  # the difference of a pixel, of 1, that is shown brightest: the same for all images and runs
+WIDE = {"layout": {"width": "30em"}, "style": {"description_width": "12em"}}
+ACCEPTED = ".png,.jpg,.jpeg,.webp,.gif,.bmp,.tif,.tiff"
+WIDTH = 968  # pixels of the picture that a committed notebook shows
+PICTURE = """<figure style="display: inline-block; margin: 0 4px"><figcaption><b>{name}</b></figcaption>
+<img alt="{name}" width="168" style="image-rendering: pixelated" src="data:image/png;base64,{png}">
+</figure>"""
 NOTHING = (
     "<p><b>Nothing has been trained on this machine yet</b> (weights are not in git). Run "
     "<code>make report</code> in a terminal, a few minutes, or run <code>autoencoder.ipynb</code> and "
-    "<code>classifier.ipynb</code> as they stand; then run this notebook again.</p>"
+    "<code>classifier.ipynb</code> as they are; then run this notebook again.</p>"
 )
-STATIC = "FMNIST_STATIC_WIDGETS"  # set where a notebook is run to be committed: widgets would show nothing
+STATIC = "FMNIST_STATIC_WIDGETS"  # set when a notebook is run to be committed: widgets would show nothing
 STATIC_ALT = "The explorer once it runs: a garment, its reconstruction, sliders, the bars of its classes"
 
 
@@ -50,9 +50,7 @@ def app(suite=None, run=None):
         runs.RunError: there is no run of that name.
     """
     if os.environ.get(STATIC):
-        source = base64.b64encode((runs.ROOT / "notebooks" / "explorer.png").read_bytes()).decode()
-        picture = f'<img alt="{STATIC_ALT}" src="data:image/png;base64,{source}">'
-        return plots.Shown(picture, STATIC_ALT)  # Lab drops an Image's alt
+        return plots.Shown.image((runs.ROOT / "notebooks" / "explorer.png").read_bytes(), STATIC_ALT, WIDTH)
     trained, reasons = runs.trained(suite)
     if run is not None:
         folder = runs.find(run, suite)
@@ -60,14 +58,19 @@ def app(suite=None, run=None):
         if not first:
             raise runs.RunError(f"{run} is not among the runs to explore: {', '.join(trained) or 'none'}")
         trained = {name: trained[name] for name in [*first, *trained]}
-    kinds = {kind: {n: r for n, r in trained.items() if r["kind"] == kind} for kind in KINDS}
+    kinds = [{name: held for name, held in trained.items() if held["kind"] == kind} for kind in KINDS]
     left_out = escape(" ".join(filter(None, [runs.left_out(reasons), runs.elsewhere()])))
-    if not kinds["autoencoder"]:
+    if not kinds[0]:
         return widgets.HTML(NOTHING + left_out)
     try:
-        return Explorer(*kinds.values(), left_out).box
+        return Explorer(*kinds, left_out).box
     except runs.RunError as error:
-        return widgets.HTML(f"<b>{escape(str(error))}</b>")
+        return widgets.HTML(bold(error))
+
+
+def bold(error):
+    """Return an error's sentence as HTML."""
+    return f"<b>{escape(str(error) or repr(error))}</b>"
 
 
 class Explorer:
@@ -80,6 +83,7 @@ class Explorer:
 
     Attributes:
         box: the `ipywidgets.Widget` with everything in it.
+        shown: dict of a picture's name to its pixels, `(28, 28, 1)`.
 
     Raises:
         runs.RunError: no autoencoder can be loaded.
@@ -90,279 +94,159 @@ class Explorer:
         dataset = data.load("sample")
         self.images, self.labels = predict.as_images(dataset.x_val), dataset.y_val
         self.load, self.load_classifier = functools.cache(self._load), functools.cache(predict.load_model)
-        self.still, self.page, self.pinned = False, 0, None
-        self._build()
+        self.own = self.pinned = None
+        run, broken = self._first()
+        self._build(run)
         self._observe()
-        self.box = widgets.VBox([*self._layout(), widgets.HTML(left_out)])
-        self.show_thumbnails()
+        self.box = self._layout(left_out)
+        self.update()
+        self.problem.value += bold("; ".join(broken)) if broken else ""
+
+    def _first(self):
+        """Return the first autoencoder that can be loaded, and the reasons why others before it cannot."""
         broken = []
-        for name in autoencoders:
+        for name in self.autoencoders:
             try:
-                self.show(run=name, number=0)
-                break
+                self.load(name)
+                return name, broken
             except runs.RunError as error:
                 broken.append(str(error))
-        else:
-            raise runs.RunError("; ".join(broken))
-        self.problem.value = f"<b>{escape('; '.join(broken))}</b>" if broken else ""
+        raise runs.RunError("; ".join(broken))
 
-    def _build(self):
-        self.choice = widgets.Dropdown(options=list(self.autoencoders), description="run")
+    def _build(self, run):
+        names = [(name, label) for label, name in enumerate(data.CLASS_NAMES)]
+        self.run = widgets.Dropdown(options=list(self.autoencoders), value=run, description="run")
         self.classifier = widgets.Dropdown(options=list(self.classifiers), description="classifier")
+        self.label = widgets.Dropdown(options=names, value=9, description="class")
+        self.number = widgets.IntSlider(max=np.bincount(self.labels).min() - 1, description="image")
         self.upload = widgets.FileUpload(accept=ACCEPTED, multiple=False, description="your own picture")
-        self.label = widgets.Dropdown(options=[(n, k) for k, n in enumerate(data.CLASS_NAMES)], value=9)
-        self.label.description = "class"
-        self.thumbnails, self.thumbnail_style = [widgets.Button() for _ in range(THUMBNAILS)], widgets.HTML()
-        for place, button in enumerate(self.thumbnails):
-            button.add_class(f"thumbnail-{id(self)}").add_class(f"place-{place}")
-        self.more, self.reset = widgets.Button(description="more"), widgets.Button(description="reset")
+        self.sliders = [widgets.FloatSlider(min=-REACH, max=REACH, **WIDE) for _ in range(SLIDERS)]
+        self.mix = widgets.FloatSlider(max=1, step=0.02, description="towards pinned", disabled=True, **WIDE)
         self.pin = widgets.Button(description="pin this image")
-        self.pictures = {n: widgets.Image() for n in ("original", "reconstruction", "error", "decoded")}
-        scale = {"min": -REACH, "max": REACH, "step": 10**-DECIMALS}
-        self.sliders = [widgets.FloatSlider(**scale) for _ in range(SLIDERS)]
-        self.ends = [(widgets.Image(), widgets.Image()) for _ in range(SLIDERS)]
-        self.mix = widgets.FloatSlider(min=0, max=1, step=0.02, description="towards pinned", disabled=True)
-        self.pinned_picture = widgets.Image(value=png(np.zeros((28, 28)), SMALL))
-        self.message, self.problem, self.classes = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.reset = widgets.Button(description="reset")
+        self.message, self.problem, self.pictures, self.classes = (widgets.HTML() for _ in range(4))
 
     def _observe(self):
-        def on(widget, action):
-            widget.observe(lambda change: self._guarded(action, change.new), "value")
+        for widget in (self.run, self.classifier, self.mix, *self.sliders):
+            widget.observe(self.update, "value")
+        for widget in (self.label, self.number):
+            widget.observe(self._choose, "value")
+        self.upload.observe(self._read, "value")
+        self.pin.on_click(self._pin)
+        self.reset.on_click(self._reset)
 
-        on(self.choice, lambda name: self.show(run=name))
-        on(self.classifier, lambda name: self.decode())
-        on(self.label, lambda label: self.show_thumbnails(page=0))
-        on(self.upload, self.read_upload)
+    def _layout(self, left_out):
+        row = functools.partial(widgets.HBox, layout={"flex_flow": "row wrap"})
+        for wide in (self.run, self.classifier, self.upload):
+            wide.layout.width = "auto"  # a run's name is long
+        code = widgets.VBox([*self.sliders, self.mix, row([self.pin, self.reset])])
+        rows = [row([self.run, self.classifier]), row([self.label, self.number, self.upload])]
+        rows += [self.problem, self.message, self.pictures, row([code, self.classes])]
+        return widgets.VBox([*rows, widgets.HTML(left_out)])
+
+    def _choose(self, _):
+        self.own = None
+        self.update()
+
+    def _pin(self, _):
+        """Keep the image as the other end of an interpolation."""
+        self.pinned, self.mix.disabled = self.shown["original"], False
+        self.update()
+
+    def _reset(self, _):
         for slider in (*self.sliders, self.mix):
-            on(slider, lambda value: self.decode())
-        for place, button in enumerate(self.thumbnails):
-            button.on_click(lambda _, place=place: self._guarded(self.show, None, self.shown[place]))
-        self.more.on_click(lambda _: self._guarded(self.show_thumbnails, self.page + 1))
-        self.reset.on_click(lambda _: self._guarded(self.show))
-        self.pin.on_click(lambda _: self._guarded(self.pin_image))
+            slider.value = 0
 
-    def _layout(self):
-        for slider in (*self.sliders, self.mix):
-            slider.layout.width, slider.style.description_width = "25em", "11em"
-        for chosen in (self.choice, self.classifier):
-            chosen.layout.width = "28em"  # a run's name is long
-        for button in (self.upload, self.more, self.reset, self.pin):
-            button.layout.width = "auto"
-        strip = widgets.Image(value=png(np.linspace(0, 1, 28)[np.newaxis].repeat(2, 0), SCALE, "magma"))
-        start = widgets.Layout(align_items="flex-start")  # or pictures are stretched
-        notes = {"error": [strip, widgets.Label(f"0 to {ERROR_TOP:g} of white")]}
-        shown = [
-            widgets.VBox([widgets.HTML(f"<b>{name}</b>"), picture, *notes.get(name, [])], layout=start)
-            for name, picture in self.pictures.items()
-        ]
-        rows = [[left, slider, right] for slider, (left, right) in zip(self.sliders, self.ends)]
-        rows += [[self.pin, self.mix, self.pinned_picture], [self.reset]]
-        self.rows = [_row(row, align_items="center") for row in rows]
-        return [
-            _row([self.choice, self.classifier]),
-            _row([self.label, self.more, self.upload]),
-            _row([*self.thumbnails, self.thumbnail_style]),
-            self.problem,
-            self.message,
-            _row(shown),
-            _row([widgets.VBox(self.rows), self.classes]),
-        ]
+    def _read(self, change):
+        """Show the uploaded picture, and empty the upload, so that the same file may come again.
 
-    def _guarded(self, action, *arguments):
-        """Do what a widget asks for. Where that fails, say so; the widgets show what they showed."""
-        if self.still:
-            return
-        self.problem.value = ""
+        The upload is a list of dicts, or in ipywidgets 7, which Colab has, a dict of the file's name to one.
+        """
+        if files := change.new:
+            self.upload.set_trait("value", type(files)())  # in ipywidgets 7 it is read-only to an assignment
+            (file,) = files.values() if isinstance(files, dict) else files
+            try:
+                self.own = photos.to_image(bytes(file["content"]))
+            except ValueError as error:
+                self.problem.value = bold(error)
+            else:
+                self.update()
+
+    def update(self, _=None):
+        """Show the chosen run and image as the sliders have them. If that fails, only say so."""
         try:
-            action(*arguments)
+            self._show()
+            self.problem.value = ""
         except Exception as error:  # in Jupyter, one that leaves an observer is seen in a log alone
-            self.problem.value = f"<b>{escape(str(error) or repr(error))}</b>"
-            with self._held():
-                self.choice.value = self.run
+            self.problem.value = bold(error)
 
-    @contextmanager
-    def _held(self):
-        """Set widgets without their observers acting on each."""
-        self.still = True
+    def _show(self):
+        encode, decode, names, axes, least = self.load(self.run.value)
+        number = np.flatnonzero(self.labels == self.label.value)[self.number.value]
+        image, title = self.images[number], f"{data.CLASS_NAMES[self.label.value]}, image {number}"
+        if self.own is not None:
+            image, title = predict.as_images(self.own[np.newaxis])[0], "Your own picture"
+        code, pinned = encode(np.stack([image, image if self.pinned is None else self.pinned]))
+        moved = code + np.array([slider.value for slider in self.sliders[: len(names)]]) @ axes
+        moved = ((1 - self.mix.value) * moved + self.mix.value * pinned).clip(least).astype("float32")
+        reconstruction, decoded = decode(np.stack([code, moved]))
+        error = abs(image - reconstruction)
+        self.shown = {"original": image, "reconstruction": reconstruction, "error": error, "decoded": decoded}
+        if self.pinned is not None:
+            self.shown["pinned"] = self.pinned
+        self.pictures.value = "".join(picture(name, pixels) for name, pixels in self.shown.items())
+        self.classes.value = self._class_bars(np.stack([image, decoded]))
+        note = "" if names else f". {plots.NO_CODES}"
+        self.message.value = escape(
+            f"{title}: mean squared error {(error**2).mean():.4f} ({self.run.value}){note}"
+        )
+        for slider, name in zip_longest(self.sliders, names, fillvalue=""):
+            slider.description, slider.layout.display = name, "" if name else "none"
+
+    def _class_bars(self, images):
+        """Return the classifier's probabilities of the original and the decoded image as an HTML table."""
+        if not self.classifiers:
+            return "No classifier has been trained yet."
+        name = self.classifier.value
         try:
-            yield
-        finally:
-            self.still = False
+            model = self.load_classifier(self.classifiers[name]["folder"])
+            probabilities = predict.classify(model, images, name)
+        except runs.RunError as error:
+            return bold(error)
+        table = pd.DataFrame(probabilities.T, data.CLASS_NAMES, ["original", "decoded"])
+        bars = table.style.format("{:.0%}").bar(vmin=0, vmax=1, color="#7fb3d5")
+        return bars.set_properties(width="9em", **{"text-align": "right"}).to_html()
 
     def _load(self, name):
-        """Return an autoencoder's encoder and decoder, and `Directions` of the sample's codes.
+        """Return a run's model in parts.
 
-        Of a model of another form, the whole model is the decoder, and the image is its own code.
+        Of a model without `training.halves`, the image is its own code, without directions.
+
+        Returns:
+            functions of images to codes and of codes to images; of the directions in which codes vary most,
+            their principal components, a name each, the classes that are farthest to its two ends, and a
+            standard deviation along each, `(directions, latent_dim)`; the least value of a code.
         """
         model = predict.load_model(self.autoencoders[name]["folder"])
         shape = training.predict(model, self.images[:1]).shape[1:]
         if shape != (28, 28, 1):
             raise runs.RunError(f"{name} is left out: its model returns {shape}, not images")
         if (parts := training.halves(model)) is None:
-            return _same, model, NO_DIRECTIONS
-        encoder, decoder = parts
-        return encoder, decoder, Directions(training.predict(encoder, self.images), self.labels, decoder)
-
-    def show(self, run=None, number=None, own=None):
-        """Show another run or image, or the same with its sliders put back.
-
-        All that can fail is computed before anything that is shown changes.
-
-        Args:
-            run: an autoencoder's name, or None.
-            number: that of an image of the sample, or None.
-            own: a picture of one's own, `(28, 28)` uint8, or None.
-        """
-        run = run or self.run
-        encoder, decoder, directions = self.load(run)
-        if number is not None:
-            image = self.images[number]
-            title = f"{data.CLASS_NAMES[self.labels[number]]}, image {number}"
-        elif own is not None:
-            image, title = predict.as_images(own[np.newaxis])[0], "Your own picture"
-        else:
-            image, title = self.image, self.title
-        codes = training.predict(encoder, np.stack([image, image if self.pinned is None else self.pinned]))
-        decoded = training.predict(decoder, codes[:1])[0]
-        self.run, self.image, self.title = run, image, title
-        self.decoder, self.directions, self.codes = decoder, directions, codes
-        self.message.value = f"{title}: mean squared error {((image - decoded) ** 2).mean():.4f}"
-        if directions is NO_DIRECTIONS:
-            self.message.value += f". {plots.NO_CODES}"
-        self.pictures["original"].value = png(image[..., 0])
-        self.pictures["reconstruction"].value = png(decoded[..., 0])
-        self.pictures["error"].value = png(abs(image - decoded)[..., 0] / ERROR_TOP, SCALE, "magma")
-        with self._held():
-            self.choice.value, self.mix.value = run, 0
-            self._set_sliders()
-        self.decode()
-
-    def _set_sliders(self):
-        start = self.directions.positions(self.codes[:1])[0].clip(-REACH, REACH)
-        self.start = start.astype("float64").round(DECIMALS)
-        for row in self.rows[len(self.start) : SLIDERS]:
-            row.layout.display = "none"
-        for row, slider, ends, value, name, pictures in zip(
-            self.rows, self.sliders, self.ends, self.start, self.directions.names, self.directions.ends
-        ):
-            row.layout.display, slider.value, slider.description = "", float(value), name
-            for end, picture in zip(ends, pictures):
-                end.value = png(picture[..., 0], SMALL)
-
-    def decode(self):
-        """Show what the decoder makes of the code as the sliders have it, and what that is called."""
-        moves = np.array([slider.value for slider in self.sliders[: len(self.start)]]) - self.start
-        code = self.codes[:1] + self.directions.steps(moves)
-        code = (1 - self.mix.value) * code + self.mix.value * self.codes[1:]
-        decoded = training.predict(self.decoder, code.clip(self.directions.floor).astype("float32"))[0]
-        classes = self.class_bars(decoded)
-        self.pictures["decoded"].value, self.classes.value = png(decoded[..., 0]), classes
-
-    def class_bars(self, decoded):
-        """What the chosen classifier takes the image and the decoded one for, as bars in an HTML table."""
-        if not self.classifiers:
-            return "No classifier has been trained yet."
-        try:
-            model = self.load_classifier(self.classifiers[self.classifier.value]["folder"])
-            probabilities = predict.classify(model, np.stack([self.image, decoded]), self.classifier.value)
-        except runs.RunError as error:
-            return f"<b>{escape(str(error))}</b>"
-        table = pd.DataFrame(probabilities.T, data.CLASS_NAMES, ["original", "decoded"])
-        bars = table.style.format("{:.0%}").bar(vmin=0, vmax=1, color="#7fb3d5")
-        return bars.set_properties(width="9em", **{"text-align": "right"}).to_html()
-
-    def show_thumbnails(self, page=0):
-        """Show images of the chosen class to choose from; after the last of them come the first."""
-        of_class = np.flatnonzero(self.labels == self.label.value)
-        self.page, self.shown = page, np.resize(np.roll(of_class, -page * THUMBNAILS), THUMBNAILS)
-        url = (
-            "data:image/png;base64,"
-            + base64.b64encode(png(np.hstack(self.images[self.shown, ..., 0]), SMALL)).decode()
-        )
-        width, name = 28 * SMALL, f"thumbnail-{id(self)}"
-        rules = [f".{name} {{background-image: url({url}) !important; width: {width}px; height: {width}px}}"]
-        for place, (button, number) in enumerate(zip(self.thumbnails, self.shown)):
-            button.tooltip = f"{data.CLASS_NAMES[self.label.value]}, image {number}"
-            rules.append(f".{name}.place-{place} {{background-position: -{place * width}px 0 !important}}")
-        self.thumbnail_style.value = f"<style>{' '.join(rules)}</style>"
-
-    def read_upload(self, files):
-        """Show the uploaded picture; the upload is emptied, so that the same file may come again.
-
-        Args:
-            files: a list of dicts, or in ipywidgets 7, which Colab has, a dict of the file's name to one.
-        """
-        if files:
-            with self._held():  # in ipywidgets 7 it is read-only to an assignment
-                self.upload.set_trait("value", type(files)())
-            (file,) = files.values() if isinstance(files, dict) else files
-            self.show(own=photos.to_image(bytes(file["content"])))
-
-    def pin_image(self):
-        """Keep the image as the other end of an interpolation."""
-        self.pinned, self.mix.disabled = self.image, False
-        self.pinned_picture.value = png(self.image[..., 0], SMALL)
-        self.show()
+            return np.asarray, functools.partial(training.predict, model), [], np.zeros((0, 1)), 0
+        encode, decode = (functools.partial(training.predict, part) for part in parts)
+        codes = encode(self.images)
+        pca = PCA(min(SLIDERS, *codes.shape)).fit(codes)
+        means = pd.DataFrame(pca.transform(codes)).groupby(self.labels).mean()
+        ends = zip(means.idxmin(), means.idxmax())
+        names = [f"{data.CLASS_NAMES[low]} ↔ {data.CLASS_NAMES[high]}" for low, high in ends]
+        axes = pca.components_ * np.sqrt(pca.explained_variance_)[:, np.newaxis]
+        return encode, decode, names, axes, 0 if codes.min() >= 0 else -np.inf  # 0 after a ReLU
 
 
-class Directions:
-    """The directions in which codes vary most: their principal components.
-
-    Args:
-        codes: `(n, latent_dim)` float32.
-        labels: `(n,)`, the classes of their images.
-        decoder: the `keras.Sequential` that they are for.
-
-    Attributes:
-        names: for each direction, the classes that lie farthest to its two ends.
-        ends: `(directions, 2, 28, 28, 1)`, what lies two standard deviations to either side of the mean code.
-        floor: the least value of a code: 0 if the codes come from a ReLU, else none.
-    """
-
-    def __init__(self, codes, labels, decoder):
-        self.floor = 0 if codes.min() >= 0 else -np.inf
-        self.pca = PCA(min(SLIDERS, *codes.shape)).fit(codes)
-        self.deviation = np.sqrt(self.pca.explained_variance_).clip(1e-6)
-        means = pd.DataFrame(self.positions(codes)).groupby(labels).mean()
-        self.names = [
-            f"{data.CLASS_NAMES[low]} ↔ {data.CLASS_NAMES[high]}"
-            for low, high in zip(means.idxmin(), means.idxmax())
-        ]
-        both = np.stack([-2 * np.eye(len(means.columns)), 2 * np.eye(len(means.columns))], axis=1)
-        far = self.pca.mean_ + self.steps(both.reshape(-1, len(means.columns)))
-        self.ends = training.predict(decoder, far.clip(self.floor).astype("float32")).reshape(
-            -1, 2, 28, 28, 1
-        )
-
-    def positions(self, codes):
-        """Where codes lie along each direction, in standard deviations: `(n, directions)`."""
-        return self.pca.transform(codes) / self.deviation
-
-    def steps(self, positions):
-        """The change of a code that such positions stand for: `(..., latent_dim)`."""
-        return positions * self.deviation @ self.pca.components_
-
-
-NO_DIRECTIONS = SimpleNamespace(
-    names=[],
-    ends=[],
-    floor=-np.inf,
-    positions=lambda codes: np.zeros((len(codes), 0)),
-    steps=lambda positions: 0,
-)
-
-
-def _same(images, training=False):
-    return images
-
-
-def _row(children, **layout):
-    return widgets.HBox(children, layout=widgets.Layout(flex_flow="row wrap", **layout))
-
-
-def png(pixels, scale=SCALE, colours="gray"):
-    """Pixels `(rows, columns)` in [0, 1] as the bytes of a PNG, `scale` times as large."""
-    coloured = colormaps[colours](np.clip(pixels, 0, 1), bytes=True)[..., :3]
-    buffer = io.BytesIO()
-    Image.fromarray(coloured.repeat(scale, 0).repeat(scale, 1)).save(buffer, "PNG")
-    return buffer.getvalue()
+def picture(name, pixels):
+    """Return pixels `(28, 28, 1)` in [0, 1] as HTML; an error is in colours, from 0 to `ERROR_TOP`."""
+    colours, top = ("magma", ERROR_TOP) if name == "error" else ("gray", 1)
+    content = io.BytesIO()
+    imsave(content, pixels[..., 0], cmap=colours, vmin=0, vmax=top, format="png")
+    caption = f"error (0 to {ERROR_TOP:g} of white)" if name == "error" else name
+    return PICTURE.format(name=caption, png=base64.b64encode(content.getvalue()).decode())

@@ -189,8 +189,8 @@ def test_own_models_predict_and_export(copied, images, tmp_path):
         export.export(runs.find("model_8") / "model.keras", "keras", tmp_path / "out")
 
 
-def decoded(app):
-    return app.pictures["decoded"].value, app.pictures["reconstruction"].value
+def assert_decoded(app):
+    np.testing.assert_allclose(app.shown["decoded"], app.shown["reconstruction"], atol=1e-6)
 
 
 def test_an_autoencoder_of_another_form_is_shown(copied):
@@ -199,10 +199,11 @@ def test_an_autoencoder_of_another_form_is_shown(copied):
     folder = copied("sample/one_part/seed_0", source=AUTOENCODER, model=form)
     app = explorer.Explorer({"mine": runs.read(folder)}, {"its": runs.read(runs.find("model_8"))})
     assert "This autoencoder is not an encoder followed by a decoder" in app.message.value
-    assert {row.layout.display for row in app.rows[: explorer.SLIDERS]} == {"none"}
-    assert decoded(app)[0] == decoded(app)[1]
+    assert {slider.layout.display for slider in app.sliders} == {"none"}
+    assert_decoded(app)
+    assert "Trouser" in app.classes.value
     app.pin.click()
-    app.thumbnails[1].click()
+    app.number.value = 1
     app.mix.value = 1
     assert app.problem.value == ""
 
@@ -213,7 +214,8 @@ def test_codes_below_zero_are_decoded(copied):
     mine = models.autoencoder(encoder, models.decoder(4, 0))
     folder = copied("sample/linear/seed_0", source=AUTOENCODER, model=mine)
     app = explorer.Explorer({"mine": runs.read(folder)}, {})
-    assert decoded(app)[0] == decoded(app)[1]
+    assert_decoded(app)
+    assert "↔" in app.sliders[0].description
 
 
 def test_a_model_without_images_is_left_out(copied):
@@ -221,7 +223,7 @@ def test_a_model_without_images_is_left_out(copied):
     good = runs.read(runs.find("model_1"))
     app = explorer.Explorer({"mine": runs.read(folder), "good": good}, {})
     assert "mine is left out: its model returns (784,), not images" in app.problem.value
-    assert app.choice.value == "good"
+    assert app.run.value == "good"
 
 
 def test_the_explorer_names_runs_as_predict(copied, images):
