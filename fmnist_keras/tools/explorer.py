@@ -22,7 +22,7 @@ REACH = 3  # standard deviations to either end of a slider
 ERROR_TOP = 0.5  # the difference of a pixel, of 1, that is shown brightest: the same for all images and runs
 WIDE = {"layout": {"width": "30em"}, "style": {"description_width": "12em"}}
 ACCEPTED = ".png,.jpg,.jpeg,.webp,.gif,.bmp,.tif,.tiff"
-WIDTH = 968  # pixels of the picture that a committed notebook shows
+WIDTH = 800  # pixels of the picture that a committed notebook shows
 PICTURE = """<figure style="display: inline-block; margin: 0 4px"><figcaption><b>{name}</b></figcaption>
 <img alt="{name}" width="168" style="image-rendering: pixelated" src="data:image/png;base64,{png}">
 </figure>"""
