@@ -128,8 +128,8 @@ def load(path=None):
     """Return the comparisons of a file of claims, by default `params/claims.yaml` if there is one.
 
     Returns:
-        list of dict: the first of `COLUMNS`, up to reason; and terms, a dict of name to weight, the weighted sum
-        that must be in the region.
+        list of dict: the first of `COLUMNS`, up to reason; and terms, a dict of name to weight, whose
+        weighted sum must be in the region.
 
     Raises:
         ParamsError: the file is not strict YAML, or a field of a claim is wrong.
