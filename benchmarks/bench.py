@@ -236,7 +236,7 @@ def floor(bench):
         {},
     )
     for model in bench.models:
-        params = experiments.for_run(model, "paper", 0)
+        params = experiments.resolve(model, "paper", 0)
         by = operations(keras_script.build(params))
         forward = sum(count for (_, way), count in by.items() if way == "forward")
         models[model] = {"batch_size": params.batch_size, "forward": forward, "step": sum(by.values())}

@@ -133,7 +133,7 @@ def profile(name, images, own_layers):
     import keras_script
     from floor import operations
 
-    params = experiments.for_run(name, "paper", seed=0)
+    params = experiments.resolve(name, "paper", seed=0)
     fk.training.seed_everything(0)
     dataset = fk.data.load("sample", limit=images)
     model = keras_script.build(params, None)

@@ -27,7 +27,7 @@ def arguments(description):
 
 def run(name, given):
     """A model's `Params`; its images and targets to train on, and to validate on: see `data.Dataset`."""
-    params = experiments.for_run(name, given.suite, seed=0)
+    params = experiments.resolve(name, given.suite, seed=0)
     params, found = replace(params, epochs=given.epochs or params.epochs), load(params.data, params.protocol)
     parts = []
     for part, limit in (("train", given.limit), ("val", given.val_limit)):

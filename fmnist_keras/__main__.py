@@ -131,9 +131,9 @@ def _export(options):
 
 def _claims(options):
     from .report import claims, suite
-    from .workflow import study
+    from .workflow import experiments
 
-    study.check_claims()
+    experiments.check_claims()
     verdicts = claims.of_suite(options.suite)
     for row in verdicts[verdicts.get("decides", [])].itertuples():
         print(f"{row.claim:4} {row.verdict:16} {row.statement}; {row.part}: {row.found}")

@@ -1,67 +1,298 @@
-"""The parameters of a run: a model's, and what a suite changes in them."""
+"""Experiments: what models, suites and studies ask for, as the `Params` of runs."""
 
-from ..params import (
-    PARAMS_DIR,
-    ParamsError,
-    check_backend,
-    did_you_mean,
-    files,
-    load_all,
-    prefixed,
-    read_yaml,
-    short,
-    validate,
-    where_is,
-)
+import itertools
+from dataclasses import dataclass, replace
 
-MODELS = "under a model's name what the suite changes in that one"
+from .. import params
+from ..params import PARAMS_DIR, ParamsError, did_you_mean, files, prefixed, reading, short
+
+ABLATIONS = "ablations"  # the study whose points a suite's page and its claims use
+ENCODER = "encoder."  # before a field of the autoencoder that a classifier starts from
+NOT_VARIED = ("model", "suite", "seed", "run_dir", "data", "protocol", "limit", "base", "changes")
+NOT_OF_SUITES = ("model", "suite", "seed", "run_dir", "base", "changes")
+UNCHANGED = "nothing"  # what the base of `points` changes
 
 
-def for_run(name, suite, seed, found=None, own=None, own_file=None):
-    """Return the parameters of one run of a suite: the model's file, then `params/suites/<suite>.yaml`.
+@dataclass(frozen=True)
+class Study:
+    """A question, and the runs that answer it: see `study`.
+
+    Attributes:
+        name: the file's.
+        question: the comment at its top; without one, its name.
+        bases: names of models.
+        vary: dict of field to its values; fields that go together, as "a, b", are one entry. Empty of a study
+            with `points`.
+        seeds: of every point.
+        points: a list of {"base", "run", and each entry of `vary` with its value, or "changes" in words};
+            "run" is its runs' name.
+        params: dict of a run's name to its `Params` with seed 0, autoencoders first: the points', and those
+            of the autoencoders that they start from.
+        equal: dict of the name of a point to its run's, if the suite makes it the same as another run.
+    """
+
+    name: str
+    question: str
+    bases: list
+    vary: dict
+    seeds: list
+    points: list
+    params: dict
+    equal: dict
+
+
+def models(suite):
+    """Return all models as a suite has them: dict of name to `Params` with seed 0.
 
     Args:
-        name: of a model.
-        suite: the name of a file in `params/suites`. What it changes in single models stands under `models`.
-        seed: a whole number.
-        found: what `params.load_all` returned.
-        own: fields that win over the suite's: what a study changes.
-        own_file: the file that says so, for the message if they do not go together.
-
-    Returns:
-        `Params`, checked, `suite` and `seed` included.
+        suite: the name of a file in `params/suites`. Its fields win over a model's file; those below `models`
+            change one model.
 
     Raises:
-        ParamsError: a field is wrong, or the model, suite or backend is unknown.
+        ParamsError: a field is wrong, or the suite or backend is unknown.
     """
-    check_backend()
-    found = load_all() if found is None else found
-    if name not in found:
-        raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, found)}")
-    suites = [path.stem for path in files(PARAMS_DIR / "suites")]
-    if suite not in suites:
-        raise ParamsError(f"suite: {suite!r} is not in params/suites; {did_you_mean(suite, suites)}")
-    path = PARAMS_DIR / "suites" / f"{suite}.yaml"
-    changes = read_yaml(path)
+    params.check_backend()
+    found, paths = params.load_all(), {path.stem: path for path in files(PARAMS_DIR / "suites")}
+    if suite not in paths:
+        raise ParamsError(f"suite: {suite!r} is not in params/suites; {did_you_mean(suite, paths)}")
+    with reading(paths[suite]) as changes:
+        of_models = _of_models(changes, found)
+        for name, values in found.items():
+            with prefixed(f"{name}: "):
+                given = values.as_dict() | changes | of_models.get(name, {}) | {"suite": suite, "seed": 0}
+                found[name] = params.validate(given, values.kind)
+        for name, values in found.items():
+            with prefixed(f"{name}: "):
+                params.check_encoder(values, found)
+    return found
+
+
+def _of_models(changes, found):
+    """Take `models` out of a suite's fields and return it, checked: dict of model to its changes."""
     of_models = changes.pop("models", {})
     if not isinstance(of_models, dict) or not all(isinstance(change, dict) for change in of_models.values()):
-        raise ParamsError(f"{where_is(path)}: models: {short(of_models)} is not allowed; allowed: {MODELS}")
+        raise ParamsError("models", of_models, "below a model's name the fields that the suite changes in it")
     for model in of_models:
         if model not in found:
-            raise ParamsError(
-                f"{where_is(path)}: models: unknown model {model!r}; {did_you_mean(model, found)}"
-            )
-    for field in ("model", "suite", "seed", "run_dir", "base", "changes"):
-        for change in (changes, *of_models.values()):
-            if field in change:
-                allowed = "allowed: what a suite changes in every model"
-                raise ParamsError(
-                    f"{where_is(path)}: {field}: {short(change[field])} is not allowed; {allowed}"
-                )
-    own = own or {}
-    values = found[name].as_dict() | changes | of_models.get(name, {}) | own
+            raise ParamsError(f"models: unknown model {model!r}; {did_you_mean(model, found)}")
+    for field, change in itertools.product(NOT_OF_SUITES, (changes, *of_models.values())):
+        if field in change:
+            raise ParamsError(field, change[field], "fields that a suite may change in every model")
+    return of_models
+
+
+def resolve(name, suite, seed=0):
+    """Return the `Params` of a run of a suite: of a model, or of a point of the study `ablations`.
+
+    Raises:
+        ParamsError: see `models` and `study`; or neither has that name.
+    """
+    found, equal = models(suite), {}
+    if name not in found and (asked := ablations(suite)):
+        found, equal = found | asked.params, asked.equal
+    if equal.get(name, name) not in found:
+        raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, found)}")
+    return replace(found[equal.get(name, name)], seed=seed)
+
+
+def ablations(suite):
+    """Return the study `ablations` in a suite, or None without its file."""
+    return study(ABLATIONS, suite) if (PARAMS_DIR / "studies" / f"{ABLATIONS}.yaml").is_file() else None
+
+
+def study(name, suite):
+    """Read `params/studies/<name>.yaml`, and find what each of its points is in a suite.
+
+    A point that trains the same as a model or an earlier point has its runs. The bases of `points` are points
+    too.
+
+    Raises:
+        ParamsError: a field is wrong.
+    """
+    paths = {path.stem: path for path in files(PARAMS_DIR / "studies")}
+    if name not in paths:
+        raise ParamsError(f"STUDY: {short(name)} is not in params/studies; {did_you_mean(name, paths)}")
+    known = models(suite)
+    with reading(paths[name]) as values:
+        bases = _check_study(values, name, params.load_all())
+        points, made, equal = _points(values, bases, known)
+    comment = itertools.takewhile(lambda line: line[:1] == "#", paths[name].read_text("utf-8").splitlines())
+    question = " ".join(line.strip("# ") for line in comment).strip() or f"The study {name}"
+    made = dict(sorted(made.items(), key=lambda item: item[1].kind == "classifier"))
+    return Study(name, question, bases, values.get("vary", {}), values["seeds"], points, made, equal)
+
+
+def check_claims():
+    """Raise a `ParamsError` of a claim that is wrong, or is about a point that no study has.
+
+    Without the study `ablations`, or with a wrong one, points are not judged.
+    """
+    from ..report import claims  # and SciPy, which no job needs
+
+    claims.load()
+    try:
+        studies = [study(path.stem, "paper") for path in files(PARAMS_DIR / "studies")]
+    except ParamsError:  # of a study that is not asked for; `study` raises it when it is
+        return
+    if ABLATIONS in [found.name for found in studies]:
+        claims.check_points({name for found in studies for name in (*found.params, *found.equal)})
+
+
+def _check_study(values, name, found):
+    """Return the names of a study's bases; raise a `ParamsError` of the first field that is wrong."""
+    params.check_fields(values, "study")
+    if values["study"] != name or name in found:
+        raise ParamsError("study", values["study"], f"{name}, and no model of params of that name")
+    if ("vary" in values) == ("points" in values):
+        there = "both are" if "vary" in values else "neither is"
+        raise ParamsError(f"vary, points: {there} there; allowed: one of them")
+    if "points" in values:
+        return _check_points(values, found)
+    if "base" not in values:
+        raise ParamsError(f"base: is missing; allowed: {params.fields('study')['base']['description']}")
+    bases = values["base"] if isinstance(values["base"], list) else [values["base"]]
+    for base in bases:
+        _check_base(base, found)
+    if len({found[base].kind for base in bases}) > 1:
+        raise ParamsError("base", bases, "models of one kind")
+    fields = [field for entry in values["vary"] for field in str(entry).split(", ")]
+    for entry, given in values["vary"].items():
+        if not isinstance(given, list) or not given or len(set(map(params.shown, given))) < len(given):
+            raise ParamsError(entry, given, "a list of one or more different values")
+        for field, base, value in itertools.product(str(entry).split(", "), bases, given):
+            if fields.count(field) > 1:
+                raise ParamsError(f"{field}: duplicate field; allowed: once")
+            inner, source = _check_field(field, value, found[base], found)
+            with prefixed(field.removesuffix(inner)):
+                _changed(source, {inner: value})
+    return bases
+
+
+def _check_points(values, found):
+    """Return the names of the bases of `points`, each once; see `_check_study`."""
+    for field in ("base", "each"):
+        if field in values:
+            raise ParamsError(f"{field}: is not allowed with points; allowed: each names its base")
+    for point in values["points"]:
+        base = point.get("base")
+        _check_base(base, found)
+        if len(point) == 1:
+            raise ParamsError(f"points: {short(point)} changes nothing; allowed: {base} and a field")
+        for field, value in point.items():
+            if field == "base":
+                continue
+            inner, source = _check_field(str(field), value, found[base], found)
+            if params.shown(value) == params.shown(getattr(source, inner)):
+                allowed = f"allowed: another value than {source.model} has"
+                raise ParamsError(f"{field}: {short(value)} changes nothing; {allowed}")
+    return list(dict.fromkeys(point["base"] for point in values["points"]))
+
+
+def _check_base(base, found):
+    if not isinstance(base, str) or base not in found:
+        raise ParamsError(f"base: {short(base)} is not in params; {did_you_mean(base, found)}")
+
+
+def _check_field(field, value, base, found):
+    """Return the name of a field that a study may change, without `encoder.`, and the model that has it."""
+    inner = field.removeprefix(ENCODER)
+    if inner != field:
+        if base.encoder_from is None:
+            allowed = "allowed with a classifier that starts from an autoencoder"
+            raise ParamsError(f"{field}: {base.model} starts from none; {allowed}")
+        base = found[base.encoder_from]
+    varied = [name for name in base.as_dict() if name not in NOT_VARIED]
+    if inner in NOT_VARIED:
+        raise ParamsError(f"{field}: is not varied; seeds have a list of their own")
+    if inner not in varied:
+        raise ParamsError(f"{field}: {short(value)} is an unknown field; {did_you_mean(inner, varied)}")
+    return inner, base
+
+
+def _points(values, bases, known):
+    """Return a study's points, their runs and the equal ones, as `Study` has them."""
+    found, points, made, equal = dict(known), [], {}, {}
+    for base, change in _changes(values, bases):
+        run, encoder = _point(base, change, known, found)
+        entries = ", ".join(change if "points" in values else values["vary"]).split(", ")
+        inner = next((field for field in entries if field.startswith(ENCODER)), None)
+        if inner and encoder is None:
+            allowed = "an autoencoder, or points, which change one field without the other"
+            raise ParamsError(f"{inner}: is not allowed with encoder_from: null; allowed: {allowed}")
+        made |= {one.model: one for one in (encoder, run) if one}
+        if "points" in values:
+            shown = {"changes": ", ".join(f"{f} {params.shown(v)}" for f, v in change.items()) or UNCHANGED}
+            equal |= {named: run.model for named in [params.run_name(base, change)] if named != run.model}
+        else:
+            shown = {entry: _value(entry, run, encoder) for entry in values["vary"]}
+        point = {"base": base, "run": run.model} | shown
+        points += [point] if point not in points else []
+    return points, made, equal
+
+
+def _changes(values, bases):
+    """Return each point's base and what it changes in it: a list of (name, dict of entry to value)."""
+    if "points" in values:
+        listed = [
+            (point["base"], {f: v for f, v in point.items() if f != "base"}) for point in values["points"]
+        ]
+        return [(base, change) for base in bases for change in [{}, *(c for b, c in listed if b == base)]]
+    vary, each = values["vary"], values.get("each", "grid")
+    if each == "grid":
+        changes = [dict(zip(vary, values)) for values in itertools.product(*vary.values())]
+    else:
+        changes = [{}] + [{entry: value} for entry, values in vary.items() for value in values]
+    return list(itertools.product(bases, changes))
+
+
+def _value(entry, run, encoder):
+    """Return the value that a point has of an entry of `vary`: of its first field, if several go together."""
+    field = entry.split(", ")[0]
+    return getattr(encoder if field.startswith(ENCODER) else run, field.removeprefix(ENCODER))
+
+
+def _point(base, change, known, found):
+    """Return a point's `Params`, and those of its autoencoder or None, under their runs' names.
+
+    Args:
+        base: the name of a model.
+        change: dict of entry to value.
+        known: the models of the suite.
+        found: the same and the runs so far, which new ones join.
+    """
+    flat = {field: value for entry, value in change.items() for field in entry.split(", ")}
+    own = {field: value for field, value in flat.items() if not field.startswith(ENCODER)}
+    values = _changed(known[base], own)
+    source, changes = values.encoder_from, params.changed(values, known[base])
+    if source is None:
+        return _named(values, changes, found), None
+    if source not in known or known[source].kind == "classifier":
+        params.check_encoder(values, known)  # raises
+    with prefixed(ENCODER):
+        inner = {field.removeprefix(ENCODER): value for field, value in flat.items() if field not in own}
+        encoder = _changed(known[source], inner)
+    inner = params.changed(encoder, known[source])
+    encoder = _named(encoder, inner, found)
+    params.check_encoder(values, {source: encoder})
+    changes |= {f"{ENCODER}{field}": value for field, value in inner.items()}
+    return _named(replace(values, encoder_from=encoder.model), changes, found), encoder
+
+
+def _changed(base, own):
+    """Return `Params` with fields changed, checked; sgd has no epsilon of an adam before it."""
+    values = base.as_dict() | own
     if own and values["optimizer"] == "sgd" and "epsilon" not in own:
         values["epsilon"] = None
-    where = own_file if own and own_file else f"{where_is(path)} with {name}"
-    with prefixed(f"{where}: "):
-        return validate(values | {"suite": suite, "seed": seed}, found[name].kind)
+    return params.validate(values, base.kind)
+
+
+def _named(values, changes, found):
+    """Return the same under the name of its run, which is another one's if that trains the same."""
+    for other in found.values():
+        if params.same(values, other):
+            return other
+    name = params.run_name(values.model, changes)
+    if name in found:
+        raise ParamsError(f"the point {name} has the name of another model")
+    found[name] = replace(values, model=name, base=values.model, changes=changes)
+    return found[name]

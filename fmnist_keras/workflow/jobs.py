@@ -11,7 +11,7 @@ from dataclasses import replace
 from .. import runs
 from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
 from ..runs import locks
-from . import study, terminal
+from . import experiments, terminal
 from .execute import NOTEBOOKS, execute_notebook, settle_home
 
 
@@ -52,9 +52,9 @@ def run_model(model, suite, seed, of_study=None):
     Its folder appears when everything in it is there.
     """
     if of_study is None:
-        values = study.for_run(model, suite, seed)
+        values = experiments.resolve(model, suite, seed)
     else:
-        values = replace(study.read(of_study, suite).params[model], seed=seed)
+        values = replace(experiments.study(of_study, suite).params[model], seed=seed)
     model = values.model
     final, label = runs.run_dir(suite, model, seed), f"{suite} {model} seed {seed}"
     with locks.hidden_folder(final, "job") as scratch:
@@ -94,7 +94,7 @@ def make_study(name, suite):
     """
     from ..report.studies import table
 
-    asked, folder = study.read(name, suite), runs.suite_dir(suite) / "studies" / name
+    asked, folder = experiments.study(name, suite), runs.suite_dir(suite) / "studies" / name
     folder.mkdir(parents=True, exist_ok=True)
     content = {field: value for field, value in vars(asked).items() if field not in ("params", "equal")}
     content["runs"] = list(asked.params)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from .. import params, runs
-from . import experiments, study
+from . import experiments
 
 CONFIG = ("suite", "models", "seeds", "force", "ablations", "study", "confirm")  # what `--config` takes
 MANY = 200  # runs of a study that are not started unasked
@@ -19,7 +19,7 @@ class Job:
     """One run of a suite.
 
     Attributes:
-        params: the run's `Params`, see `experiments.for_run` and `study.read`.
+        params: the run's `Params`, see `experiments`.
         current: True if the run's folder already holds what these parameters give.
         equals: points that come out as the same configuration in this suite, and are not run again.
         why: why a run that is in the folder is made again, in words.
@@ -58,12 +58,8 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     """
     if not names and suite in _suites_of_one_s_own():
         return {}
-    found = params.load_all()
-    known = {name: experiments.for_run(name, suite, 0, found) for name in found}
-    for name, values in known.items():
-        with params.prefixed(f"params/suites/{suite}.yaml with {name}: "):
-            params.check_encoder(values, known)
-    asked = study.ablations(suite) if ablations or not set(names) <= found.keys() else None
+    found = experiments.models(suite)
+    asked = experiments.ablations(suite) if ablations or not set(names) <= found.keys() else None
     points = asked.params if asked else {}
     equal = asked.equal if asked else {}
     allowed = [*found, *(name for name in (*points, *equal) if name not in found)]
@@ -74,7 +70,7 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     bad = [seed for seed in seeds if not str(seed).isdecimal()]
     if bad or not seeds:
         raise params.ParamsError(f"SEEDS: {(bad or [''])[0]!r} is not allowed; allowed: whole numbers from 0")
-    known |= points
+    known = found | points
     wanted = names or (allowed if ablations else [*found])
     runs_of = {equal.get(name, name) for name in wanted}
     runs_of |= {known[name].encoder_from for name in runs_of} - {None}
@@ -99,7 +95,7 @@ def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
     Raises:
         params.ParamsError: a wrong study, a seed that is not its, or too many runs that no one has confirmed.
     """
-    asked, plan = study.read(name, suite), {}
+    asked, plan = experiments.study(name, suite), {}
     of_study = [str(seed) for seed in asked.seeds]
     for seed in seeds:
         if seed not in of_study:
@@ -167,7 +163,7 @@ def from_config(config, force=False):
     for name in config:
         if name not in CONFIG:
             raise params.ParamsError(f"--config: {name!r} is unknown; {params.did_you_mean(name, CONFIG)}")
-    study.check_claims()
+    experiments.check_claims()
     suite, seeds = str(config.get("suite", "sample")), _words(config.get("seeds"))
     if "study" in config:
         if config.get("models") or yes_or_no(config, "ablations"):

@@ -30,7 +30,7 @@ from fmnist_keras.workflow import experiments
 
 backend, model, folder = sys.argv[1:]
 assert keras.backend.backend() == backend
-params = replace(experiments.for_run(model, "sample", 0), batch_size=64, epochs=1)
+params = replace(experiments.resolve(model, "sample", 0), batch_size=64, epochs=1)
 fk.training.seed_everything(0)
 dataset = fk.data.load("sample", limit=128)
 x_train, x_val, made = dataset.x_train, dataset.x_val, conftest.build(params)

@@ -11,7 +11,6 @@ import pytest
 from fmnist_keras import evaluation, params
 from fmnist_keras.report import claims, paper, tables, text
 from fmnist_keras.workflow import experiments, plan
-from fmnist_keras.workflow import study as a_study
 
 N = 2_000
 LABELS = np.arange(N) % 10
@@ -401,7 +400,7 @@ def test_a_wrong_claim_is_one_sentence(tmp_path, old, new, words):
 def test_wrong_claims_stop_every_plan(tmp_path, monkeypatch, old, new, words):
     """Nothing trains before the claims can be judged."""
     folder = shutil.copytree(params.PARAMS_DIR, tmp_path / "params")
-    for module in (params, experiments, a_study):
+    for module in (params, experiments):
         monkeypatch.setattr(module, "PARAMS_DIR", folder)
     assert plan.from_config({"suite": "sample"})
     path = folder / "claims.yaml"

@@ -241,7 +241,6 @@ def test_a_suite_names_no_run(tmp_path, monkeypatch, line):
     """Its fields hold for all models: one that tells runs apart would be lost, or put them in one place."""
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "odd.yaml").write_text(f"data: sample\n{line}\n")
-    found = params.load_all()
     monkeypatch.setattr(experiments, "PARAMS_DIR", tmp_path)
     with pytest.raises(params.ParamsError, match=rf"odd\.yaml: {line.split(':')[0]}: .* is not allowed"):
-        experiments.for_run("model_2", "odd", 0, found)
+        experiments.resolve("model_2", "odd")

@@ -20,7 +20,7 @@ def finished(reports):
     """Makes a run look finished, as its notebook would have left it."""
 
     def finish(model, seed=0, encoder="AE", weights=True, **changes):
-        values = experiments.for_run(model, "sample", seed)
+        values = experiments.resolve(model, "sample", seed)
         kind = values.kind
         folder = runs.run_dir("sample", model, seed)
         folder.mkdir(parents=True, exist_ok=True)
@@ -292,7 +292,7 @@ def test_a_suite_s_encoders_are_those_of_its_plan(tmp_path, monkeypatch, source)
         monkeypatch.setattr(module, "PARAMS_DIR", folder)
     change = f"data: sample\nprotocol: paper\nmodels:\n  model_5:\n    encoder_from: {source}\n"
     (folder / "suites" / "mine.yaml").write_text(change)
-    with pytest.raises(params.ParamsError, match=rf"mine\.yaml with model_5: .*{source}"):
+    with pytest.raises(params.ParamsError, match=rf"mine\.yaml: model_5: .*{source}"):
         plan.jobs("mine")
 
 

@@ -8,8 +8,7 @@ import yaml
 
 from fmnist_keras import params, runs
 from fmnist_keras.report import studies, study_figures, suite, tables, text
-from fmnist_keras.workflow import experiments, jobs, markers, plan
-from fmnist_keras.workflow import study as a_study
+from fmnist_keras.workflow import experiments, markers, plan
 
 POINTS = [
     {"base": "model_7", "final_activation": None},
@@ -23,7 +22,7 @@ def write(tmp_path, monkeypatch):
     """Writes `ablations.yaml` beside the paper's models: `write(points, seeds=[0])`."""
     folder = tmp_path / "params"
     shutil.copytree(params.PARAMS_DIR, folder)
-    for module in (params, experiments, a_study):
+    for module in (params, experiments):
         monkeypatch.setattr(module, "PARAMS_DIR", folder)
     monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
 
@@ -38,7 +37,7 @@ def write(tmp_path, monkeypatch):
 
 def test_points_and_their_bases_are_runs(write):
     write()
-    found = a_study.read("ablations", "paper")
+    found = experiments.study("ablations", "paper")
     assert [(point["run"], point["changes"]) for point in found.points] == [
         ("model_7", "nothing"),
         ("model_7-final_activation_null", "final_activation null"),
@@ -62,7 +61,7 @@ def test_fields_of_a_point_go_together(write):
             {"base": "model_5", "latent_dim": 32, "encoder.latent_dim": 32},
         ]
     )
-    found = a_study.read("ablations", "paper").params
+    found = experiments.study("ablations", "paper").params
     assert found["model_1-learning_rate_0.1-optimizer_sgd"].epsilon is None
     assert found["model_3-optimizer_adam"].epsilon == 1e-7
     last = found["model_5-encoder_latent_dim_32-latent_dim_32"]
@@ -98,7 +97,7 @@ def test_fields_of_a_point_go_together(write):
 def test_a_wrong_point_is_named(write, points, fields, words):
     write(points, "mine", **fields)
     with pytest.raises(params.ParamsError, match=words) as error:
-        a_study.read("mine", "paper")
+        experiments.study("mine", "paper")
     assert "mine.yaml" in str(error.value)
 
 
@@ -116,9 +115,9 @@ def test_a_point_brings_its_autoencoder(write):
     assert {job.params.seed for job in found.values()} == {3}
     with pytest.raises(params.ParamsError, match="MODELS: 'model_8-train_encoder' .* mean model_8-train_"):
         plan.jobs("paper", names=["model_8-train_encoder"])
-    assert jobs.study.for_run("model_8-train_encoder_true", "paper", 2).train_encoder
+    assert experiments.resolve("model_8-train_encoder_true", "paper", 2).train_encoder
     with pytest.raises(params.ParamsError, match="model: 'mine' is not in params"):
-        a_study.for_run("mine", "paper", 0)
+        experiments.resolve("mine", "paper", 0)
 
 
 def test_equal_points_are_one_run(write, capsys):
@@ -134,7 +133,10 @@ def test_equal_points_are_one_run(write, capsys):
     named = plan.jobs("sample", names=["model_8-train_encoder_true"])
     assert ("model_7-final_activation_null", "0") in named
     assert ("model_8-train_encoder_true", "0") in plan.jobs("paper", ablations=True)
-    assert a_study.for_run("model_8-train_encoder_true", "sample", 0).model == "model_7-final_activation_null"
+    assert (
+        experiments.resolve("model_8-train_encoder_true", "sample", 0).model
+        == "model_7-final_activation_null"
+    )
 
 
 def test_a_wrong_study_stops_only_what_needs_it(write):
@@ -154,7 +156,7 @@ def test_without_a_study_there_are_no_ablations(write):
 
 def test_the_claims_name_points_of_the_study():
     """Each has a run in suite paper, whose record says what it changes."""
-    found = a_study.ablations("paper")
+    found = experiments.ablations("paper")
     named = {*suite.claims.names(), *suite.claims.STOPPED} - params.load_all().keys()
     assert named <= found.params.keys()
     grouped = suite.with_ablations("paper")
@@ -254,7 +256,7 @@ def put(metrics):
 def done(write):
     """The study of four landed points of both kinds, two seeds each, as its page reads it."""
     write([{"base": "model_3", "optimizer": "adam"}, {"base": "model_8", "train_encoder": True}])
-    found = a_study.read("ablations", "paper")
+    found = experiments.study("ablations", "paper")
     for point in found.points:
         for seed in found.seeds:
             put(landed(point["run"], seed))

@@ -98,7 +98,7 @@ def landed(reports):
 
 def test_the_end_is_a_table_of_what_came_out_and_the_page_s_address(landed, reports, capsys):
     names = ("model_1", "model_5", "model_7", "model_8")
-    found = {name: experiments.for_run(name, "paper", 0) for name in names}
+    found = {name: experiments.resolve(name, "paper", 0) for name in names}
     made = {name: runs.read(landed(name)) for name in names[:2]}
     (reports / "paper" / "model_7").mkdir()
     (reports / "paper" / "model_7" / "seed_0.failed.ipynb").touch()

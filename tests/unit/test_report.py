@@ -343,11 +343,11 @@ def test_landed_claims_are_what_the_landed_runs_give(reports):
 def test_landed_runs_are_the_paper_s_in_full(landed):
     """What stands in reports/paper was made from all images, as params and its studies say."""
     from fmnist_keras import data
-    from fmnist_keras.workflow import experiments, study
+    from fmnist_keras.workflow import experiments
 
-    given = {name: experiments.for_run(name, "paper", 0) for name in params.load_all()}
+    given = {name: experiments.resolve(name, "paper", 0) for name in params.load_all()}
     for path in (params.PARAMS_DIR / "studies").glob("*.yaml"):
-        given |= study.read(path.stem, "paper").params
+        given |= experiments.study(path.stem, "paper").params
     found = runs.read_suite("paper")
     for m in found:
         assert params.same(params.Params(**m["params"]), replace(given[m["model"]], seed=m["seed"]))

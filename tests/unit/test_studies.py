@@ -13,7 +13,6 @@ import yaml
 from fmnist_keras import evaluation, params, runs
 from fmnist_keras.report import paper, statistics, studies, study_figures, suite
 from fmnist_keras.workflow import experiments, plan
-from fmnist_keras.workflow import study as a_study
 
 GRID = {
     "study": "mine",
@@ -30,14 +29,13 @@ def study(tmp_path, monkeypatch):
     shutil.copytree(params.PARAMS_DIR, folder)
     monkeypatch.setattr(params, "PARAMS_DIR", folder)
     monkeypatch.setattr(experiments, "PARAMS_DIR", folder)
-    monkeypatch.setattr(a_study, "PARAMS_DIR", folder)
     monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
 
     def read(suite="paper", text=None, **fields):
         given = {name: value for name, value in (GRID | fields).items() if value is not None}
         text = text or f"# Why\n# not?\n{yaml.safe_dump(given, sort_keys=False)}"
         (folder / "studies" / "mine.yaml").write_text(text, encoding="utf-8")
-        return a_study.read("mine", suite)
+        return experiments.study("mine", suite)
 
     return read
 
@@ -53,7 +51,7 @@ def test_a_grid_is_the_product_and_what_is_a_model_already_has_its_name(study):
     ]
     one = found.params["model_3-dropout_0.1-latent_dim_32"]
     assert (one.model, one.dropout, one.latent_dim) == ("model_3-dropout_0.1-latent_dim_32", 0.1, 32)
-    assert found.params["model_3"] == experiments.for_run("model_3", "paper", 0)
+    assert found.params["model_3"] == experiments.resolve("model_3", "paper", 0)
     for values in found.params.values():
         assert params.same(params.validate(values.as_dict(), values.kind), values)
 
@@ -196,7 +194,7 @@ def test_an_unknown_study_and_the_name_of_a_model_are_refused(study):
     path = params.PARAMS_DIR / "studies" / "model_3.yaml"
     path.write_text(yaml.safe_dump(GRID | {"study": "model_3"}), encoding="utf-8")
     with pytest.raises(params.ParamsError, match="study: 'model_3' is not allowed"):
-        a_study.read("model_3", "paper")
+        experiments.study("model_3", "paper")
 
 
 def test_some_of_a_study_s_seeds_may_be_run(study):
@@ -222,11 +220,11 @@ def test_more_than_200_runs_are_started_when_confirmed(study):
 def test_the_hours_of_a_study_are_a_cpu_s_although_runs_on_a_gpu_stand_beside(study):
     study(vary={"epochs": list(range(1, 68))})
     config = {"suite": "paper", "study": "mine"}
-    finish(experiments.for_run("model_1", "paper", 0), 0, 0.1)
+    finish(experiments.resolve("model_1", "paper", 0), 0, 0.1)
     with pytest.raises(params.ParamsError, match="at most some [1-9].* hours of one core") as on_a_cpu:
         plan.from_config(config)
     for seed in (1, 2):
-        finish(experiments.for_run("model_1", "paper", seed), seed, 0.1)
+        finish(experiments.resolve("model_1", "paper", seed), seed, 0.1)
         path = runs.run_dir("paper", "model_1", seed) / "metrics.json"
         made = json.loads(path.read_text()) | {"device": "cuda:0", "seconds": {"fit": 0.1, "total": 0.2}}
         path.write_text(json.dumps(made))
@@ -328,7 +326,7 @@ def test_a_value_taken_out_keeps_its_runs(done):
     about["points"] = [point for point in about["points"] if point["dropout"] == 0.3]
     path.write_text(json.dumps(about))
     (params.PARAMS_DIR / "studies" / "mine.yaml").unlink()
-    finish(replace(experiments.for_run("model_3", "paper", 0), model="other", base="model_3",
+    finish(replace(experiments.resolve("model_3", "paper", 0), model="other", base="model_3",
                    changes={"epochs": 3}), 0, 0.1)  # fmt: skip
     found = studies.load("mine", "paper")
     assert found.factors == {"dropout": [0.3, 0.1], "latent_dim": [32, 64]}
@@ -435,13 +433,12 @@ def test_consistent_points_are_listed_by_one_field():
 
 
 def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
-    found = params.load_all()
     shutil.copytree(params.PARAMS_DIR, tmp_path / "params")
     monkeypatch.setattr(experiments, "PARAMS_DIR", tmp_path / "params")
     path = tmp_path / "params" / "suites" / "odd.yaml"
     path.write_text("data: full\nprotocol: paper\nmodels:\n  model_4: {epochs: 7}\n", encoding="utf-8")
-    assert experiments.for_run("model_4", "odd", 0, found).epochs == 7
-    assert experiments.for_run("model_8", "odd", 0, found).epochs == 40
+    assert experiments.resolve("model_4", "odd").epochs == 7
+    assert experiments.resolve("model_8", "odd").epochs == 40
     for text, words in {
         "models:\n  model_44: {epochs: 7}\n": "models: unknown model 'model_44'; did you mean model_4",
         "models: [model_4]\n": r"models: \['model_4'\] is not allowed",
@@ -450,14 +447,14 @@ def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
     }.items():
         path.write_text(f"data: full\nprotocol: paper\n{text}", encoding="utf-8")
         with pytest.raises(params.ParamsError, match=words):
-            experiments.for_run("model_4", "odd", 0, found)
+            experiments.resolve("model_4", "odd")
 
 
 def test_the_repository_s_studies_are_read_and_share_runs():
     names = sorted(path.stem for path in (params.PARAMS_DIR / "studies").glob("*.yaml"))
     assert {"dropout_and_code", "unsaid_autoencoder_epochs"} <= set(names)
     for name in names:
-        found = a_study.read(name, "paper")
+        found = experiments.study(name, "paper")
         assert len(found.seeds) >= 3
         assert set(found.bases) & {point["run"] for point in found.points}  # the base itself is a point
 
