@@ -10,6 +10,7 @@ for a person's own plots, and not for these.
 
 import base64
 import io
+import itertools
 import os
 import re
 import sys
@@ -36,7 +37,7 @@ from PIL import Image
 
 from ._arrays import check_arrays, check_shape
 from .data import CLASS_NAMES
-from .evaluation import confusion_counts, normalised_rows
+from .evaluation import confusion_counts, image_errors, most_confused, normalised_rows
 from .params import ParamsError
 
 # Before a function: matplotlib's own defaults while it draws, and then again what was there.
@@ -164,10 +165,10 @@ def colour(name):
 
 
 def styles(names):
-    """A colour, a line and a marker for each of up to `TOGETHER` models, none like another's.
+    """Return a colour, a line and a marker for each of up to `TOGETHER` models, none like another's.
 
     Args:
-        names: of models. Each has the colour of its own number where no two share it, else that of its place.
+        names: of models. Each has the colour of its own number if no two share it, else that of its place.
 
     Returns:
         dict of name to what matplotlib's `plot` takes.
@@ -175,20 +176,32 @@ def styles(names):
     colours = [colour(name) for name in names]
     if len(set(colours)) < len(colours):
         colours = MODEL_COLOURS
-    return {
-        name: {
-            "color": colours[i % len(colours)],
-            "linestyle": LINES[i % len(LINES)],
-            "marker": MARKERS[i % len(MARKERS)],
-            "markevery": [-1],  # at its end
-        }
-        for i, name in enumerate(names)
-    }
+    fields = ("color", "linestyle", "marker")
+    looks = zip(*(itertools.cycle(values) for values in (colours, LINES, MARKERS)))
+    return {name: dict(zip(fields, look)) | {"markevery": [-1]} for name, look in zip(names, looks)}
+
+
+def _named(labels):
+    return [CLASS_NAMES[label] for label in labels]
+
+
+def _range(values, labels):
+    """Return "0.0557 (Sneaker) to 0.1145 (Pullover)" for a value an image or a class, and its labels."""
+    ends = ((values[i], CLASS_NAMES[labels[i]]) for i in (values.argmin(), values.argmax()))
+    return " to ".join(f"{value:.4f} ({name})" for value, name in ends)
+
+
+def _chart(axes, **labels):
+    """Label a chart, without a frame and with its legend, and return its figure."""
+    axes.set(**labels)
+    axes.legend(frameon=False)
+    sns.despine(axes.figure)
+    return axes.figure
 
 
 @in_house_style
 def curves(history, name="loss", ylabel=None, model="model_1"):
-    """Training and validation curves of one quantity of one run.
+    """Draw the training and validation curves of one quantity of one run.
 
     Args:
         history: what `fit` returned. The best epoch is that of `training.callbacks` if they were among its
@@ -199,43 +212,36 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
     """
     from .training import uses_dropout  # Keras: most figures need none of it
 
-    train = np.asarray(history.history.get(name, []), float)
-    val = np.asarray(history.history.get(f"val_{name}", []), float)
+    train, val = (np.asarray(history.history.get(key, []), float) for key in (name, f"val_{name}"))
     if not len(train):
         return absent(f"This history has no {name}: no epoch was finished, or `compile` was not told of it.")
-    ylabel = ylabel or name
-    epochs = np.arange(1, len(train) + 1)
+    epochs, ylabel = np.arange(1, len(train) + 1), ylabel or name
     alt = f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}"
     figure, axes = new_figure("")
     dropout = not hasattr(history, "model") or uses_dropout(history.model)
     axes.plot(epochs, train, "--", color="0.25", label="training (dropout on)" if dropout else "training")
     known = np.isfinite(val)  # Keras may validate every few epochs, or never
     if known.any():
-        best_epoch = (
-            getattr(history, "best_epoch", None) or int(np.nanargmin(history.history["val_loss"])) + 1
-        )
+        best = getattr(history, "best_epoch", None) or int(np.nanargmin(history.history["val_loss"])) + 1
         axes.plot(epochs[: len(val)][known], val[known], color=colour(model), label="validation")
-        axes.plot(best_epoch, val[best_epoch - 1], "o", color="black", label=f"best epoch: {best_epoch}")
-        alt += f", validation from {val[known][0]:.4f} to {val[known][-1]:.4f}; best epoch {best_epoch} with "
-        alt += f"{val[best_epoch - 1]:.4f}"
-        restored = getattr(history, "restored_epoch", None)
-        if restored and restored != best_epoch:
+        axes.plot(best, val[best - 1], "o", color="black", label=f"best epoch: {best}")
+        alt += f", validation from {val[known][0]:.4f} to {val[known][-1]:.4f}"
+        alt += f"; best epoch {best} with {val[best - 1]:.4f}"
+        restored = getattr(history, "restored_epoch", None) or best
+        if restored != best:
             axes.plot(restored, val[restored - 1], "s", color=PALETTE[3], label=f"restored epoch: {restored}")
             alt += f"; restored epoch {restored} with {val[restored - 1]:.4f}"
     if cut := getattr(history, "interrupted", None):
         axes.axvline(cut, linestyle=":", color=PALETTE[3], label=f"interrupted in epoch {cut}")
         alt += f"; interrupted in epoch {cut}"
     figure.set_label(f"{alt}.")
-    axes.set(xlabel="epoch", ylabel=ylabel)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(frameon=False)
-    sns.despine(figure)
-    return figure
+    return _chart(axes, xlabel="epoch", ylabel=ylabel)
 
 
 @in_house_style
 def error_map(errors, stripe):
-    """Mean squared error of each pixel, the stripe of rows and columns 25 to 27 outlined.
+    """Draw the mean squared error of each pixel, the stripe of rows and columns 25 to 27 outlined.
 
     Args:
         errors: `(28, 28)`, see `evaluation.pixel_errors`.
@@ -245,42 +251,43 @@ def error_map(errors, stripe):
     inside, outside = errors[stripe].mean(), errors[~stripe].mean()
     alt = (
         f"Mean squared error per pixel: {inside:.4f} in rows and columns 25 to 27, {outside:.4f} elsewhere, "
-        f"at most {errors.max():.4f}."
     )
-    figure, axes = new_figure(alt, size=(5.2, 4.2))
-    drawn = axes.imshow(errors, cmap="magma", vmin=0)
-    axes.plot([-0.5, 24.5, 24.5], [24.5, 24.5, -0.5], color="white", linestyle=":", linewidth=1.2)
-    figure.colorbar(drawn, label="mean squared error")
+    figure, axes = new_figure(f"{alt}at most {errors.max():.4f}.", size=(5.2, 4.2))
+    figure.colorbar(_draw_errors(axes, errors, 1.2), label="mean squared error")
     axes.set(xlabel="column", ylabel="row")
     return figure
 
 
 @in_house_style
 def error_maps(maps, stripe):
-    """The error maps of several models on one colour scale.
+    """Draw the error maps of several models on one colour scale.
 
     Args:
         maps: dict of model name to `(28, 28)`, see `evaluation.pixel_errors`.
         stripe: `(28, 28)` bool, see `evaluation.stripe_mask`.
     """
-    ratios = ", ".join(f"{k} {m[stripe].mean():.4f} and {m[~stripe].mean():.4f}" for k, m in maps.items())
-    alt = f"Mean squared error per pixel, in rows and columns 25 to 27 and elsewhere: {ratios}."
+    means = ", ".join(f"{k} {m[stripe].mean():.4f} and {m[~stripe].mean():.4f}" for k, m in maps.items())
+    alt = f"Mean squared error per pixel, in rows and columns 25 to 27 and elsewhere: {means}."
     columns = min(len(maps), 4)
     rows = -(-len(maps) // columns)
     figure, axes = new_figure(alt, rows, columns, (2.6 * columns + 0.8, 2.8 * rows), squeeze=False)
     top = np.quantile(np.stack(list(maps.values())), 0.999)
-    for axis in axes.flat:
+    for axis, (model, errors) in itertools.zip_longest(axes.flat, maps.items(), fillvalue=(None, None)):
         axis.set_axis_off()
-    for axis, (model, errors) in zip(axes.flat, maps.items()):
-        drawn = axis.imshow(errors, cmap="magma", vmin=0, vmax=top)
-        axis.plot([-0.5, 24.5, 24.5], [24.5, 24.5, -0.5], color="white", linestyle=":", linewidth=1)
-        axis.set_title(model)
+        if model:
+            drawn = _draw_errors(axis, errors, 1, top)
+            axis.set_title(model)
     figure.colorbar(drawn, ax=axes, label="mean squared error", shrink=0.9, extend="max")
     return figure
 
 
+def _draw_errors(axes, errors, width, top=None):
+    axes.plot([-0.5, 24.5, 24.5], [24.5, 24.5, -0.5], color="white", linestyle=":", linewidth=width)
+    return axes.imshow(errors, cmap="magma", vmin=0, vmax=top)
+
+
 def confusion_matrix(labels, predictions, title=""):
-    """Figure 3 of the paper: rows are true classes and sum to 1.
+    """Draw figure 3 of the paper: rows are true classes and sum to 1.
 
     Args:
         labels: the true classes `(n,)`, integers in [0, 9].
@@ -292,21 +299,17 @@ def confusion_matrix(labels, predictions, title=""):
 
 @in_house_style
 def confusion_shares(shares, title=""):
-    """The same from shares.
+    """Draw a confusion matrix from row-normalised counts.
 
     Args:
         shares: `(10, 10)` in [0, 1], see `evaluation.normalised_rows`.
         title: above the figure, and the first words of its alt text.
     """
-    check_shape("shares", shares, 10, 10)
-    recall = np.diag(shares)
-    off = np.where(np.eye(len(shares), dtype=bool), -1, shares)
-    true, taken = np.unravel_index(off.argmax(), off.shape)
-    alt = (
-        f"Row-normalised confusion matrix; recall from {recall.min():.2f} ({CLASS_NAMES[recall.argmin()]}) "
-        f"to {recall.max():.2f} ({CLASS_NAMES[recall.argmax()]}); the largest confusion is "
-        f"{CLASS_NAMES[true]} taken for {CLASS_NAMES[taken]}, {off.max():.2f}."
-    )
+    recall = np.diag(check_shape("shares", shares, 10, 10))
+    ((true, taken),) = most_confused(shares)
+    worst, best = (f"{recall[i]:.2f} ({CLASS_NAMES[i]})" for i in (recall.argmin(), recall.argmax()))
+    alt = f"Row-normalised confusion matrix; recall from {worst} to {best}; the largest confusion is "
+    alt += f"{CLASS_NAMES[true]} taken for {CLASS_NAMES[taken]}, {shares[true][taken]:.2f}."
     figure, axes = new_figure(f"{title}: {alt}" if title else alt, size=(6.8, 6.4))
     labels = {"xticklabels": CLASS_NAMES, "yticklabels": CLASS_NAMES}
     shown = {"annot": True, "fmt": ".2f", "cbar": False}  # each cell says its share: no need of a scale
@@ -319,7 +322,7 @@ def confusion_shares(shares, title=""):
 
 @in_house_style
 def reliability(calibration, model):
-    """Accuracy against confidence in bins.
+    """Draw accuracy against confidence in bins.
 
     Args:
         calibration: see `evaluation.calibration`.
@@ -327,16 +330,12 @@ def reliability(calibration, model):
     """
     if not isinstance(calibration, dict):
         raise ParamsError("calibration is not a dict; give evaluation.calibration(probabilities, labels)")
-    count, confidence, accuracy = (
-        np.asarray(calibration[name]) for name in ("count", "confidence", "accuracy")
-    )
-    full = count > 0
+    numbers = (np.asarray(calibration[name]) for name in ("count", "confidence", "accuracy"))
+    count, confidence, accuracy = numbers
+    full, error = count > 0, f"expected calibration error {calibration['ece']:.4f}"
     gap = np.where(full, confidence - accuracy, 0)
-    alt = (
-        f"Reliability diagram, expected calibration error {calibration['ece']:.4f}; confidence is above "
-        f"accuracy in {np.sum(gap > 0)} of {np.sum(full)} bins, by {gap.max():.2f} at most."
-    )
-    figure, axes = new_figure(alt, size=(4.6, 4.2))
+    alt = f"Reliability diagram, {error}; confidence is above accuracy in {np.sum(gap > 0)} of "
+    figure, axes = new_figure(f"{alt}{np.sum(full)} bins, by {gap.max():.2f} at most.", size=(4.6, 4.2))
     axes.plot([0, 1], [0, 1], ":", color="0.5", label="perfect calibration")
     drawn = {"color": colour(model), "clip_on": False}
     axes.plot(confidence[full], accuracy[full], "o-", label=model, **drawn)
@@ -344,31 +343,24 @@ def reliability(calibration, model):
     if few.any():
         label = f"a bin of fewer than {FEW} images"
         axes.plot(confidence[few], accuracy[few], "o", markerfacecolor="white", label=label, **drawn)
-    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
-    axes.set_title(f"expected calibration error {calibration['ece']:.4f}", fontsize="medium")
-    axes.legend(frameon=False)
-    sns.despine(figure)
-    return figure
+    axes.set_title(error, fontsize="medium")
+    return _chart(axes, xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
 
 
 @in_house_style
-def latent_space(points, labels, variance=None):
-    """Codes in two dimensions, coloured by class.
+def latent_space(points, labels, variance):
+    """Draw codes on two principal components, coloured by class.
 
     Args:
-        points: `(n, 2)`, the first two principal components, or a t-SNE.
+        points: `(n, 2)`, see `evaluation.principal_components`.
         labels: `(n,)` integers.
-        variance: the share of the codes' variance that two principal components hold; None for a t-SNE.
+        variance: the share of the codes' variance that the two components hold.
     """
     if not len(points):
         return absent(NO_CODES)
     (labels,) = check_arrays(labels=labels)
     check_shape("points", points, len(labels), 2)
-    alt = f"{len(points)} codes by class, in two dimensions by t-SNE."
-    axis_names = "t-SNE 1", "t-SNE 2"
-    if variance is not None:
-        alt = f"{len(points)} codes by class on two principal components, {variance:.0%} of their variance."
-        axis_names = "first principal component", "second principal component"
+    alt = f"{len(points)} codes by class on two principal components, {variance:.0%} of their variance."
     figure, axes = new_figure(alt, size=(7.6, 5.2))
     halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
     for label, name in enumerate(CLASS_NAMES):
@@ -377,14 +369,13 @@ def latent_space(points, labels, variance=None):
         if len(members):  # its number stands amid a class: ten colours alone are too many to tell apart
             at = np.median(members, axis=0)
             axes.annotate(label, at, ha="center", va="center", size=13, weight="bold", path_effects=halo)
-    axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
-    axes.legend(frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
-    sns.despine(figure)
+    _chart(axes, xlabel="first principal component", ylabel="second principal component")
+    axes.legend(frameon=False, markerscale=2, **BESIDE)
     return figure
 
 
 def mosaic(tiles, columns, gap):
-    """Tiles on one canvas, row by row: drawn in a fraction of the time that axes for each would take.
+    """Return tiles on one canvas, row by row: drawn in a fraction of the time that axes for each would take.
 
     Args:
         tiles: `(k, height, width)` floats.
@@ -407,7 +398,7 @@ def mosaic(tiles, columns, gap):
 
 @in_house_style
 def image_rows(rows, alt, titles=None):
-    """Rows of images, e.g. originals over reconstructions.
+    """Draw rows of images, e.g. originals over reconstructions.
 
     Args:
         rows: dict of a row's name to images `(k, 28, 28, 1)`; a row may have fewer than the longest.
@@ -432,74 +423,68 @@ def image_rows(rows, alt, titles=None):
 
 
 def examples(images, labels):
-    """Images in one row, each with its class above it."""
+    """Draw images in one row, each with its class above it."""
     images, labels = check_arrays(images=images, labels=labels)
-    names = [CLASS_NAMES[label] for label in labels]
+    names = _named(labels)
     return image_rows({"": images}, f"{len(images)} images: {', '.join(names)}.", names)
 
 
 def reconstructions(images, decoded, labels):
-    """Originals over reconstructions, each pair with its class above it."""
+    """Draw originals over reconstructions, each pair with its class above it."""
     images, decoded, labels = check_arrays(images=images, decoded=decoded, labels=labels)
-    errors = np.mean((images - decoded) ** 2, axis=(1, 2, 3))
-    alt = (
-        f"{len(images)} validation images over their reconstructions; mean squared error per image from "
-        f"{errors.min():.4f} ({CLASS_NAMES[labels[errors.argmin()]]}) to "
-        f"{errors.max():.4f} ({CLASS_NAMES[labels[errors.argmax()]]})."
-    )
-    names = [CLASS_NAMES[label] for label in labels]
-    return image_rows({"original": images, "reconstruction": decoded}, alt, names)
+    errors = _range(image_errors(images, decoded), labels)
+    alt = f"{len(images)} validation images over their reconstructions; mean squared error per image from "
+    return image_rows({"original": images, "reconstruction": decoded}, f"{alt}{errors}.", _named(labels))
 
 
 def interpolation(images, first, last):
-    """Images `(k, 28, 28, 1)` decoded along a straight line between two codes, ends named."""
+    """Draw images `(k, 28, 28, 1)` decoded along a straight line between two codes, ends named."""
     if not len(images):
         return absent(NO_CODES)
     alt = f"{len(images)} decoded images on a straight line between two codes, from {first} to {last}."
-    titles = [first, *[""] * (len(images) - 2), last]
-    return image_rows({"decoded": images}, alt, titles)
+    return image_rows({"decoded": images}, alt, [first, *[""] * (len(images) - 2), last])
 
 
 @in_house_style
 def prediction_grid(images, labels, predictions, columns=8):
-    """Figure 2 of the paper: true label left of each image, predicted label above, wrong ones framed."""
+    """Draw figure 2 of the paper: true label left of an image, predicted label above, wrong ones framed."""
     images, labels, predictions = check_arrays(images=images, labels=labels, predictions=predictions)
-    wrong = int(np.sum(labels != predictions))
-    alt = f"{len(images)} validation images with true and predicted labels; wrong predictions: {wrong}"
-    mistakes = [f"{CLASS_NAMES[t]} taken for {CLASS_NAMES[p]}" for t, p in zip(labels, predictions) if t != p]
-    alt += f", {'; '.join(mistakes)}" if mistakes else ""
+    pairs = list(zip(_named(labels), _named(predictions)))
+    mistakes = [f"{true} taken for {taken}" for true, taken in pairs if true != taken]
+    alt = (
+        f"{len(images)} validation images with true and predicted labels; wrong predictions: {len(mistakes)}"
+    )
     canvas, down, across = mosaic(images[..., 0], columns, (14, 14))
-    figure, axes = new_figure(alt + ".", size=(1.45 * columns, 1.45 * len(down)))
+    alt += f", {'; '.join(mistakes)}." if mistakes else "."
+    figure, axes = new_figure(alt, size=(1.45 * columns, 1.45 * len(down)))
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=1)
     axes.set_axis_off()
-    places = [(x, y) for y in down for x in across]
-    for (x, y), label, predicted in zip(places, labels, predictions):
-        right = label == predicted
+    for (y, x), (true, taken) in zip(itertools.product(down, across), pairs):
+        right = true == taken
         mark = PALETTE[2] if right else PALETTE[3]
         frame = {"fill": False, "edgecolor": mark, "linewidth": 1 if right else 3, "clip_on": False}
         axes.add_patch(Rectangle((x - 14, y - 14), 28, 28, **frame))
-        above, beside = ("" if right else "✗ ") + CLASS_NAMES[predicted], CLASS_NAMES[label]
+        above = taken if right else f"✗ {taken}"
         axes.text(x, y - 15.5, above, fontsize=9, color=mark, ha="center", va="bottom")
-        axes.text(x - 15.5, y, beside, fontsize=9, rotation=90, ha="right", va="center")
+        axes.text(x - 15.5, y, true, fontsize=9, rotation=90, ha="right", va="center")
     return figure
 
 
 def confusion_examples(rows, counts):
-    """Images of one class that were taken for another.
+    """Draw images of one class that were taken for another.
 
     Args:
         rows: dict of (true class, taken for) to images `(k, 28, 28, 1)`.
         counts: `(10, 10)`, how often each class was taken for each.
     """
-    pairs = {(t, p): f"{CLASS_NAMES[t]}, taken for {CLASS_NAMES[p]}: {counts[t][p]}" for t, p in rows}
-    alt = f"Images of the commonest mistakes. {'; '.join(pairs.values())}."
-    named = {pairs[pair].replace(", ", ",\n"): images for pair, images in rows.items()}
-    return image_rows(named, alt)
+    pairs = [f"{CLASS_NAMES[t]}, taken for {CLASS_NAMES[p]}: {counts[t][p]}" for t, p in rows]
+    named = {pair.replace(", ", ",\n"): images for pair, images in zip(pairs, rows.values())}
+    return image_rows(named, f"Images of the commonest mistakes. {'; '.join(pairs)}.")
 
 
 @in_house_style
 def feature_maps(*stages, columns=16):
-    """Feature maps of one image, a row or more a stage, each stage on a scale of its own.
+    """Draw feature maps of one image, a row or more a stage, each stage on a scale of its own.
 
     Args:
         stages: `(height, width, channels)` float32, one array a layer.

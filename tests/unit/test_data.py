@@ -56,6 +56,17 @@ def test_limit_keeps_the_first_images(sample):
     np.testing.assert_array_equal(few.y_val, sample.y_val[:20])
 
 
+@pytest.mark.parametrize("targets", ["images", "labels"])
+def test_batches_for_fit(targets, sample):
+    """Training images are shuffled with their targets, validation images are in order."""
+    train, val = data.load("sample", limit=50).batches(20, targets=targets)
+    images, found = map(np.concatenate, zip(*train.get_numpy_iterator()))
+    order = [np.abs(sample.x_train[:50] - image).sum(axis=(1, 2, 3)).argmin() for image in images]
+    assert sorted(order) == list(range(50)) != order
+    np.testing.assert_array_equal(found, (sample.x_train if targets == "images" else sample.y_train)[order])
+    np.testing.assert_array_equal(val[0][0], sample.x_val[:50])
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the sample's files, to damage."""

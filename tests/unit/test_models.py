@@ -9,32 +9,32 @@ from conftest import small_model
 from fmnist_keras import data, evaluation, models, params, training
 from fmnist_keras.training import predict
 
+CODE = [(26, 26, 16)] * 3 + [(13, 13, 16)] + [(11, 11, 32)] * 3 + [(5, 5, 32), (800,)] + [(64,)] * 3
+IMAGE = [(800,)] * 3 + [(5, 5, 32)] + [(13, 13, 16)] * 3 + [(28, 28, 1)] * 2
 ENCODER = "Conv2D ReLU Dropout MaxPooling2D Conv2D ReLU Dropout MaxPooling2D Flatten Dense ReLU Dropout"
 DECODER = "Dense ReLU Dropout Reshape Conv2DTranspose ReLU Dropout Conv2DTranspose Activation"
 
 
 @functools.cache
 def build(name):
-    """An untrained model, to look at."""
+    """Return an untrained model, to look at."""
     return conftest.build(params.load_all()[name])
 
 
-def names(model):
-    return " ".join(type(layer).__name__ for layer in model.layers)
-
-
-def test_layers_stand_in_the_papers_order():
-    assert names(models.encoder(64, 0.2)) == ENCODER
-    assert names(models.decoder(64, 0.2, "output_padding")) == DECODER
-    assert all(type(build(f"model_{i}")) is keras.Sequential for i in range(1, 9))
-
-
-def test_shapes_after_each_layer():
-    sizes = [(26, 26, 16)] * 3 + [(13, 13, 16)] + [(11, 11, 32)] * 3 + [(5, 5, 32), (800,)] + [(64,)] * 3
-    assert [layer.output.shape[1:] for layer in models.encoder(64, 0.2).layers] == sizes
-    for upsampling in models.UPSAMPLING:
-        sizes = [(800,)] * 3 + [(5, 5, 32)] + [(13, 13, 16)] * 3 + [(28, 28, 1)] * 2
-        assert [layer.output.shape[1:] for layer in models.decoder(64, 0.2, upsampling).layers] == sizes
+@pytest.mark.parametrize(
+    ("built", "layers", "shapes"),
+    [
+        (lambda: models.encoder(64, 0.2), ENCODER, CODE),
+        (lambda: models.decoder(64, 0.2, "output_padding"), DECODER, IMAGE),
+        (lambda: models.decoder(64, 0.2, "kernel_size"), DECODER, IMAGE),
+    ],
+)
+def test_layers_are_the_paper_s(built, layers, shapes):
+    """They are in its order, and each has the shape of DESIGN's table."""
+    model = built()
+    assert type(model) is keras.Sequential
+    assert " ".join(type(layer).__name__ for layer in model.layers) == layers
+    assert [layer.output.shape[1:] for layer in model.layers] == shapes
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_parameter_counts(name, total, trainable):
 
 
 @pytest.mark.parametrize("name", ["model_1", "model_8"])
-def test_dropout_has_the_papers_rate_and_is_off_in_eval_mode(name, images):
+def test_dropout_is_off_in_eval_mode(name, images):
     model = build(name)
     rates = [layer.rate for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
     assert rates == [0.2] * 5 if name == "model_1" else rates == [0.3] * 3
@@ -67,32 +67,24 @@ def test_dropout_has_the_papers_rate_and_is_off_in_eval_mode(name, images):
     assert np.abs(trained - first).max() > 1e-4  # also in model 8's frozen encoder
 
 
-def test_outputs_are_images_in_range_and_logits(images):
+def test_outputs_are_in_range(images):
+    """Images are in [0, 1]; a ReLU is on the logits of models 5 to 7, and on model 8's is none."""
     decoded = predict(build("model_4"), images)
     assert (decoded.shape, decoded.dtype) == ((256, 28, 28, 1), np.float32)
-    assert decoded.min() >= 0
-    assert decoded.max() <= 1
-    assert predict(build("model_5"), images).min() >= 0  # a ReLU on the logits
-    assert predict(build("model_8"), images).min() < 0  # none
+    assert (decoded.min() >= 0, decoded.max() <= 1) == (True, True)
+    assert predict(build("model_5"), images).min() >= 0
+    assert predict(build("model_8"), images).min() < 0
 
 
-def constant_pixels(model, images):
-    decoded = predict(model, images)[..., 0]
-    return np.ptp(decoded, axis=0) < 1e-7
+@pytest.mark.parametrize(("name", "count"), [("model_1", 159), ("model_2", 159), ("model_4", 0)])
+def test_stripes_of_output_padding(name, count, images):
+    """No image can change 159 pixels if a decoder has `output_padding`."""
+    constant = np.ptp(predict(build(name), images)[..., 0], axis=0) < 1e-7
+    np.testing.assert_array_equal(constant, evaluation.stripe_mask() & (count > 0))
+    assert constant.sum() == count
 
 
-@pytest.mark.parametrize("name", ["model_1", "model_2", "model_3"])
-def test_output_padding_leaves_159_pixels_that_no_image_can_change(name, images):
-    constant = constant_pixels(build(name), images)
-    assert constant.sum() == 159
-    np.testing.assert_array_equal(constant, evaluation.stripe_mask())
-
-
-def test_a_larger_kernel_leaves_none(images):
-    assert constant_pixels(build("model_4"), images).sum() == 0
-
-
-def test_the_constant_pixels_share_13_values(images):
+def test_constant_pixels_share_13_values():
     decoder = models.decoder(8, 0.0, "output_padding")
     rng = np.random.default_rng(0)
     decoder.set_weights([rng.uniform(0.1, 1, weight.shape) for weight in decoder.get_weights()])
@@ -102,9 +94,10 @@ def test_the_constant_pixels_share_13_values(images):
     assert all(np.ptp(decoded[groups == number]) < 1e-6 for number in range(13))
 
 
-def test_no_output_with_these_stripes_gets_below_the_floor():
+def test_floor_of_constant_pixels():
+    """All else perfect, and for each group the best that one value can do."""
     sample, groups = data.load("sample").x_val, evaluation.stripe_groups()
-    best = sample.copy()  # all else perfect, and for each group the best that one value can do
+    best = sample.copy()
     for number in range(13):
         best[:, groups == number] = sample[:, groups == number].mean()
     floor = evaluation.constant_floor(sample, groups)
@@ -112,52 +105,55 @@ def test_no_output_with_these_stripes_gets_below_the_floor():
     assert evaluation.constant_floor(sample, np.full((28, 28), -1)) == 0
 
 
-def test_the_floor_on_the_paper_s_validation_images():
+def test_floor_of_the_full_data():
     try:
         dataset = data.load("full")
     except data.DataError:
         pytest.skip("the full data set is not on this machine")
-    floor = evaluation.constant_floor(dataset.x_val, evaluation.stripe_groups())
-    assert floor >= 0.0138  # so much do the images differ there
+    assert evaluation.constant_floor(dataset.x_val, evaluation.stripe_groups()) >= 0.0138
 
 
-def limits(model):
-    """The largest weight and the largest bias of each layer that has some."""
+def largest(model):
+    """Return the largest weight and the largest bias of each layer that has some: `(k, 2)`."""
     found = [layer.get_weights() for layer in model.layers if layer.get_weights()]
     return np.array([[np.abs(values).max() for values in layer] for layer in found])
 
 
-def test_pytorch_s_initial_weights_and_biases_fill_its_bounds():
-    """U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), as torch.nn.Linear and Conv2d begin."""
-    fans = {
-        "encoder": [1 * 9, 16 * 9, 800],
-        "output_padding": [64, 16 * 16, 9],
-        "kernel_size": [64, 16 * 25, 16],
-    }
-    built = {"encoder": models.encoder(initializer="pytorch")}
-    built |= {name: models.decoder(64, 0.2, name, "pytorch") for name in models.UPSAMPLING}
-    for name, fan_in in fans.items():
-        bounds = np.sqrt(fan_in)[:, None] ** -1
-        assert (limits(built[name]) <= bounds).all()
-        assert (limits(built[name])[:, 0] > 0.9 * bounds[:, 0]).all() or name != "encoder"
-    head = models.classifier(built["encoder"], initializer="pytorch").layers[1]
+@pytest.mark.parametrize(
+    ("part", "fan_in"),
+    [
+        ("encoder", [1 * 9, 16 * 9, 800]),
+        ("output_padding", [64, 16 * 16, 9]),
+        ("kernel_size", [64, 16 * 25, 16]),
+    ],
+)
+def test_pytorch_s_initial_weights(part, fan_in):
+    """Weights and biases fill U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), as torch.nn.Linear and Conv2d begin."""
+    if part == "encoder":
+        model = models.encoder(initializer="pytorch")
+    else:
+        model = models.decoder(64, 0.2, part, "pytorch")
+    bounds = np.sqrt(fan_in) ** -1
+    assert (largest(model) <= bounds[:, None]).all()
+    assert (largest(model)[:, 0] > (0.9 if part == "encoder" else 0.5) * bounds).all()
+
+
+def test_pytorch_s_initial_head():
+    head = models.classifier(models.encoder(), initializer="pytorch").layers[1]
     for values in head.get_weights():
         assert 0.6 * 64**-0.5 < np.abs(values).max() <= 64**-0.5
         assert values.std() == pytest.approx(64**-0.5 / 3**0.5, rel=0.5)
 
 
-def test_keras_own_initial_weights_are_the_default():
+def test_keras_initial_weights_are_the_default():
     fans = np.array([9 + 9 * 16, 9 * 16 + 9 * 32, 800 + 64])  # in and out: Glorot's
-    found = limits(models.encoder())
-    assert (found[:, 0] <= 1.0001 * np.sqrt(6 / fans)).all()
-    assert (found[:, 0] > 0.9 * np.sqrt(6 / fans)).all()
-    assert (found[:, 1] == 0).all()
-    with pytest.raises(params.ParamsError, match="'torch' is not allowed; allowed: glorot_uniform"):
-        models.encoder(initializer="torch")
+    weights, biases = largest(models.encoder()).T
+    assert ((weights <= 1.0001 * np.sqrt(6 / fans)) & (weights > 0.9 * np.sqrt(6 / fans))).all()
+    assert (biases == 0).all()
 
 
-def test_feature_maps_are_each_convolution_s(images):
-    """After its activation; also of a model that begins with an encoder, and none if none convolves."""
+def test_feature_maps(images):
+    """They are after the activation; also of a model that begins with an encoder; none if none convolves."""
     encoder = models.encoder(64, 0.2)
     first, second = training.feature_maps(encoder, images[:3])
     assert (first.shape, second.shape) == ((3, 26, 26, 16), (3, 11, 11, 32))
@@ -165,8 +161,3 @@ def test_feature_maps_are_each_convolution_s(images):
     inside = training.feature_maps(models.classifier(encoder), images[:3])
     np.testing.assert_array_equal(inside[1], second)
     assert training.feature_maps(small_model(), images[:3]) == []
-
-
-def test_upsampling_must_be_one_of_two():
-    with pytest.raises(params.ParamsError, match="'bilinear' is not allowed; allowed: output_padding or"):
-        models.decoder(64, 0.2, "bilinear")
