@@ -68,7 +68,7 @@ WRONG = [
     ),
     (lambda: plots.examples(IMAGES[0], LABELS), r"images have shape \(28, 28, 1\)"),
     (lambda: plots.confusion_shares(SHARES), r"shares have shape \(4, 10\); allowed: \(10, 10\)"),
-    (lambda: plots.latent_space(SHARES, LABELS), r"points have shape \(4, 10\); allowed: \(4, 2\)"),
+    (lambda: plots.latent_space(SHARES, LABELS, 0.5), r"points have shape \(4, 10\); allowed: \(4, 2\)"),
     (lambda: plots.feature_maps(IMAGES), r"stages have .*\(height, width, channels\)"),
     (lambda: fk.predict(IMAGES[0], "model_6"), r"images have shape \(28, 28, 1\); allowed"),
 ]
