@@ -68,7 +68,6 @@ class Params:
     restore_epoch: int | None = None
     seed: int = 0
     upsampling: str | None = None  # of an autoencoder alone
-    tsne: bool = False
     encoder_from: str | None = None  # of a classifier alone, as the next two
     train_encoder: bool = True
     final_activation: str | None = None
@@ -193,6 +192,7 @@ def validate(values, kind):
     Raises:
         ParamsError: the first field that is wrong.
     """
+    values = {name: value for name, value in values.items() if name not in RETIRED or value is not False}
     check_fields(values, kind)
     if values["optimizer"] == "adam" and values.get("epsilon") is None:
         values = values | {"epsilon": PAPER_EPSILON}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 
 import nbformat
@@ -89,6 +88,17 @@ class Notebook:
         kind = "autoencoder" if "autoencoder" in self.names else "classifier"
         names |= {name: name for name in RESULTS[kind]}
         return {result: self.names[name] for result, name in names.items()}
+
+    @property
+    def made(self):
+        """Return the model, its history and the data set."""
+        model = "autoencoder" if "autoencoder" in self.names else "classifier"
+        return [self.names[name] for name in (model, "history", "dataset")]
+
+    def training(self):
+        """Return the text on how training went."""
+        scores = [self.names[name] for name in ("train_scores", "val_scores")]
+        return fk.report.text.training(self.names["run"], *self.made[:2], *scores)
 
     @property
     def metrics(self):
@@ -178,16 +188,11 @@ def test_training_twice(reports):
     with pytest.raises(runs.RunError, match="has made 8 training steps, and its history has 4"):
         book.all_from("Training")
     results = {"train": {"loss": 9.0}, "val": {"loss": 9.0}}
-    kept = book.names["run"].finish(*(book.names[name] for name in MADE), keep=True, **results)
+    kept = book.names["run"].finish(*book.made, keep=True, **results)
     assert kept == reports / "scratch" / "unfinished" / "seed_0"
     assert runs.check(kept)["val"]["loss"] < 1
     assert "has made 8 training steps" in attempts.table()["ran"].str.cat()
-
-
-def test_training_twice_with_a_new_optimizer(reports):
-    """A new `compile` makes a new optimizer, whose own count begins at 0."""
-    book = run_all()
-    book.names["autoencoder"].compile("adam", "mean_squared_error")
+    book.names["autoencoder"].compile("adam", "mean_squared_error")  # a new optimizer counts from 0
     with pytest.raises(runs.RunError, match="training steps"):
         book.all_from("Training")
 
@@ -198,53 +203,43 @@ def test_evaluation_cells_not_run_again(reports):
         book.run("Model", "Training", "The run's files")
 
 
-def test_predictions_of_another_model(reports):
+def test_results_of_another_model(reports):
+    """Or without what those who read a run need."""
     book = run_all("classifier", encoder_from=None)
-    values = {name: book.names[name] for name in ("classifier", "history", "dataset")}
-    results = book.results | {"predictions": (book.names["predictions"] + 1) % 10}
+    other = book.results | {"predictions": (book.names["predictions"] + 1) % 10}
     with pytest.raises(runs.RunError, match="predictions are not this model's on this data set"):
-        book.names["run"].finish(*values.values(), **results)
+        book.names["run"].finish(*book.made, **other)
+    del other["predictions"]
+    with pytest.raises(runs.RunError, match="predictions is missing: run the evaluation cells"):
+        book.names["run"].finish(*book.made, **other)
 
 
-def test_another_loss(reports, monkeypatch):
+def test_another_loss(reports, capsys, monkeypatch):
     """It is named, on the page, in the folder's name and in `compare`, and the run is read by everybody."""
-    first = run_all().metrics
-    book = run_all().all_from("Model", old='"mean_squared_error"', new='"binary_crossentropy"')
+    book = run_all()
+    usual = book.metrics["model"]
+    assert book.metrics["ran"]["departs"] == {}
+    book.all_from("Model", old='"mean_squared_error"', new='"binary_crossentropy"')
+    assert f"Kept as {usual}-loss_binary_crossentropy\n" in capsys.readouterr().out
     assert book.metrics["ran"]["departs"] == {"loss": "binary_crossentropy instead of mean_squared_error"}
-    assert runs.damaged("scratch") == []
-    text = fk.report.text.training(*(book.names[n] for n in ("run", "autoencoder", "history", *SCORES)))
-    assert "Its binary crossentropy is **0." in text
-    assert "Loss: **binary_crossentropy** (asked: mean_squared_error)" in text
-    table = attempts.table()
-    assert len(table) == len(names()) == 2
-    assert "loss_binary_crossentropy" in names()[1]
-    assert (table["mean squared error"] < 0.3).all()
-    assert first["ran"]["departs"] == {}
+    assert "Its binary crossentropy is **0." in book.training()
+    assert "Loss: **binary_crossentropy** (asked: mean_squared_error)" in book.training()
+    assert (attempts.table()["mean squared error"] < 0.3).all()
     assert runs.not_counted(book.metrics) == "loss: binary_crossentropy instead of mean_squared_error"
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda *given: shown.extend(given))
     fk.report.compare("scratch")
-    charts = [given.data for given in shown if "<img" in given.data]
-    titles = [re.search('alt="(.*?) by epoch', chart)[1] for chart in charts]
+    titles = [given.get_label().split(" by epoch")[0] for given in shown if hasattr(given, "get_label")]
     assert titles == ["Validation loss", "Validation loss, binary crossentropy"], "one a loss"
+    book.all_from("Model")  # the notebook's own loss again: under the usual name
+    assert (book.metrics["model"], names()) == (usual, [usual, f"{usual}-loss_binary_crossentropy"])
+    book.all_from("Model", old='"mean_squared_error"', new='"cosine_similarity"')
+    assert book.metrics["val"]["loss"] < 0
+    assert runs.damaged("scratch") == []
 
 
 OURS = "*fk.training.callbacks(patience=None, restore_epoch=params.restore_epoch)"
 COMPILE = 'autoencoder.compile("adam", "mean_squared_error")\nautoencoder.summary'
-MADE = ("autoencoder", "history", "dataset")
-SCORES = ("train_scores", "val_scores")
-
-
-def test_second_model_of_one_start(reports, capsys):
-    """Another loss, then the notebook's own again, from "Model" down: each is named by what it changes."""
-    book = run_all()
-    usual = book.metrics["model"]
-    book.all_from("Model", old='"mean_squared_error"', new='"binary_crossentropy"')
-    assert f"Kept as {usual}-loss_binary_crossentropy\n" in capsys.readouterr().out
-    book.all_from("Model")
-    assert book.metrics["model"] == usual
-    assert names() == [usual, f"{usual}-loss_binary_crossentropy"]
-    assert "Kept as" not in capsys.readouterr().out
 
 
 def test_another_optimizer(reports):
@@ -266,9 +261,8 @@ def test_own_layers_from_end_to_end(reports, capsys):
     book = Notebook("autoencoder", epochs=1).all_from("Setup", old=MODEL, new=THREE_BLOCKS, whole=True)
     assert set(book.metrics["ran"]["departs"]) == {"layers"}
     assert "own_layers-" in book.names["folder"].parent.name
-    text = fk.report.text.training(*(book.names[n] for n in ("run", "autoencoder", "history", *SCORES)))
     label = fk.plots.curves(book.names["history"]).axes[0].lines[0].get_label()
-    assert ("dropout on" in text, label) == (False, "training"), "these layers drop nothing"
+    assert ("dropout on" in book.training(), label) == (False, "training"), "these layers drop nothing"
     assert (first.names["folder"] / "metrics.json").read_bytes() == before
     assert len(attempts.table()) == 2
     classifier = run_all("classifier", encoder_from=f"scratch/{book.metrics['model']}")
@@ -280,21 +274,6 @@ def test_own_layers_from_end_to_end(reports, capsys):
     assert labels.shape == (2,)
 
 
-def test_results_that_are_missing(reports):
-    book = run_all("classifier", encoder_from=None)
-    results = {name: value for name, value in book.results.items() if name != "predictions"}
-    made = (book.names[name] for name in ("classifier", "history", "dataset"))
-    with pytest.raises(runs.RunError, match="predictions is missing: run the evaluation cells"):
-        book.names["run"].finish(*made, **results)
-
-
-def test_a_negative_loss(reports):
-    book = Notebook("autoencoder", epochs=1)
-    book.all_from("Setup", old='"mean_squared_error"', new='"cosine_similarity"')
-    assert book.metrics["val"]["loss"] < 0
-    assert runs.damaged("scratch") == []
-
-
 def test_a_flat_autoencoder(reports):
     """It has no encoder of its own: what needs one says so, and the notebook runs to its end."""
     book = Notebook("autoencoder", epochs=1).all_from("Setup", old=MODEL, new=FLAT, whole=True)
@@ -304,21 +283,19 @@ def test_a_flat_autoencoder(reports):
         run_all("classifier", encoder_from=book.metrics["model"])
 
 
-def test_a_classifier_of_dense_layers(reports):
+def test_a_classifier_of_ones_own(reports):
+    """Dense layers after the encoder, or another encoder than the one that was loaded."""
     call = "trainable = sum("
     dense = "classifier = keras.Sequential([encoder, *[keras.layers.Dense(n) for n in (64, 64, 64, 10)]])\n"
     book = Notebook("classifier", epochs=1, encoder_from=None).all_from("Setup", old=call, new=dense + call)
-    assert "layers" in book.metrics["ran"]["departs"]
+    assert set(book.metrics["ran"]["departs"]) == {"layers"}
     assert runs.not_counted(book.metrics)
-
-
-def test_another_encoder_than_the_loaded_one(reports):
-    own = "encoder = run.load_encoder()\nencoder = fk.models.encoder(params.latent_dim, params.dropout)"
     run_all()
-    from_first = names()[0]
-    book = Notebook("classifier", epochs=1, encoder_from=from_first)
-    book.all_from("Setup", old="encoder = run.load_encoder()", new=own)
-    assert book.metrics["ran"]["departs"] == {"encoder": f"not the encoder of {from_first}"}
+    book = Notebook("classifier", epochs=1, encoder_from=(first := names()[0]))
+    call = "encoder = run.load_encoder()"
+    own = f"{call}\nencoder = fk.models.encoder(params.latent_dim, params.dropout)"
+    book.all_from("Setup", old=call, new=own)
+    assert book.metrics["ran"]["departs"] == {"encoder": f"not the encoder of {first}"}
 
 
 @pytest.mark.parametrize("layer", ["keras.layers.Lambda(lambda x: x)", "Own()"])
@@ -444,8 +421,7 @@ def test_a_restored_epoch(reports):
     assert book.metrics["best_epoch"] == 3
     for now, then in zip(book.names["autoencoder"].get_weights(), kept[1]):
         np.testing.assert_array_equal(now, then)
-    text = fk.report.text.training(*(book.names[name] for name in ("run", *MADE[:2], *SCORES)))
-    assert "the weights of epoch 2 are restored, the best one is 3." in text
+    assert "the weights of epoch 2 are restored, the best one is 3." in book.training()
 
 
 def test_an_epoch_that_is_not_reached(reports):
@@ -453,8 +429,7 @@ def test_an_epoch_that_is_not_reached(reports):
     book = Notebook("autoencoder", epochs=4, patience=1, min_delta=1.0, restore_epoch=4)
     with pytest.raises(runs.RunError, match="restore_epoch is 4, but training ended after epoch 2"):
         book.all_from("Setup")
-    results = book.results
-    kept = book.names["run"].finish(*(book.names[name] for name in MADE), keep=True, **results)
+    kept = book.names["run"].finish(*book.made, keep=True, **book.results)
     assert kept == reports / "scratch" / "unfinished" / "seed_0"
 
 
