@@ -4,7 +4,6 @@
 squared error on the validation images of autoencoders, of classifiers whether the prediction is right.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,15 +22,16 @@ from .units import compared
 
 SUITES = ("paper", "sample")
 ROUNDING = 0.001**2 / 12  # the variance that Table III's three decimals add
-QUANTITIES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-RESULTS = {"seed": "seed"} | {name.replace("_", "."): name for name in QUANTITIES}
-RESULTS |= {
+COMPARED = {"autoencoder": "val_loss", "classifier": "val_accuracy"}
+QUANTITIES = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+COLUMNS = {"kind": "kind", "seed": "seed"} | {name.replace("_", "."): name for name in QUANTITIES}
+COLUMNS |= {
     "best_epoch": "best_epoch",
     "epochs_run": "epochs_run",
     "seconds.total": "seconds",
     "model": "run",
 }
-BEST_FIRST = {"by": ["val_accuracy", "val_loss"], "ascending": [False, True]}
+FOUR = [*QUANTITIES, "difference", "low", "high", "apart", "F", "p"]  # columns of four decimals
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Study:
     Attributes:
         about: the content of `study.json`, and "suite".
         factors: dict of the columns that vary to their values, in the file's order; "changes" of `points`.
-        runs: a run a row: base, the factors, seed, losses and accuracies, epochs, seconds, run.
+        runs: a run a row: base, the factors, of (the quantity that is compared), seed, losses, accuracies,
+            epochs, seconds, run.
         grouped: dict of run to its metrics, those of the bases and of all autoencoders too; "by_image" are
             the numbers that are compared `(n,)`.
         left_out: dict of "run, seed k" to the reason why no number of it counts.
@@ -57,20 +58,18 @@ class Study:
     def points(self):
         """Return a point a row, best first; the index is the file's order.
 
-        Columns: base, the factors, run; the mean of each loss and accuracy; of, the one that counts, low and
-        high, its 95 % interval over seeds and images; seeds; of a model in Table III, see `_joint_tests`.
+        Columns: base, the factors, of, run; the means of losses and accuracies; low and high, the 95 %
+        interval of the one that is compared, over seeds and images; seeds; and those of `_joint_tests`.
         """
-        keys = list(dict.fromkeys(["base", *self.factors, "run"]))
-        groups = self.runs.groupby(keys, sort=False, dropna=False)
-        points = groups[list(QUANTITIES)].mean().assign(seeds=groups.size()).reset_index()
-        points["of"] = points["run"].map(self.of)
+        groups = self.runs.groupby(list(dict.fromkeys(["base", *self.factors, "of", "run"])), sort=False)
+        points = groups[QUANTITIES].mean().assign(seeds=groups.size()).reset_index()
         ends = [interval([_by_image(self.grouped[run])])[1:] for run in points["run"]]
         points[["low", "high"]] = np.reshape(ends, (-1, 2))
-        compared_with = paper.RESULTS if self.about["suite"] in paper.SUITES else {}
+        theirs = paper.RESULTS if self.about["suite"] in paper.SUITES else {}
         bases = self.runs.groupby("base", sort=False)
-        tests = [_joint_tests(part, compared_with[base]) for base, part in bases if base in compared_with]
+        tests = [_joint_tests(part, theirs[base]) for base, part in bases if base in theirs]
         points = points.merge(pd.concat(tests), on=["base", "run"], how="left") if tests else points
-        return _formatted(points).sort_values(**BEST_FIRST)
+        return _formatted(points.sort_values(["val_accuracy", "val_loss"], ascending=[False, True]))
 
     @cached_property
     def effects(self):
@@ -85,26 +84,24 @@ class Study:
 
     def _of_values(self):
         """Yield the words of each effect of `vary`, and its weighted sum of runs."""
-        cells = {tuple(key): run for *key, run in self.runs[[*self.factors, "run"]].itertuples(index=False)}
-        base = next((p for p in self.about["points"] if p["run"] == p["base"]), self.about["points"][0])
-        for at, (factor, values) in enumerate(self.factors.items()):
-            for value in (value for value in values if value != base[factor]):
-                others = {key: (*key[:at], base[factor], *key[at + 1 :]) for key in cells if key[at] == value}
-                pairs = [(cells[key], cells[other]) for key, other in others.items() if other in cells]
-                weights = Counter()
-                for ours, theirs in pairs:
-                    weights[ours] += 1 / len(pairs)
-                    weights[theirs] -= 1 / len(pairs)
+        cells, points = self.runs[[*self.factors, "run"]].drop_duplicates(), self.about["points"]
+        base = next((point for point in points if point["run"] == point["base"]), points[0])
+        for factor in self.factors:
+            rest = [name for name in self.factors if name != factor]
+            how = {"on": rest} if rest else {"how": "cross"}
+            pairs = cells.merge(cells[cells[factor] == base[factor]], suffixes=("", " of base"), **how)
+            for value, some in pairs[pairs[factor] != base[factor]].groupby(factor, sort=False):
+                both = pd.concat([some["run"].value_counts(), -some["run of base"].value_counts()]) / len(
+                    some
+                )
                 words = {"field": factor, "value": str(value), "against": str(base[factor])}
-                yield words | {"of": self.counts}, weights
+                yield words | {"of": self.counts}, both.groupby(level=0, sort=False).sum().to_dict()
 
     def _of_points(self):
         """Yield the words of each effect of `points`, and its difference of runs."""
-        for point in self.about["points"]:
-            run, base = point["run"], point["base"]
-            if run != base and run in self.grouped:
-                words = {"base": base, "changes": point["changes"], "of": self.of(run)}
-                yield words, {run: 1, base: -1}
+        rows = self.runs.drop_duplicates("run")
+        for row in rows[rows["run"] != rows["base"]].itertuples():
+            yield {"base": row.base, "changes": row.changes, "of": row.of}, {row.run: 1, row.base: -1}
 
     def difference(self, weights, level=LEVEL):
         """Return a weighted sum of runs: dict of difference, low, high, seeds, unused; {} without runs.
@@ -118,15 +115,10 @@ class Study:
         seeds = as_sum([len(unit.values) for unit in found])
         return ends | {"seeds": seeds, "unused": sum(unit.unused for unit in found)}
 
-    def of(self, run):
-        """Return the quantity that is compared of a run."""
-        return "val_loss" if self.grouped[run][0]["kind"] == "autoencoder" else "val_accuracy"
-
     @property
     def counts(self):
         """Return the quantity that is compared, or None of points of both kinds of models."""
-        found = set(map(self.of, self.runs["run"])) or {"val_loss"}
-        return found.pop() if len(found) == 1 else None
+        return self.runs["of"].iloc[0] if self.runs["of"].nunique() == 1 else None
 
 
 def names(suite):
@@ -153,27 +145,26 @@ def load(name, suite=None, frame=None):
         raise runs.RunError(f"study {name!r} has no results here; make study STUDY={name} makes them")
     about = suites.studies(suite)[name] | {"suite": suite}
     frame = runs.table(suite) if frame is None else frame
-    frame = frame.reindex(columns=[*frame, *({*RESULTS, "folder"} - {*frame})])
+    frame = frame.reindex(columns=[*frame, *({*COLUMNS, "folder"} - {*frame})])
     frame = frame[frame["seed"].isin(about["seeds"])]
     points = about["points"] + _other_points(about, frame)
-    about["points"] = [{_first(key): _shown(value) for key, value in p.items()} for p in points]
+    points = [{_first(key): _shown(value) for key, value in point.items()} for point in points]
     wanted = frame["model"].isin({*about["bases"], *about["runs"], *(point["run"] for point in points)})
     found = [runs.read(folder) for folder in frame["folder"][wanted]]
     reasons = {f"{run['model']}, seed {run['seed']}": runs.not_counted(run) for run in found}
-    grouped = {}
+    grouped, left_out = {}, {name: reason for name, reason in reasons.items() if reason}
     for run in found:
         if not runs.not_counted(run):
             grouped.setdefault(run["model"], []).append(run | {"by_image": _of_images(run)})
-    counted = [not reasons.get(f"{run}, seed {seed}") for run, seed in zip(frame["model"], frame["seed"])]
-    rows = frame[np.array(counted, bool)][list(RESULTS)].rename(columns=RESULTS)
-    rows = rows.astype(dict.fromkeys(QUANTITIES, float))
-    rows = pd.DataFrame(about["points"]).merge(rows, on="run")
-    rows = rows[[name for name in rows if name != "run"] + ["run"]]
+    names_of_rows = frame["model"].astype(str) + ", seed " + frame["seed"].astype(str)
+    rows = frame[~names_of_rows.isin(left_out)][list(COLUMNS)].rename(columns=COLUMNS)
+    rows = pd.DataFrame(points).merge(rows.astype(dict.fromkeys(QUANTITIES, float)), on="run")
+    rows.insert(len(points[0]), "of", rows.pop("kind").map(COMPARED))
+    rows["run"] = rows.pop("run")
     varied = ["base", *map(_first, about["vary"])] if about["vary"] else ["changes"]
-    factors = {name: list(dict.fromkeys(point[name] for point in about["points"])) for name in varied}
+    factors = {name: list(dict.fromkeys(point[name] for point in points)) for name in varied}
     factors = {name: values for name, values in factors.items() if len(values) > 1 or name == varied[-1]}
-    left_out = {name: reason for name, reason in reasons.items() if reason}
-    return Study(about, factors, _formatted(rows), grouped, left_out)
+    return Study(about | {"points": points}, factors, _formatted(rows), grouped, left_out)
 
 
 def table(name, suite=None):
@@ -185,19 +176,15 @@ def _other_points(about, frame):
     """Return the points of the runs that change the study's fields and are not in `study.json`."""
     listed, found = {point["run"] for point in about["points"]}, []
     models = {row["model"]: row for row in frame.to_dict("records")} if about["vary"] else {}
-    for name, row in models.items():
-        changes, source = row["changes"] or {}, models.get(row.get("params.encoder_from"), {})
-        known = {field for entry in about["vary"] for field in entry.split(", ")}
-        if name in listed or row["base"] not in about["bases"] or not changes or not changes.keys() <= known:
-            continue
-        made = {
-            field: (source if field.startswith("encoder.") else row).get(f"params.{field.split('.')[-1]}")
-            for field in known
-        }
-        if all(len({made[field] for field in entry.split(", ")}) == 1 for entry in about["vary"]):
-            values = {entry: made[_first(entry)] for entry in about["vary"]}
-            found.append({"base": row["base"], "run": name} | values)
-    return found
+    fields = [field for entry in about["vary"] for field in entry.split(", ")]
+    for name in models.keys() - listed:
+        row, source = models[name], models.get(models[name].get("params.encoder_from"), {})
+        if row["base"] in about["bases"] and row["changes"] and {*row["changes"]} <= {*fields}:
+            own = {f: (source if "." in f else row).get(f"params.{f.split('.')[-1]}") for f in fields}
+            if all(len({own[field] for field in entry.split(", ")}) == 1 for entry in about["vary"]):
+                values = {entry: own[_first(entry)] for entry in about["vary"]}
+                found.append({"base": row["base"], "run": name} | values)
+    return sorted(found, key=lambda point: point["run"])
 
 
 def _first(entry):
@@ -221,17 +208,15 @@ def _by_image(found):
 
 def _formatted(frame):
     """Return a table with the way that a page shows its numbers."""
-    whole = dict.fromkeys(["seconds"], "{:.0f}")
-    four = dict.fromkeys([*QUANTITIES, "difference", "low", "high", "apart", "F", "p"], "{:.4f}")
-    formats = dict.fromkeys(frame.select_dtypes("float"), "{:g}") | four | whole
-    frame.attrs["format"] = {name: shown for name, shown in formats.items() if name in frame}
+    frame.attrs["format"] = dict.fromkeys(frame.select_dtypes("float"), "{:g}") | {"seconds": "{:.0f}"}
+    frame.attrs["format"] |= dict.fromkeys(FOUR, "{:.4f}")
     return frame
 
 
 def _joint_tests(part, theirs):
     """Return Hotelling's test of the paper's run as one new run of each point of a base.
 
-    A point is consistent if the paper's numbers lie in its joint 95 % prediction region. The spread between
+    A point is consistent if the paper's numbers are in its joint 95 % prediction region. The spread between
     seeds is pooled over the base's points, and the paper's rounding joins it; too few seeds judge nothing.
 
     Args:
@@ -242,17 +227,17 @@ def _joint_tests(part, theirs):
         table: base, run; apart, the largest difference to one of the numbers; and F, p, consistent.
     """
     columns = [name.replace(" ", "_") for name in theirs]
-    runs_of = part.groupby(["base", "run"], sort=False)[columns]
-    rest, off = (part[columns] - runs_of.transform("mean")).to_numpy(), runs_of.mean() - list(theirs.values())
+    points = part.groupby(["base", "run"], sort=False)[columns]
+    rest, off = (part[columns] - points.transform("mean")).to_numpy(), points.mean() - list(theirs.values())
     found = off.abs().max(axis=1).to_frame("apart")
-    size, freedom = len(columns), len(part) - len(off)
-    if freedom > size:
-        factor = (freedom - size + 1) / (size * freedom)
-        scales = [(1 + 1 / seeds) * (rest.T @ rest / freedom) for seeds in runs_of.size()]
-        scales = np.array(scales) + np.eye(size) * ROUNDING
-        solved = np.linalg.solve(scales, off.to_numpy()[..., None])[..., 0]
-        found["F"] = factor * (off.to_numpy() * solved).sum(axis=1)
-        found["p"] = fdtrc(size, freedom - size + 1, found["F"])
+    size, df = len(columns), len(part) - len(off)
+    if df > size:
+        scales = (
+            np.multiply.outer(1 + 1 / points.size().to_numpy(), rest.T @ rest / df) + np.eye(size) * ROUNDING
+        )
+        distance = [one @ np.linalg.solve(scale, one) for one, scale in zip(off.to_numpy(), scales)]
+        found["F"] = np.array(distance) * (df - size + 1) / (size * df)
+        found["p"] = fdtrc(size, df - size + 1, found["F"])
         found["consistent"] = np.where(found["p"] > 1 - LEVEL, "yes", "no")
     return found.reset_index()
 
@@ -262,13 +247,12 @@ def answer(study):
     if study.runs.empty:
         return "It has no finished run yet."
     if not study.about["vary"]:
-        said = [
-            f"{r.changes} changes the {r.of} of {r.base} by {_change(r)}" for r in study.effects.itertuples()
-        ]
+        rows = study.effects.itertuples()
+        said = [f"{row.changes} changes the {row.of} of {row.base} by {_change(row)}" for row in rows]
         return f"All else equal, {'; '.join(said)}." if said else "No point and its base share a seed yet."
     points = study.points.dropna(subset="apart") if "apart" in study.points else study.points[:0]
-    said = [_consistency(study, base, part) for base, part in points.groupby("base", sort=False)]
-    return " ".join(filter(None, [*said, best(study), _main_effects(study)]))
+    said = [_consistency(study, base, part) for base, part in points.groupby("base")]
+    return " ".join([*said, best(study), *_main_effects(study)])
 
 
 def _change(row):
@@ -278,12 +262,12 @@ def _change(row):
 
 def best(study):
     """Return the best point against its base; the interval allows for the best having been picked."""
-    count, first = len(study.points), study.points.iloc[0]
+    count, (first, *_) = len(study.points), study.points.to_dict("records")
     value = f"{first['of']} {first[first['of']]:.4f}"
     text = f"The best of {count} points is {_named(first, study.factors)}: {value}."
-    found = study.difference({first["run"]: 1, first["base"]: -1}, 1 - (1 - LEVEL) / max(count - 1, 1))
     if first["run"] == first["base"]:
         return f"{text} That is the base itself."
+    found = study.difference({first["run"]: 1, first["base"]: -1}, 1 - (1 - LEVEL) / max(count - 1, 1))
     if not found:
         return f"{text} {first['base']}, the base, has no run to compare."
     text += f" Against {first['base']} that is {found['difference']:+.4f}"
@@ -294,36 +278,31 @@ def best(study):
 
 
 def _main_effects(study):
-    """Return the effect of the best value of each field that is not the base's, or ""."""
+    """Yield the effect of the best value of each field that is not the base's."""
     found = study.effects
-    if len(study.factors) < 2 or found.empty or found["low"].isna().any():
-        return ""
-    better = found["difference"] * (-1 if study.counts == "val_loss" else 1)
-    rows = found.loc[better.groupby(found["field"], sort=False).idxmax()].itertuples()
-    said = [f"{row.field} {row.against} -> {row.value}: {_change(row)}" for row in rows]
-    return f"Main effects on {study.counts}, of the best other value of each field: {'; '.join(said)}."
+    if len(study.factors) > 1 and len(found) and found["low"].notna().all():
+        better = found["difference"] * (-1 if study.counts == "val_loss" else 1)
+        rows = found.loc[better.groupby(found["field"], sort=False).idxmax()].itertuples()
+        said = "; ".join(f"{row.field} {row.against} -> {row.value}: {_change(row)}" for row in rows)
+        yield f"Main effects on {study.counts}, of the best other value of each field: {said}."
 
 
 def _consistency(study, base, points):
     """Return which points of a base are consistent with Table III, and the closest."""
-    theirs, count = f"all of Table III's numbers of {base}", len(points)
-    fields = [name for name in study.factors if name != "base"]
-    if "consistent" not in points or points["consistent"].isna().any():
-        nearest = points.loc[points["apart"].idxmin()]
-        said = f"Closest to {theirs} of {count} points: {_named(nearest, fields)}"
-        return f"{said}, within {nearest['apart']:.3f} of each. With more seeds each point is tested."
-    yes = points[points["consistent"] == "yes"].sort_index()
-    first, *rest = fields  # values of the first are listed, at each of the others'
-    groups = yes.groupby(rest, sort=False) if rest else [((), yes)] if len(yes) else ()
-    listed = [
-        " with ".join(
-            filter(None, [f"{first} {', '.join(map(str, part[first]))}", _named(part.iloc[0], rest)])
-        )
-        for _, part in groups
-    ]
-    closest = f"Closest: {_named(points.loc[points['F'].idxmin()], fields)}."
-    which = f": {'; '.join(listed)}" if listed else ""
-    return f"{len(yes)} of {count} points are consistent with {theirs}{which}. {closest}"
+    theirs, points = f"all of Table III's numbers of {base}", points.sort_index()
+    first, *rest = [name for name in study.factors if name != "base"]
+    tested = "consistent" in points and points["consistent"].notna().all()
+    closest = points.loc[points["F" if tested else "apart"].idxmin()]
+    named = _named(closest, [first, *rest])
+    if not tested:
+        said = f"Closest to {theirs} of {len(points)} points: {named}, within {closest['apart']:.3f} of each."
+        return f"{said} With more seeds each point is tested."
+    yes, listed = points[points["consistent"] == "yes"], {}
+    for row in yes.to_dict("records"):  # values of the first field, at each of the others'
+        listed.setdefault(_named(row, rest), []).append(str(row[first]))
+    parts = [f"{first} {', '.join(values)}{at and f' with {at}'}" for at, values in listed.items()]
+    which = ": " + "; ".join(parts) if parts else ""
+    return f"{len(yes)} of {len(points)} points are consistent with {theirs}{which}. Closest: {named}."
 
 
 def _named(row, fields):
@@ -343,8 +322,7 @@ def introduction(study):
         first = study.grouped[study.runs["run"].iloc[0]][0]["params"]
         lines.append(banner(about["suite"], first["data"], first["protocol"], first.get("limit")))
     total = len({point["run"] for point in about["points"]}) * len(about["seeds"])
-    missing = total - len(study.runs[["run", "seed"]].drop_duplicates())
-    if missing:
+    if missing := total - len(study.runs[["run", "seed"]].drop_duplicates()):
         lines.append(f"> **{missing} of {total} runs are still missing.** `make study` makes them.")
     if study.left_out:
         said = as_text("; ".join(f"{name}: {reason}" for name, reason in study.left_out.items()))

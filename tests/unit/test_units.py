@@ -5,8 +5,6 @@ import pytest
 
 from fmnist_keras.report import units
 
-NONE = {}
-
 
 def run(model, seed, start="a", **changes):
     """A run of a classifier from the encoder `start`, its value the seed."""
@@ -31,31 +29,22 @@ def compared(models, *more):
 
 
 @pytest.mark.parametrize(
-    ("other", "shared"),
+    ("one", "other", "shared"),
     [
-        (run("b", 0), True),
-        (run("b", 1), False),
-        (run("b", 0, "b"), False),
-        (run("b", 0, backend="jax"), False),
+        (run("a", 0), run("b", 0), True),
+        (run("a", 0), run("b", 1), False),
+        (run("a", 0), run("b", 0, "b"), False),
+        (run("a", 0), run("b", 0, backend="jax"), False),
+        (autoencoder("a", 3), autoencoder("b", 3, dropout=0.5, optimizer="sgd"), True),
+        (autoencoder("a", 3), autoencoder("b", 3, initializer="glorot_uniform"), True),  # the default
+        (autoencoder("a", 3), autoencoder("b", 3, initializer="pytorch"), False),
+        (autoencoder("a", 3), autoencoder("b", 3, latent_dim=128), False),
+        (autoencoder("a", 3), autoencoder("b", 3, upsampling="kernel_size"), False),
     ],
 )
-def test_classifiers_share_an_encoder(other, shared):
-    assert (units.start(run("a", 0), NONE) == units.start(other, NONE)) is shared
-
-
-@pytest.mark.parametrize(
-    ("changes", "shared"),
-    [
-        ({"initializer": "glorot_uniform", "dropout": 0.5, "optimizer": "sgd"}, True),
-        ({"initializer": "pytorch"}, False),
-        ({"latent_dim": 128}, False),
-        ({"upsampling": "kernel_size"}, False),
-    ],
-)
-def test_autoencoders_share_initializer_and_architecture(changes, shared):
-    """A run from before `initializer` has the default."""
-    ours, theirs = autoencoder("a", 3), autoencoder("b", 3, **changes)
-    assert (units.start(ours, NONE) == units.start(theirs, NONE)) is shared
+def test_a_start_is_shared(one, other, shared):
+    """By seed, backend, and the encoder of classifiers or initializer and architecture of autoencoders."""
+    assert (units.start(one, {}) == units.start(other, {})) is shared
 
 
 def test_a_classifier_joins_its_autoencoder():
