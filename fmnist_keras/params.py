@@ -16,17 +16,7 @@ import fastjsonschema
 import yaml
 
 from ._backend import check_backend
-from ._yaml import (
-    ROOT,
-    ParamsError,
-    did_you_mean,
-    files,
-    is_root,
-    prefixed,
-    reading,
-    short,
-    where_is,
-)
+from ._yaml import ROOT, ParamsError, did_you_mean, files, is_root, prefixed, reading, short, where_is
 from ._yaml import OneSentence as OneSentence
 from ._yaml import natural as natural
 from ._yaml import read_yaml as read_yaml
@@ -89,6 +79,11 @@ class Params:
         """Return the fields of this kind of model by name, without `base` and `changes`."""
         known = fields(self.kind).keys() - {"base", "changes"}
         return {name: value for name, value in asdict(self).items() if name in known}
+
+
+def kind_of(names):
+    """Return the kind of model whose fields have these names."""
+    return "classifier" if "encoder_from" in names and "upsampling" not in names else "autoencoder"
 
 
 def shown(value):
@@ -240,11 +235,7 @@ def load(path):
         ParamsError: see `reading` and `validate`.
     """
     with reading(path) as values:
-        if ("upsampling" in values) == ("encoder_from" in values):
-            found = "both are" if "upsampling" in values else "neither is"
-            allowed = "upsampling (an autoencoder) or encoder_from (a classifier)"
-            raise ParamsError(f"upsampling, encoder_from: {found} there; allowed: {allowed}")
-        checked = validate(values, "autoencoder" if "upsampling" in values else "classifier")
+        checked = validate(values, kind_of(values))
         if checked.model != Path(path).stem:
             raise ParamsError("model", checked.model, Path(path).stem)
     return checked
@@ -323,7 +314,7 @@ def check(namespace, kind=None):
             the backend is unknown.
     """
     check_backend()
-    kind = kind or ("autoencoder" if "upsampling" in namespace else "classifier")
+    kind = kind or kind_of(namespace)
     passed, known = _passed(namespace), fields(kind)
     values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
     with prefixed("parameters: "):

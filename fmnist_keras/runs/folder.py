@@ -146,10 +146,8 @@ class Run:
         from . import ran
 
         self._say_what_was_not_used()
-        problem = (
-            ran.contradiction(model, history)
-            or self._epoch_not_reached(history)
-            or ran.other_results(model, dataset, self.params.kind, results)
+        problem = ran.contradiction(model, history, self.params.restore_epoch) or ran.other_results(
+            model, dataset, self.params.kind, results
         )
         if problem and not keep:
             raise RunError(f"{problem}; run.finish(..., keep=True) keeps it in {SCRATCH}/{UNFINISHED}")
@@ -170,14 +168,6 @@ class Run:
         if folder != self.folder:
             print(f"Kept as {folder.parent.name}")
         return folder
-
-    def _epoch_not_reached(self, history):
-        """Return a sentence if training ended before the epoch whose weights are asked for, else ""."""
-        asked, restored = self.params.restore_epoch, getattr(history, "restored_epoch", None)
-        if asked is None or not hasattr(history, "restored_epoch") or asked == restored:
-            return ""
-        ended = f"training ended after epoch {len(history.epoch)}, and the weights are those of {restored}"
-        return f"restore_epoch is {asked}, but {ended}: lower it, or raise patience"
 
     def _say_what_was_not_used(self):
         """Print which of the notebook's parameters have changed since `start`: nothing trained with them."""

@@ -159,7 +159,7 @@ def _value(value):
     return value if isinstance(value, (bool, int, str, type(None))) else json.dumps(value, default=str)
 
 
-def contradiction(model, history):
+def contradiction(model, history, restore_epoch):
     """Return why a history cannot be that of a model as it is now, a sentence; "" if it can."""
     if getattr(history, "model", None) is not model:
         return "this history is of another model: run the Training cell of this one, and all below"
@@ -167,12 +167,13 @@ def contradiction(model, history):
     if steps is None:  # without our callbacks
         steps = (history.params.get("steps") or np.inf) * len(history.epoch)
         made = np.inf if made else int(model.optimizer.iterations)
-    if made <= steps:
+    if made > steps:
+        counts = f"{made:,.0f} training steps, and its history has {steps:,.0f}"
+        return f"this model has made {counts}: run the Model cell and all below, for one fit of a new model"
+    if restore_epoch in (None, restored := getattr(history, "restored_epoch", restore_epoch)):
         return ""
-    return (
-        f"this model has made {made:,.0f} training steps, and its history has {steps:,.0f}: run the Model "
-        "cell and all below, so that one fit trains a new model"
-    )
+    ended = f"training ended after epoch {len(history.epoch)}, and the weights are those of {restored}"
+    return f"restore_epoch is {restore_epoch}, but {ended}: lower it, or raise patience"
 
 
 def results(model, dataset, kind):

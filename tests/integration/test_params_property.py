@@ -60,7 +60,7 @@ def test_an_arbitrary_file_is_judged(tmp_path, values):
         assert message.isprintable(), "one line, and nothing that moves the cursor"
         assert message.startswith(f"{path}: ")
         field = message.removeprefix(f"{path}: ").split(": ")[0]
-        fields = {*params.fields("autoencoder"), *params.fields("classifier"), "upsampling, encoder_from"}
+        fields = {*params.fields("autoencoder"), *params.fields("classifier")}
         ours = {str(name) for name in values} | {params.short(name) for name in values}
         assert any(field == name.split(": ")[0] for name in fields | ours)
     else:

@@ -12,7 +12,6 @@ import pytest
 from conftest import OF_KIND, build, fitted, small_model
 
 from fmnist_keras import plots, runs
-from fmnist_keras.report import display, text
 from fmnist_keras.tools import predict
 
 HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
@@ -70,24 +69,6 @@ def test_an_old_filelock_is_named(tiny, reports, monkeypatch):
     assert list(reports.iterdir()) == []
 
 
-def test_another_checkout_is_said(tiny, reports, tmp_path, monkeypatch):
-    """In the repository's own folders a run says nothing; a worktree may be inside of it."""
-    monkeypatch.chdir(runs.ROOT / "notebooks")
-    assert runs.start(tiny("model_1")).notes == []
-    sentence = f"The code here is that of {runs.ROOT}, and the runs are in {reports}."
-    other = tmp_path / "worktree"
-    for name in ("params", "notebooks"):
-        (other / name).mkdir(parents=True)
-    monkeypatch.setattr(runs.record, "_notebooks", lambda: [other / "notebooks" / "mine.ipynb"])
-    assert runs.elsewhere() == sentence
-    monkeypatch.setattr(runs.record, "_notebooks", lambda: [tmp_path / "made.ipynb"])
-    assert runs.elsewhere() == ""
-    monkeypatch.chdir(other / "notebooks")
-    run = runs.start(tiny("model_1"))
-    assert run.notes == [sentence]
-    assert display.as_text(sentence) in text.heading(run)
-
-
 def test_seconds_are_a_run_s_own(tiny, reports, sample, monkeypatch):
     """An hour lies between two runs of one kernel."""
     now = iter([100, 110, 3700, 3705])
@@ -95,21 +76,6 @@ def test_seconds_are_a_run_s_own(tiny, reports, sample, monkeypatch):
     for seconds in (10, 5):
         folder = write(tiny("model_1"), sample)
         assert runs.read(folder)["seconds"]["total"] == seconds
-
-
-def test_a_run_ignores_keras_json(tiny, reports):
-    """With another `floatx`, `epsilon` or data format there, the same seed would give other numbers."""
-    names = ("floatx", "epsilon", "image_data_format")
-    usual = [getattr(keras.config, name)() for name in names]
-    try:
-        for name, value in zip(names, ("float64", 1e-3, "channels_first")):
-            getattr(keras.config, f"set_{name}")(value)
-        runs.start(tiny("model_1"))
-        found = [getattr(keras.config, name)() for name in names]
-    finally:
-        for name, value in zip(names, usual):
-            getattr(keras.config, f"set_{name}")(value)
-    assert found == ["float32", 1e-7, "channels_last"]
 
 
 def test_cells_run_again_replace_figures(tiny, reports, sample):
