@@ -308,7 +308,9 @@ def judge(grouped, rows=None):
     adjusted = claims["p_outside"].transform(lambda p: statistics.holm(p.to_numpy()))
     table["p_holm"] = adjusted.map("{:.6g}".format).astype(float).where(claims["least"].transform("min") >= 2)
     for groups, name in ((claims, "verdict"), (parts, "part_verdict")):
-        table[name] = pd.concat(pd.Series(verdict(some), some.index) for _, some in groups)
+        table[name] = pd.concat(
+            pd.Series(verdict(some["p_inside"], some["p_holm"]), some.index) for _, some in groups
+        )
     deciding = [_deciding(table.loc[some.index]) for _, some in parts]
     table["decides_part"] = table.index.isin(deciding)
     every = table.loc[deciding].query("part_verdict == verdict").groupby("claim", sort=False)
@@ -317,18 +319,13 @@ def judge(grouped, rows=None):
     return table
 
 
-def verdict(rows):
-    """Return the verdict on comparisons that all must hold: a table, or dicts, of p_inside and p_holm."""
-    inside, holm = (np.array([row.get(n, nan) for row in _records(rows)]) for n in ("p_inside", "p_holm"))
-    if np.isnan(holm).any():
+def verdict(p_inside, p_holm):
+    """Return the verdict on comparisons that all must hold, by their p-values."""
+    if np.isnan(p_holm).any():
         return MISSING
-    if (inside <= statistics.ALPHA).all():
+    if np.max(p_inside) <= statistics.ALPHA:
         return HOLDS
-    return FAILS if holm.min() <= statistics.ALPHA else OPEN
-
-
-def _records(rows):
-    return rows if isinstance(rows, list) else rows.to_dict("records")
+    return FAILS if np.min(p_holm) <= statistics.ALPHA else OPEN
 
 
 def _deciding(rows):
@@ -373,7 +370,9 @@ def of_suite(suite, grouped=None):
         return table.iloc[:0]
     path = runs.suite_dir(suite) / "claims.json"
     if path.parent.is_dir():
-        rows = [{name: value for name, value in row.items() if value == value} for row in _records(table)]
+        rows = [
+            {name: value for name, value in row.items() if value == value} for row in table.to_dict("records")
+        ]
         partial = path.with_name(f".{path.name}")
         partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)

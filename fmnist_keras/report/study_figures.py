@@ -1,12 +1,12 @@
 """Draw a study, see `studies.load`; one without runs is a sentence."""
 
 import numpy as np
-import pandas as pd
 import seaborn as sns
 
 from .. import runs
 from ..plots import PALETTE, in_house_style, new_figure
 from . import paper, statistics
+from .figures import curves
 from .studies import QUANTITIES
 
 BANDS = 8  # points whose curves are drawn: more are too many to tell apart
@@ -119,27 +119,13 @@ def heat_map(study):
     return figure
 
 
-@in_house_style
 def losses(study):
-    """Draw validation loss by epoch: of each point the mean over seeds, in a band from least to most."""
-    if study.runs.empty:
-        return _sentence("No run yet.")
-    order = study.points
-    shown = order.iloc[np.unique(np.linspace(0, len(order) - 1, min(BANDS, len(order))).astype(int))]
-    figure, axes = new_figure("", size=(7.6, 4.4))
-    ends = []
-    for tint, (_, point) in zip(PALETTE, shown.iterrows()):
-        folders = [run["folder"] for run in study.grouped[point["run"]]]
-        curves = pd.concat([runs.read_history(folder)["val_loss"] for folder in folders], axis=1)
-        label = ", ".join(f"{name} {point[name]}" for name in study.factors)
-        label = label if study.about["vary"] else f"{point['base']}, {point['changes']}"
-        axes.plot(curves.index, curves.mean(axis=1), color=tint, label=label)
-        band = {"color": tint, "alpha": 0.25, "linewidth": 0}
-        axes.fill_between(curves.index, curves.min(axis=1), curves.max(axis=1), **band)
-        ends.append(f"{label} {curves.mean(axis=1).iloc[-1]:.4f}")
-    axes.set(xlabel="epoch", ylabel="val_loss", yscale="linear" if study.counts else "log")
-    axes.legend(frameon=False, fontsize="small")
-    told = f"Validation loss by epoch, {len(shown)} of {len(order)} points"
-    figure.set_label(f"{told}; at the end: {'; '.join(ends)}.")
-    sns.despine(figure)
-    return figure
+    """Draw validation loss by epoch of up to `BANDS` points, evenly chosen from the best to the worst."""
+    order, histories = study.points.to_dict("records"), {}
+    fields = study.factors if study.about["vary"] else ("base", "changes")
+    for at in np.unique(np.linspace(0, len(order) - 1, BANDS).astype(int)) if order else ():
+        label = ", ".join(f"{name} {order[at][name]}" for name in fields)
+        folders = [run["folder"] for run in study.grouped[order[at]["run"]]]
+        histories[label] = [runs.read_history(folder) for folder in folders]
+    title = f"Validation loss, {len(histories)} of {len(order)} points"
+    return curves(histories, "val_loss", "val_loss", title) if order else _sentence("No run yet.")

@@ -189,15 +189,13 @@ def caps(grouped):
     for cap in (cap for cap in CAPS if cap <= most):
         happened = {model: measure.values(seeds, cap) for model, seeds in grouped.items()}
         shares = [measure.test([values], 0.5) for values in happened.values()]
-        adjusted = statistics.holm([share.p_outside for share in shares])
-        found = [
-            {"p_inside": share.p_inside, "p_holm": p} if len(values) > 1 else {}
-            for share, p, values in zip(shares, adjusted, happened.values())
-        ]
+        inside, outside = ([share[at] for share in shares] for at in (3, 4))
+        alone = [len(values) < 2 for values in happened.values()]
+        adjusted = np.where(alone, np.nan, statistics.holm(outside))
         rows[cap] = {
-            model: f"{int(values.sum())} of {len(values)}: {judged.verdict([one])}"
-            for one, (model, values) in zip(found, happened.items())
-        } | {"all of them": judged.verdict(found)}
+            model: f"{int(values.sum())} of {len(values)}: {judged.verdict([one], [other])}"
+            for one, other, (model, values) in zip(inside, adjusted, happened.items())
+        } | {"all of them": judged.verdict(inside, adjusted)}
     return pd.DataFrame(rows).T.rename_axis("at most, epochs")
 
 

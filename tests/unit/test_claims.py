@@ -271,7 +271,7 @@ def test_rows_are_in_words():
 )
 def test_all_comparisons_must_hold(p_values, verdict):
     """One that is outside after Holm's correction is enough against it."""
-    assert claims.verdict([{"p_inside": inside, "p_holm": holm} for inside, holm in p_values]) == verdict
+    assert claims.verdict(*np.transpose(p_values)) == verdict
 
 
 NEAREST, CERTAIN = (10, 1.57, 1.65, 1e-12, 1), (5, 1.77, 1.91, 1e-11, 1)
@@ -289,7 +289,7 @@ NEAREST, CERTAIN = (10, 1.57, 1.65, 1e-12, 1), (5, 1.77, 1.91, 1e-11, 1)
 def test_the_nearest_to_its_bound_decides(rows, verdict, least):
     """In the part's own unit, whatever the p-values."""
     part = pd.DataFrame(rows, columns=["least", "low", "high", "p_inside", "p_holm"])
-    part = part.assign(above=1.1, below=np.nan, part_verdict=claims.verdict(part))
+    part = part.assign(above=1.1, below=np.nan, part_verdict=claims.verdict(part["p_inside"], part["p_holm"]))
     assert set(part["part_verdict"]) == {verdict}
     assert part["least"][claims._deciding(part)] == least
 

@@ -291,7 +291,7 @@ def test_a_page_of_points_has_all_parts(done):
     assert found.points["apart"].notna().sum() == 2
     drawn = [draw(found) for draw in (study_figures.by_value, study_figures.heat_map, study_figures.losses)]
     assert "val_accuracy of model_8, train_encoder true +0.0" in drawn[0].get_label()
-    assert "model_8, train_encoder true 0." in drawn[2].get_label()
+    assert "base model_8, changes train_encoder true 0." in drawn[2].get_label()
     assert len(found.factors) == 1
 
 
