@@ -86,14 +86,13 @@ def find(data="full"):
 
 
 def read_folder(folder, sha256):
-    """Return the verified arrays of the four files in a folder, gzipped or not, by name.
+    """Return the verified arrays of the four files in a folder, gzipped or not, a dict by name.
+
+    Images are `(n, 28, 28)` uint8, labels `(n,)`.
 
     Args:
         folder: a `pathlib.Path`.
         sha256: dict of file name to the SHA-256 of its decompressed bytes.
-
-    Returns:
-        dict of file name to uint8 array: images `(n, 28, 28)`, labels `(n,)`.
 
     Raises:
         DataError: a file is missing or damaged; it names the file and what was expected.

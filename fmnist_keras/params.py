@@ -120,18 +120,12 @@ def parse_name(name):
 
 
 def same(one, other):
-    """Return whether two `Params` ask for the same training, whatever they are called and wherever they go.
-
-    Numbers are the same within 1e-9 of their size: 0.3 is 0.1 + 0.2.
-    """
+    """Return whether two `Params` ask for the same training, to 1e-9 of a number: 0.3 is 0.1 + 0.2."""
     return not _differing(one, other)
 
 
 def changed(values, base):
-    """Return what `Params` change in those of a base: dict of field to value, without the seed.
-
-    Two optimizers' epsilons are not compared.
-    """
+    """Return the fields that `Params` change in a base but for the seed and another optimizer's epsilon."""
     left_out = ["seed"] if values.optimizer == base.optimizer else ["seed", "epsilon"]
     return {name: getattr(values, name) for name in _differing(values, base) if name not in left_out}
 
@@ -178,11 +172,7 @@ def _is_valid(kind, name, value):
 
 
 def validate(values, kind):
-    """Return the `Params` of a run, every field checked, for adam with the epsilon filled in.
-
-    Args:
-        values: dict of field to value.
-        kind: "autoencoder" or "classifier".
+    """Return the `Params` of a dict of field to value, for adam with the epsilon filled in.
 
     Raises:
         ParamsError: the first field that is wrong.

@@ -16,13 +16,11 @@ LATEST = "latest"  # an `encoder_from`: the autoencoder trained last
 def latest_encoder(params, notes):
     """Put the name of the autoencoder that was trained last in the place of "latest".
 
+    Without an autoencoder of that `latent_dim` and seed in the suite it is None, random weights.
+
     Args:
         params: the classifier's `Params`.
         notes: a list that gets a sentence if a later autoencoder does not fit, or none does.
-
-    Returns:
-        `Params`, their `encoder_from` a name; or None, which is random weights, if the suite has no
-        autoencoder of that `latent_dim` and seed.
     """
     if params.encoder_from != LATEST:
         return params

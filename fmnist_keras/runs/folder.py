@@ -29,16 +29,13 @@ KEPT = ("ran", "restored_epoch")  # of `metrics.json`, also if they are null
 
 
 def start(values):
-    """Begin a run: seed everything, set what of Keras a number depends on, and find where its folder goes.
+    """Begin a run, a `Run`: seed everything, and set what of Keras a number depends on.
 
-    The seed is set for Python's `random`, NumPy and the backend: Keras draws initial weights from the first,
-    and so a loop around `start` would draw the same numbers from it each time.
+    The seed is also that of Python's `random`, from which Keras draws initial weights: a loop around `start`
+    would draw the same numbers from it each time.
 
     Args:
         values: a notebook's `globals()`, whose parameters are checked (see `params.check`), or `Params`.
-
-    Returns:
-        A `Run`; cells after it read `run.params`.
 
     Raises:
         ParamsError: a parameter is wrong.
@@ -64,8 +61,7 @@ class Run:
     """One run while it is made. Nothing of it is on disk until `finish` puts its folder in place.
 
     Args:
-        params: the run's `Params`; `run_dir`, if it is set, says where the run belongs, absolute or below
-            `reports_dir()`.
+        params: the run's `Params`; `run_dir`, if it is set, is absolute or below `reports_dir()`.
         namespace: the notebook's `globals()`, whose parameters `finish` checks again, or None.
 
     Attributes:
@@ -75,8 +71,7 @@ class Run:
         folder: the `Path` of the run's folder, unless something else runs than the parameters say.
 
     Raises:
-        RunError: `run_dir` leads out of `reports_dir()`, or is a folder of something else, which `finish`
-            would replace.
+        RunError: `run_dir` leads out of `reports_dir()`, or is a folder of something else.
         OSError: the folder cannot be written.
     """
 
@@ -107,13 +102,7 @@ class Run:
         return self.encoder
 
     def describe(self, model, history, images=None):
-        """Return what ran, see `ran.describe`, with "departs": how that departs from the parameters.
-
-        Args:
-            model: the trained `keras.Model`.
-            history: what its `fit` returned.
-            images: how many images trained it; None compares no steps.
-        """
+        """Return what ran, see `ran.describe`, with "departs", see `ran.departures`."""
         from . import ran
 
         held = ran.describe(model, history)
@@ -130,8 +119,7 @@ class Run:
 
         Args:
             model: the restored `keras.Model`.
-            history: what its `fit` returned. Figures that are older than it belong to an earlier `fit` in the
-                same kernel and are left out.
+            history: what its `fit` returned. Figures of an earlier `fit` in the same kernel are left out.
             dataset: `data.Dataset`; if it has test images, the model is evaluated on them now.
             keep: keep a run that would be refused as `scratch/unfinished`, with results computed now.
             results: what joins `metrics.json`: "train", "val", and the results of one kind of model.
@@ -367,8 +355,8 @@ def _read_back(folder, model, images):
 def publish(folder, final):
     """Put a complete folder in the place of `final`; the previous run is deleted only after the move.
 
-    If `final` is a link, it is the link that is replaced: its target stays as it is. A previous run that only
-    another person may delete, or of which a file is open, is left beside it under a hidden name.
+    If `final` is a link, the link is replaced and its target stays. A previous run that cannot be deleted is
+    left beside it under a hidden name: it is another person's, or a file in it is open.
     """
     old = final.with_name(f".{final.name}.old")
     for left in final.parent.glob(f"{glob.escape(old.name)}*"):

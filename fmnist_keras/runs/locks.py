@@ -46,10 +46,7 @@ def hidden_folder(final, kind):
 
     Args:
         final: the `Path` that is to be made.
-        kind: becomes part of the folder's name.
-
-    Yields:
-        The folder's `Path`, its mode by the umask. This process holds its file `lock` until `release`.
+        kind: becomes part of the folder's name. This process holds the file `lock` in it until `release`.
     """
     there = next(folder for folder in final.parents if folder.exists())
     folder = final.parent / f".{final.name}.{kind}-{secrets.token_hex(4)}"
