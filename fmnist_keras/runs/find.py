@@ -21,7 +21,9 @@ def trained(suite=None, model=None, seed=None, file=WEIGHTS):
     """Return the runs whose weights are on this machine, the one finished last first.
 
     Args:
-        suite, model, seed: theirs; None is any.
+        suite: their suite; None is any, as in the next two.
+        model: their model.
+        seed: their seed.
         file: the file of weights: "model.keras", or "encoder.keras" of an autoencoder.
 
     Returns:
@@ -49,7 +51,8 @@ def find(run, suite=None, seed=None, file=WEIGHTS, say=warnings.warn):
         run: a name, `[suite/]model[/seed_k]`: of several runs that fit, the one finished last. Or a path: a
             `Path`, text that ends in `.keras` or begins with `.`, `/` or `~`, or other text with slashes if
             no run has that name.
-        suite, seed: those of a name that does not say them; None is any.
+        suite: the suite of a name that does not say it; None is any, as in the next.
+        seed: the seed of a name that does not say it.
         file: the file of weights that the run must have, see `trained`.
         say: is called with one sentence if damaged runs of that name are left out.
 

@@ -12,6 +12,7 @@ import pytest
 import fmnist_keras as fk
 from fmnist_keras import runs
 from fmnist_keras.report import attempts
+from fmnist_keras.runs import ran
 
 THREE_BLOCKS = """
 encoder = keras.Sequential([
@@ -35,10 +36,6 @@ autoencoder = keras.Sequential([
 ])
 """
 MODEL = "encoder = fk.models.encoder(params.latent_dim"
-RESULTS = {
-    "autoencoder": ("stripes", "pixel_errors", "image_errors"),
-    "classifier": ("confusion", "calibration", "predictions"),
-}
 
 
 class Notebook:
@@ -84,16 +81,14 @@ class Notebook:
     @property
     def results(self):
         """Return what the last cell of "The run's files" hands to `finish`."""
-        names = {"train": "train_scores", "val": "val_scores"}
-        kind = "autoencoder" if "autoencoder" in self.names else "classifier"
-        names |= {name: name for name in RESULTS[kind]}
-        return {result: self.names[name] for result, name in names.items()}
+        scores = {"train": "train_scores", "val": "val_scores"}
+        needed = ran.NEEDED[self.names["params"].kind]
+        return {name: self.names[scores.get(name, name)] for name in needed}
 
     @property
     def made(self):
         """Return the model, its history and the data set."""
-        model = "autoencoder" if "autoencoder" in self.names else "classifier"
-        return [self.names[name] for name in (model, "history", "dataset")]
+        return [self.names[name] for name in (self.names["params"].kind, "history", "dataset")]
 
     def training(self):
         """Return the text on how training went."""
