@@ -66,7 +66,7 @@ class Dataset:
 
 
 def load(data="full", protocol="paper", limit=None):
-    """Read, verify and split the data set.
+    """Return the data set, verified and split, as a `Dataset`.
 
     Args:
         data: "full" (60,000 and 10,000 images) or "sample" (the first 6,000 and 1,000 of them,
@@ -74,9 +74,6 @@ def load(data="full", protocol="paper", limit=None):
         protocol: "paper" (all training images train, the test images validate) or "holdout" (a
             twelfth of the training images, stratified by class, validates; test images are apart).
         limit: keep the first `limit` images of each part, or None for all.
-
-    Returns:
-        A `Dataset`.
 
     Raises:
         DataError: no source has the files, or a file is not what its SHA-256 says.

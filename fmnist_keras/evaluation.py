@@ -85,29 +85,23 @@ def stripe_report(images, reconstructions):
 
     Returns:
         dict: "constant_pixels", how many are the same in every reconstruction; "mse_inside" and "mse_outside"
-        rows and columns 25 to 27; "floor", see `constant_floor`, 0 if no pixel is constant.
+        rows and columns 25 to 27; "floor", see `constant_floor`.
     """
-    groups, errors = stripe_groups(), pixel_errors(images, reconstructions)
-    is_constant = np.ptp(reconstructions[..., 0], axis=0) < 1e-6
-    constant, of_pixels = int(np.sum(is_constant)), groups
-    if not is_constant[groups >= 0].all():  # of another decoder: each constant pixel for itself
-        of_pixels = np.full(groups.shape, -1)
-        of_pixels[is_constant] = range(constant)
+    groups, errors, stripe = stripe_groups(), pixel_errors(images, reconstructions), stripe_mask()
+    constant = np.ptp(reconstructions[..., 0], axis=0) < 1e-6
+    if not constant[stripe].all():  # of another decoder: each constant pixel for itself
+        groups[:] = -1
+        groups[constant] = range(constant.sum())
     return {
-        "constant_pixels": constant,
-        "mse_inside": float(errors[groups >= 0].mean()),
-        "mse_outside": float(errors[groups < 0].mean()),
-        "floor": constant_floor(images, of_pixels) if constant else 0.0,
+        "constant_pixels": int(constant.sum()),
+        "mse_inside": float(errors[stripe].mean()),
+        "mse_outside": float(errors[~stripe].mean()),
+        "floor": constant_floor(images, groups),
     }
 
 
 def constant_floor(images, groups):
-    """Return the least mean squared error left if the pixels of a group have one value in all images.
-
-    Args:
-        images: `(n, 28, 28, 1)` float32 in [0, 1].
-        groups: `(28, 28)` integers as of `stripe_groups`.
-    """
+    """Return the least mean squared error left if the pixels of a group of `stripe_groups` have one value."""
     members = (groups == number for number in range(groups.max() + 1))
     variances = (images[:, mask].var(dtype="float64") * mask.sum() for mask in members)
     return float(sum(variances) / groups.size)
@@ -142,11 +136,7 @@ def normalised_rows(counts):
 
 
 def class_scores(counts):
-    """Return the scores of each class, from counts.
-
-    Returns:
-        dict of "precision", "recall", "f1" to `(k,)` float64 in [0, 1]; 0 if undefined.
-    """
+    """Return "precision", "recall" and "f1" of each class, `(k,)` float64 in [0, 1]; 0 if undefined."""
     counts = check_shape("counts", counts, "k", "k")
     taken, true, hits = counts.sum(axis=0), counts.sum(axis=1), np.diag(counts)
     return {
@@ -173,16 +163,11 @@ def proportion_interval(hits, total):
 
 
 def calibration(probabilities, labels, bins=15):
-    """Return how far stated probabilities can be trusted, after Guo et al., "On Calibration", ICML 2017.
-
-    Args:
-        probabilities: `(n, 10)` in [0, 1], rows sum to 1.
-        labels: `(n,)` integers.
-        bins: how many equal bins of the predicted class's probability.
+    """Return how far probabilities `(n, 10)` can be trusted, after Guo et al., "On Calibration", ICML 2017.
 
     Returns:
-        dict: "count", "confidence", "accuracy", a list of `bins` values each (0 in an empty bin), and
-        "ece", the expected calibration error in [0, 1].
+        dict: "count", "confidence", "accuracy", a value (0 if empty) for each of `bins` equal bins of the
+        predicted class's probability; and "ece", the expected calibration error in [0, 1].
     """
     probabilities, labels = check_probabilities(probabilities, labels)
     confidence = probabilities.max(axis=1).astype("float64")
@@ -197,10 +182,9 @@ def calibration(probabilities, labels, bins=15):
 
 
 def principal_components(codes):
-    """Return the first two principal components of codes `(n, d)`.
+    """Return codes `(n, d)` on their first two principal components, and these' share of the variance.
 
-    Returns:
-        points `(n, 2)`, none if d is 0, and the share of the codes' variance that they hold, in [0, 1].
+    The points are `(n, 2)`, none if d is 0; the share is in [0, 1].
     """
     from sklearn.decomposition import PCA
 
@@ -212,16 +196,11 @@ def principal_components(codes):
 
 
 def baseline_errors(train, val, lengths=()):
-    """Return the mean squared errors of answers that need no network, each made from the training images.
-
-    Args:
-        train: `(n, 28, 28, 1)` float32 in [0, 1], to fit on.
-        val: the same, to measure on.
-        lengths: how many principal components to keep in the place of an autoencoder, whole numbers.
+    """Return the mean squared errors per pixel on `val` of answers that need no network, made from `train`.
 
     Returns:
-        dict of each of `GUESSES`, the same for every image, and of each length, as text, to the mean squared
-        error per pixel on `val`.
+        dict of each of `GUESSES`, the same for every image, and of each of `lengths`, as text: so many
+        principal components in the place of an autoencoder.
     """
     mean = train.mean(axis=0, dtype="float64")
     answers = dict(zip(GUESSES, (mean.mean(), mean)))

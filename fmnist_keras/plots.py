@@ -145,7 +145,7 @@ class Shown:
 
 
 def new_figure(alt, rows=1, columns=1, size=(6.4, 3.8), **kwargs):
-    """A `Figure` with its alt text as its label, and its axes; pyplot does not know of it."""
+    """Return a `Figure` with its alt text as its label, and its axes; pyplot does not know of it."""
     figure = Figure(figsize=size, layout="constrained", label=alt)
     return figure, figure.subplots(rows, columns, **kwargs)
 
@@ -165,13 +165,9 @@ def colour(name):
 
 
 def styles(names):
-    """Return a colour, a line and a marker for each of up to `TOGETHER` models, none like another's.
+    """Return a colour, a line and a marker for each of up to `TOGETHER` models: dict of name to keywords.
 
-    Args:
-        names: of models. Each has the colour of its own number if no two share it, else that of its place.
-
-    Returns:
-        dict of name to what matplotlib's `plot` takes.
+    Each has the colour of its own number if no two share it, else that of its place.
     """
     colours = [colour(name) for name in names]
     if len(set(colours)) < len(colours):
@@ -204,11 +200,10 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
     """Draw the training and validation curves of one quantity of one run.
 
     Args:
-        history: what `fit` returned. The best epoch is that of `training.callbacks` if they were among its
-            callbacks, else the one with the least `val_loss`.
+        history: what `fit` returned. The best epoch is that of `training.callbacks`, or the least `val_loss`.
         name: "loss" or "accuracy"; "val_" + name is drawn too, if the history has it.
-        ylabel: what it is, with its unit; None is the name.
-        model: whose run it is, for its colour.
+        ylabel: the quantity with its unit; None is the name.
+        model: a name, for the colour.
     """
     from .training import uses_dropout  # Keras: most figures need none of it
 
@@ -241,12 +236,7 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
 
 @in_house_style
 def error_map(errors, stripe):
-    """Draw the mean squared error of each pixel, the stripe of rows and columns 25 to 27 outlined.
-
-    Args:
-        errors: `(28, 28)`, see `evaluation.pixel_errors`.
-        stripe: `(28, 28)` bool, see `evaluation.stripe_mask`.
-    """
+    """Draw `evaluation.pixel_errors`, with the stripe of `evaluation.stripe_mask` outlined."""
     check_shape("errors", errors, 28, 28)
     inside, outside = errors[stripe].mean(), errors[~stripe].mean()
     alt = (
@@ -260,12 +250,7 @@ def error_map(errors, stripe):
 
 @in_house_style
 def error_maps(maps, stripe):
-    """Draw the error maps of several models on one colour scale.
-
-    Args:
-        maps: dict of model name to `(28, 28)`, see `evaluation.pixel_errors`.
-        stripe: `(28, 28)` bool, see `evaluation.stripe_mask`.
-    """
+    """Draw the error maps of several models, a dict of name to `(28, 28)`, on one colour scale."""
     means = ", ".join(f"{k} {m[stripe].mean():.4f} and {m[~stripe].mean():.4f}" for k, m in maps.items())
     alt = f"Mean squared error per pixel, in rows and columns 25 to 27 and elsewhere: {means}."
     columns = min(len(maps), 4)
@@ -287,24 +272,13 @@ def _draw_errors(axes, errors, width, top=None):
 
 
 def confusion_matrix(labels, predictions, title=""):
-    """Draw figure 3 of the paper: rows are true classes and sum to 1.
-
-    Args:
-        labels: the true classes `(n,)`, integers in [0, 9].
-        predictions: the predicted ones `(n,)`.
-        title: above the figure, and the first words of its alt text.
-    """
+    """Draw figure 3 of the paper from labels and predictions `(n,)`: rows are true classes and sum to 1."""
     return confusion_shares(normalised_rows(confusion_counts(labels, predictions)), title)
 
 
 @in_house_style
 def confusion_shares(shares, title=""):
-    """Draw a confusion matrix from row-normalised counts.
-
-    Args:
-        shares: `(10, 10)` in [0, 1], see `evaluation.normalised_rows`.
-        title: above the figure, and the first words of its alt text.
-    """
+    """Draw a confusion matrix from `evaluation.normalised_rows`; the alt text begins with the title."""
     recall = np.diag(check_shape("shares", shares, 10, 10))
     ((true, taken),) = most_confused(shares)
     worst, best = (f"{recall[i]:.2f} ({CLASS_NAMES[i]})" for i in (recall.argmin(), recall.argmax()))
@@ -322,12 +296,7 @@ def confusion_shares(shares, title=""):
 
 @in_house_style
 def reliability(calibration, model):
-    """Draw accuracy against confidence in bins.
-
-    Args:
-        calibration: see `evaluation.calibration`.
-        model: whose it is, for its colour.
-    """
+    """Draw accuracy against confidence in the bins of `evaluation.calibration`, in a model's colour."""
     if not isinstance(calibration, dict):
         raise ParamsError("calibration is not a dict; give evaluation.calibration(probabilities, labels)")
     numbers = (np.asarray(calibration[name]) for name in ("count", "confidence", "accuracy"))
@@ -349,13 +318,7 @@ def reliability(calibration, model):
 
 @in_house_style
 def latent_space(points, labels, variance):
-    """Draw codes on two principal components, coloured by class.
-
-    Args:
-        points: `(n, 2)`, see `evaluation.principal_components`.
-        labels: `(n,)` integers.
-        variance: the share of the codes' variance that the two components hold.
-    """
+    """Draw points and their share of the variance, of `evaluation.principal_components`, by class."""
     if not len(points):
         return absent(NO_CODES)
     (labels,) = check_arrays(labels=labels)
@@ -375,7 +338,7 @@ def latent_space(points, labels, variance):
 
 
 def mosaic(tiles, columns, gap):
-    """Return tiles on one canvas, row by row: drawn in a fraction of the time that axes for each would take.
+    """Return tiles on one canvas, row by row: axes for each would take far longer to draw.
 
     Args:
         tiles: `(k, height, width)` floats.
@@ -383,8 +346,7 @@ def mosaic(tiles, columns, gap):
         gap: `(below, beside)`, the pixels between them.
 
     Returns:
-        2-d float array, NaN (which matplotlib leaves blank) between the tiles and after the last one; and the
-        centres of its rows and columns of tiles, for labels.
+        2-d float array, NaN (blank) between the tiles and after the last; the centres of rows and columns.
     """
     count, height, width = tiles.shape
     rows = -(-count // columns)
@@ -398,13 +360,7 @@ def mosaic(tiles, columns, gap):
 
 @in_house_style
 def image_rows(rows, alt, titles=None):
-    """Draw rows of images, e.g. originals over reconstructions.
-
-    Args:
-        rows: dict of a row's name to images `(k, 28, 28, 1)`; a row may have fewer than the longest.
-        alt: the alt text.
-        titles: k texts above the columns.
-    """
+    """Draw rows of images, a dict of name to `(k, 28, 28, 1)`, with k titles above the longest."""
     for images in rows.values():
         check_arrays(images=images)
     count = max(1, *(len(images) for images in rows.values()), 0)
@@ -475,7 +431,7 @@ def confusion_examples(rows, counts):
 
     Args:
         rows: dict of (true class, taken for) to images `(k, 28, 28, 1)`.
-        counts: `(10, 10)`, how often each class was taken for each.
+        counts: see `evaluation.confusion_counts`.
     """
     pairs = [f"{CLASS_NAMES[t]}, taken for {CLASS_NAMES[p]}: {counts[t][p]}" for t, p in rows]
     named = {pair.replace(", ", ",\n"): images for pair, images in zip(pairs, rows.values())}
@@ -484,12 +440,7 @@ def confusion_examples(rows, counts):
 
 @in_house_style
 def feature_maps(*stages, columns=16):
-    """Draw feature maps of one image, a row or more a stage, each stage on a scale of its own.
-
-    Args:
-        stages: `(height, width, channels)` float32, one array a layer.
-        columns: maps in a row.
-    """
+    """Draw feature maps of one image, an array `(height, width, channels)` a stage, each on its own scale."""
     if not stages:
         return absent("This model begins with no convolution that has feature maps.")
     for stage in stages:

@@ -26,21 +26,17 @@ class UnsavedLayer(OneSentence, ValueError):
 class Recorder(keras.callbacks.TerminateOnNaN):
     """Record what a `fit` did, print a line an epoch, and turn an interrupt into the end of training.
 
-    It refuses a model that would not load again (see `check_loads`), and raises `TrainingDiverged` after an
-    epoch with a loss that is not finite. At a prompt or in Jupyter the first interrupt (*Kernel, Interrupt*,
-    Ctrl-C) ends `fit` as if the epochs had run out: the epoch that it cuts has no row in the history and is
-    never the best one. A second interrupt is Python's own.
+    It refuses a model that would not load again, and raises `TrainingDiverged` after an epoch with a loss
+    that is not finite. At a prompt or in Jupyter the first interrupt (*Kernel, Interrupt*, Ctrl-C) ends `fit`
+    as if the epochs had run out: the epoch that it cuts has no row in the history and is never the best one.
 
-    The `keras.callbacks.History` that `fit` returns gets `best_epoch`, from 1; `restored_epoch`, whose
-    weights the model has now; `stopped_early`, by early stopping alone; `interrupted`, the number of the
-    epoch that was cut, or None; `steps` of this `fit`; `optimizer`, as it was at the start; `began`, a
-    `time.perf_counter`; and `seconds`. The model gets `steps_made`, over all its fits.
+    The `keras.callbacks.History` gets `best_epoch`, from 1; `restored_epoch`, whose weights the model has
+    now; `stopped_early`, by early stopping alone; `interrupted`, the number of the epoch that was cut, or
+    None; `steps` of this `fit`; `optimizer`, as it was at the start; `began`, a `time.perf_counter`; and
+    `seconds`. The model gets `steps_made`, over all its fits.
 
-    In the list of callbacks it stands before a `keras.callbacks.EarlyStopping`, which it finds by itself.
-
-    Args:
-        restore_epoch: the epoch, from 1, whose weights the model has in the end; None, or an epoch that
-            training does not reach, leaves that to early stopping.
+    It goes before a `keras.callbacks.EarlyStopping` in the list of callbacks, and finds it by itself.
+    `restore_epoch` is as of `callbacks`.
     """
 
     def __init__(self, restore_epoch=None):
@@ -50,7 +46,8 @@ class Recorder(keras.callbacks.TerminateOnNaN):
     def on_train_begin(self, logs=None):
         """Reset everything: the same callbacks may serve several fits."""
         check_loads(self.model)
-        self.began, self.steps, self.in_epoch, self.rows = time.perf_counter(), 0, 0, []
+        self.began, self.steps, self.in_epoch = time.perf_counter(), 0, 0
+        self.rows, self.val_losses = [], []
         self.optimizer = self.model.optimizer.get_config()
         iterations = int(self.model.optimizer.iterations)  # also of a fit without this callback
         self.made = max(getattr(self.model, "steps_made", 0), iterations)
@@ -71,11 +68,11 @@ class Recorder(keras.callbacks.TerminateOnNaN):
             self.handler = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Note that no step of this epoch is made yet."""
+        """Note that no step of this epoch is made."""
         self.in_epoch, self.trained = 0, False
 
     def on_train_batch_end(self, batch, logs=None):
-        """Count the steps; Keras counts them from 0 in each epoch."""
+        """Count the steps."""
         super().on_batch_end(batch, logs)
         self.in_epoch = min(batch + 1, self.params.get("steps") or batch + 1)  # Keras counts full executions
         self.model.steps_made = self.made + self.steps + self.in_epoch
@@ -93,29 +90,25 @@ class Recorder(keras.callbacks.TerminateOnNaN):
             logs |= dict.fromkeys([name for name in logs if name.startswith("val_")], float("nan"))
             return
         self.rows.append(dict(logs))
+        self.val_losses.append(logs.get("val_loss", np.inf))
         self._stop_on_divergence(epoch + 1, logs)
         if epoch + 1 == self.restore_epoch:
             self.kept = self.model.get_weights()
         if not self.params.get("verbose"):
             order = ("loss", "val_loss", "accuracy", "val_accuracy")
             figures = [f"{name} {logs[name]:.4f}" for name in order if name in logs]
-            best = min(self._val_losses())
+            best = min(self.val_losses)
             figures += [f"best {best:.4f}"] if np.isfinite(best) else []
             print(f"epoch {epoch + 1}/{self.params['epochs']}  {'  '.join(figures)}", flush=True)
 
-    def _val_losses(self):
-        return [row.get("val_loss", np.inf) for row in self.rows]
-
     def _stop_on_divergence(self, epoch, logs):
-        optimizer = self.model.optimizer
-        with_what = f"{type(optimizer).__name__} and learning_rate {float(optimizer.learning_rate):g}"
         for name in ("loss", "val_loss"):
             if not np.isfinite(logs.get(name, 0)):
                 self._restore_handler()
-                raise TrainingDiverged(
-                    f"training diverged: {name} was not finite in epoch {epoch} with {with_what}; "
-                    "lower the learning_rate"
-                )
+                optimizer = self.model.optimizer
+                with_what = f"{type(optimizer).__name__} and learning_rate {float(optimizer.learning_rate):g}"
+                found = f"training diverged: {name} was not finite in epoch {epoch} with {with_what}"
+                raise TrainingDiverged(f"{found}; lower the learning_rate")
 
     def on_train_end(self, logs=None):
         """Add the attributes to the history that `fit` is about to return."""
@@ -138,7 +131,7 @@ class Recorder(keras.callbacks.TerminateOnNaN):
 
     def _say_which_epochs(self, history, rows):
         """Set `best_epoch`, and `restored_epoch` unless somebody else's callback may have restored one."""
-        stopping, losses = self.stopping, self._val_losses()
+        stopping, losses = self.stopping, self.val_losses
         history.best_epoch = int(np.argmin(losses)) + 1 if np.isfinite(losses).any() else rows
         if stopping or self.cut:
             history.restored_epoch = rows if self.cut is None else None
@@ -174,15 +167,12 @@ def callbacks(patience=5, min_delta=1.0e-5, restore_epoch=None):
         patience: epochs without improvement before training stops; None leaves early stopping out.
         min_delta: an improvement has to be larger, in the unit of the loss.
         restore_epoch: the epoch, from 1, whose weights the model has in the end, as models 5 and 7 of the
-            paper (section III); None restores the best ones. Training ends as without it.
+            paper (section III); None, or one that training does not reach, restores those of the best one.
     """
     if patience is None:
         return [Recorder(restore_epoch)]
     early_stopping = keras.callbacks.EarlyStopping(
-        monitor="val_loss",
-        patience=patience,
-        min_delta=min_delta,
-        restore_best_weights=True,  # of the best epoch, also when the epochs run out
+        monitor="val_loss", patience=patience, min_delta=min_delta, restore_best_weights=True
     )
     return [Recorder(restore_epoch), early_stopping]
 
@@ -199,9 +189,9 @@ def can_interrupt():
 
 
 def check_loads(model):
-    """Raise an `UnsavedLayer` if a saved model could not be loaded again: before it trains, not after.
+    """Raise an `UnsavedLayer` if a saved model would not load again: before it trains, not after.
 
-    Keras loads its own layers and registered classes. It loads no `Lambda` in safe mode, and no other class.
+    Keras loads its own layers and registered classes, but no `Lambda` in safe mode.
     """
     for layer in [model, *model._flatten_layers(include_self=False)]:
         parts = {"": type(layer), "its activation ": getattr(layer, "activation", None)}
@@ -210,10 +200,9 @@ def check_loads(model):
             known = name is None or made.__module__.split(".")[0] == "keras"
             known = known or keras.saving.get_registered_name(made) != name
             if made is keras.layers.Lambda or not known:
-                raise UnsavedLayer(
-                    f"layer {layer.name!r}: {part}{name} would not load again from a file; use one of Keras, "
-                    "or put @keras.saving.register_keras_serializable() before it"
-                )
+                mend = "use one of Keras, or put @keras.saving.register_keras_serializable() before it"
+                said = f"layer {layer.name!r}: {part}{name} would not load again from a file"
+                raise UnsavedLayer(f"{said}; {mend}")
 
 
 def seed_everything(seed, deterministic=False):
@@ -226,15 +215,12 @@ def seed_everything(seed, deterministic=False):
 
 
 def optimizer(name="adam", learning_rate=0.001, epsilon=None):
-    """Return an optimizer of cuadros I and II.
+    """Return an optimizer of cuadros I and II, or raise a `ParamsError`.
 
     Args:
         name: "adam" or "sgd", which has no momentum: the paper names none.
         learning_rate: a number above 0.
         epsilon: of Adam; None is the paper's 1e-8.
-
-    Raises:
-        ParamsError: an argument is none of these.
     """
     require(optimizer=name, epsilon=epsilon)
     learning_rate = float(learning_rate)  # `1` in a params file is a number too, but not to Keras
@@ -268,8 +254,7 @@ def uses_dropout(model):
 def steps_per_execution():
     """Return how many training steps `compile` should give the backend at once: it changes the speed alone.
 
-    Python adds overhead between steps, and an accelerator finishes a batch of 100 before the next one is
-    dispatched. PyTorch takes one at a time: Keras refuses more.
+    Python adds overhead between steps; on an accelerator it takes longer than a batch. PyTorch takes one.
     """
     return 1 if keras.backend.backend() == "torch" else STEPS_PER_LAUNCH
 
@@ -308,15 +293,10 @@ def predict(model, inputs, batch_size=EVALUATION_BATCH):
 
 
 def halves(autoencoder):
-    """Return the encoder and the decoder of an autoencoder, or None if it is of another form.
-
-    The form is that of `models.autoencoder`: two models, one after the other, with codes `(n, latent_dim)`
-    between.
-    """
+    """Return the encoder and the decoder of an autoencoder, or None if it is not of these two models."""
     parts = _layers(autoencoder)
-    if len(parts) == 2 and all(isinstance(part, keras.Model) for part in parts):
-        return parts if len(parts[0].output_shape) == 2 else None
-    return None
+    models = len(parts) == 2 and all(isinstance(part, keras.Model) for part in parts)
+    return parts if models and len(parts[0].output_shape) == 2 else None
 
 
 def _layers(model):
@@ -336,15 +316,14 @@ def decode(autoencoder, codes):
 
 
 def feature_maps(model, images):
-    """Return the output of each convolution of a model's first half, after its activation layer.
+    """Return the outputs of the convolutions of an encoder, or of a model that begins with one.
 
     Args:
-        model: an encoder, or a model that begins with one.
+        model: a `keras.Model`. An activation layer after a convolution belongs to it.
         images: `(n, 28, 28, 1)` float32 in [0, 1].
 
     Returns:
-        A list of float32 arrays `(n, height, width, filters)`; of models 1 to 8 `(n, 26, 26, 16)` and
-        `(n, 11, 11, 32)`, each value >= 0.
+        A list of float32 arrays `(n, height, width, filters)`.
     """
     while inner := [layer for layer in _layers(model)[:1] if isinstance(layer, keras.Model)]:
         model = inner[0]
