@@ -40,7 +40,7 @@ def test_a_saved_model_needs_nothing_of_ours(tmp_path, images):
 
 @pytest.mark.long
 def test_losses_differ_no_more_than_seeds_do(monkeypatch):
-    """Long: ten fits. tests/unit/test_layers.py compares the layer with its definition in a second."""
+    """tests/unit/test_layers.py compares the layer with its definition in a second; this is ten fits."""
     ours = [fit_small_classifier(seed) for seed in range(5)]
     monkeypatch.setattr(models, "Dropout", keras.layers.Dropout)
     theirs = [fit_small_classifier(seed) for seed in range(5)]

@@ -34,10 +34,6 @@ def test_to_float_scales_and_adds_the_channel():
     assert data.to_float(images) is images
 
 
-def test_one_per_class_is_the_first():
-    assert data.one_per_class(np.array([1, 0, 1, 2, 0])).tolist() == [1, 0, 3]
-
-
 def test_holdout_is_stratified_and_fixed():
     """The test images are apart, each training image is there once, every class in proportion."""
     split = data.load("sample", "holdout")

@@ -2,7 +2,6 @@ import html
 import io
 from xml.etree import ElementTree
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -18,19 +17,9 @@ HISTORY = fitted(loss=[0.5, 0.3, 0.31], val_loss=[0.4, 0.25, 0.29])
 COUNTS = np.diag([9] * 10) + 6 * np.eye(10, k=-4, dtype=int)
 CERTAIN = evaluation.calibration(np.full((20, 10), 0.1), np.zeros(20, int))  # argmax is 0: all right
 CHARTS = {"curves", "confusion_matrix", "reliability"}
-OWN = {
-    "image.origin": "lower",
-    "image.cmap": "jet",
-    "font.size": 30,
-    "axes.grid": True,
-    "axes.prop_cycle": matplotlib.cycler(color=["red"]),
-    "figure.facecolor": "black",
-    "figure.dpi": 300,
-    "savefig.pad_inches": 2,
-    "svg.fonttype": "path",
-    "legend.loc": "lower left",
-    "text.usetex": True,  # fails without LaTeX
-}
+OWN = {"image.origin": "lower", "image.cmap": "jet", "font.size": 30, "axes.grid": True}
+OWN |= {"figure.facecolor": "black", "figure.dpi": 300, "savefig.pad_inches": 2, "svg.fonttype": "path"}
+OWN |= {"text.usetex": True}  # fails without LaTeX
 
 
 @pytest.fixture(autouse=True)
