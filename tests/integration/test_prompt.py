@@ -13,7 +13,7 @@ from fmnist_keras import runs
 
 
 def test_readme_script(reports, sample, tiny, tmp_path_factory):
-    """Keras is told by its environment to stop each epoch after ten steps; `predict` finds a run of model 6."""
+    """Keras is told by its environment to stop each epoch after ten steps; there is a run of model 6."""
     run = runs.start(replace(tiny("model_6", encoder_from=None), suite="sample"))
     run.load_encoder()
     results = {part: {"loss": 0.1, "accuracy": 0.1} for part in ("train", "val")} | OF_KIND["classifier"]
