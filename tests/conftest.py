@@ -62,10 +62,9 @@ LONGEST = (  # these begin first, or a worker would idle while another one ends 
     "notebooks/",
     "tests/integration/test_faults.py",
 )
-STRIPES = {"constant_pixels": 0, "mse_inside": 0.1, "mse_outside": 0.1, "floor": 0.0}
 OF_KIND = {  # what `metrics.json` holds of one kind alone, for runs that no notebook has made
     "autoencoder": {
-        "stripes": STRIPES,
+        "stripes": {"constant_pixels": 0, "mse_inside": 0.1, "mse_outside": 0.1, "floor": 0.0},
         "pixel_errors": evaluation.pack([0.1] * 784),
         "image_errors": evaluation.pack([0.1] * 1000),  # of the sample's validation images, val loss 0.1
     },
@@ -334,8 +333,3 @@ def fit_small_classifier(seed):
     compile_model(model, values)
     history = fit(model, dataset.x_train, dataset.y_train, (dataset.x_val, dataset.y_val), values)
     return min(history.history["val_loss"])
-
-
-@pytest.fixture
-def logits():
-    return np.random.default_rng(0).normal(size=(50, 10)).astype("float32")

@@ -11,6 +11,8 @@ from conftest import content, engine_call, program
 from fmnist_keras import _sources as sources
 from fmnist_keras import data
 
+HIDE = f"mkdir -p {sources.DISTRIBUTION_DIR}; mount -t tmpfs tmpfs {sources.DISTRIBUTION_DIR}"
+
 
 @contextlib.contextmanager
 def small_disk(folder, size):
@@ -25,20 +27,22 @@ def small_disk(folder, size):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def says_that_the_disk_is_full(result):
+    assert result.returncode != 0
+    assert "the disk is full: no space was left for " in result.stdout, result.stdout
+    assert "Traceback" not in result.stdout
+
+
 @pytest.mark.parametrize(("root", "left"), [("quick", 40_000), ("copy", 1_500_000)], ids=["page", "model"])
 def test_full_disk_keeps_earlier_result(request, copy, first, tmp_path, root, left):
-    """One sentence says so, whether the page or the model's file has no room."""
+    """One sentence says so, if the page or the model's file has no room."""
     with small_disk(tmp_path / "disk", 20_000_000) as disk:
         folder = disk / "sample" / "model_4" / "seed_0"
         shutil.copytree(copy / "reports" / "sample" / "model_4" / "seed_0", folder)
         before = content(folder)
-        filler = shutil.disk_usage(disk).free - left
-        (disk / "filler").write_bytes(b"x" * filler)
+        (disk / "filler").write_bytes(b"x" * (shutil.disk_usage(disk).free - left))
         root = request.getfixturevalue(root)
-        result = program(root, "run", "model_4", "--suite", "sample", REPORTS_DIR=disk)
-        assert result.returncode != 0
-        assert result.stdout.count("the disk is full: no space was left for ") == 1, result.stdout
-        assert "Traceback" not in result.stdout
+        says_that_the_disk_is_full(program(root, "run", "model_4", "--suite", "sample", REPORTS_DIR=disk))
         assert content(folder) == before
         assert [path.parent for path in disk.rglob("metrics.json")] == [folder]
 
@@ -46,32 +50,28 @@ def test_full_disk_keeps_earlier_result(request, copy, first, tmp_path, root, le
 def test_engine_says_disk_is_full(quick, tmp_path):
     with small_disk(tmp_path / "disk", 60_000) as disk:
         call = engine_call(quick, "suite=sample", "models=model_4")
-        result = subprocess.run(**call | {"env": call["env"] | {"REPORTS_DIR": str(disk)}})
-        assert result.returncode != 0
-        assert "the disk is full: no space was left for " in result.stdout
-        assert "Traceback" not in result.stdout
+        says_that_the_disk_is_full(subprocess.run(**call | {"env": call["env"] | {"REPORTS_DIR": str(disk)}}))
         assert list(disk.rglob("metrics.json")) == []
 
 
-TRAINING = ("run", "model_3", "--suite", "paper")  # in a kernel that imports Keras first
-
-
-@pytest.mark.parametrize("command", [("data",), pytest.param(TRAINING, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "command", [("data",), pytest.param(("run", "model_3", "--suite", "paper"), marks=pytest.mark.long)]
+)
 def test_damaged_data_are_named(copy, tmp_path, command):
-    """With the hash that they have and the one that they should have; they are never trained on."""
+    """The error has the hash that they have and the right one; they are never trained on."""
     for name in sources.FILES:
         shutil.copy(sources.SAMPLE_DIR / f"{name}.gz", tmp_path)
-    result = program(copy, *command, FMNIST_DATA_DIR=tmp_path)
+    result, name = program(copy, *command, FMNIST_DATA_DIR=tmp_path), sources.FILES[0]
     assert result.returncode == 1
-    assert f"{sources.FILES[0]}.gz has SHA-256 {data.SHA256['sample'][sources.FILES[0]]}" in result.stdout
-    assert f"not {data.SHA256['full'][sources.FILES[0]]}" in result.stdout
+    assert f"{name}.gz has SHA-256 {data.SHA256['sample'][name]}" in result.stdout
+    assert f"not {data.SHA256['full'][name]}" in result.stdout
     assert "Traceback" not in result.stdout
     assert "epoch" not in result.stdout
     assert not (copy / "reports" / "paper" / "model_3" / "seed_0").exists()
 
 
 def namespace(*flags):
-    """The words before a command that give it name spaces of its own, or a skip where that is not allowed."""
+    """The words before a command that give it name spaces of its own, or a skip if that is not allowed."""
     words = ["unshare", *flags]
     if not shutil.which("unshare") or subprocess.run([*words, "true"], capture_output=True).returncode != 0:
         pytest.skip(f"`{' '.join(words)}` is not allowed on this machine")
@@ -79,35 +79,23 @@ def namespace(*flags):
 
 
 def test_error_names_every_place_of_data(copy, tmp_path):
-    hide = (
-        f'mkdir -p {sources.DISTRIBUTION_DIR} && mount -t tmpfs tmpfs {sources.DISTRIBUTION_DIR}; exec "$@"'
-    )
-    words = [*namespace("--net", "--mount"), "sh", "-c", hide, "sh"]
+    words = [*namespace("--net", "--mount"), "sh", "-c", f'{HIDE}; exec "$@"', "sh"]
     result = program(copy, "data", before=words, KERAS_HOME=tmp_path / "no cache")
     assert result.returncode == 1
     places = ["FMNIST_DATA_DIR: not set", "the distribution's package", "the Keras cache", "Keras' download"]
-    for place in (
-        *places,
-        "apt-get download",
-        "apt-get install dataset-fashion-mnist",
-        "`make report` needs none",
-    ):
-        assert place in result.stdout
+    for words in (*places, "apt-get install dataset-fashion-mnist", "`make report` needs none"):
+        assert words in result.stdout
     assert "Traceback" not in result.stdout
 
 
-def test_a_user_without_a_name_or_a_home_runs_models(quick):
+def test_user_without_name_and_home(quick):
     """`docker run -u 12345` gives one: no entry in passwd, and / as the home."""
-    words = namespace("--user", "--map-user=12345")
+    words = ["env", "-u", "LOGNAME", "-u", "USER", *namespace("--user", "--map-user=12345")]
     call = engine_call(quick, "suite=sample", "models=model_4")
     call["env"] |= {"HOME": "/proc"}
-    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        call["env"].pop(name, None)
     planned = subprocess.run(**call | {"args": [*words, *call["args"], "--dry-run"]})
     assert planned.returncode == 0, planned.stdout
-    made = program(
-        quick, "run", "model_4", before=["env", "-u", "LOGNAME", "-u", "USER", *words], HOME="/proc"
-    )
+    made = program(quick, "run", "model_4", before=words, HOME="/proc")
     assert made.returncode == 0, made.stdout
 
 
@@ -118,7 +106,7 @@ def test_make_report_needs_no_network(copy, first, tmp_path):
     )
     sandbox = f"""set -e
         "{sys.executable}" -c "{loopback}"  # the kernel's messages stay on the machine, but need this
-        mkdir -p {sources.DISTRIBUTION_DIR}; mount -t tmpfs tmpfs {sources.DISTRIBUTION_DIR}
+        {HIDE}
         mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"
         ! touch "$1/writable" 2>/dev/null || exit 77
         shift; exec "$@" """

@@ -29,41 +29,41 @@ print(*(name for name, value in os.environ.items() if environment.get(name) != v
 """
 # What libraries set for themselves as they are imported.
 BY_OTHERS = {"KERAS_BACKEND", "TF2_BEHAVIOR", "TPU_ML_PLATFORM", "KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK"}
+BY_OTHERS |= {"TPU_ML_PLATFORM_VERSION", "ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH"}  # JAX, h5py
 
 
-def test_an_import_changes_nothing_in_the_process():
+def python(*arguments, **environment):
+    """Run a Python of its own in the repository; environment variables that are None are not set."""
+    given = {name: value for name, value in (os.environ | environment).items() if value is not None}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=given, cwd=runs.ROOT, capture_output=True, text=True)
+
+
+def test_import_changes_nothing():
     """Not the environment, the garbage collector or the open files; nor does any module's first use."""
     package = runs.ROOT / "fmnist_keras"
     paths = [path.relative_to(package).with_suffix("") for path in package.rglob("*.py")]
     names = sorted(".".join(path.parts) for path in paths if not path.name.startswith("__"))
     assert len(names) > 20
-    result = subprocess.run([sys.executable, "-c", STATE, *names], capture_output=True, text=True)
+    result = python("-c", STATE, *names)
     assert result.returncode == 0, result.stderr
     assert set(result.stdout.split()) <= BY_OTHERS
 
 
-def test_a_command_says_nothing_of_what_tensorflow_says_as_it_starts(tmp_path):
+def test_commands_hide_tensorflows_log(tmp_path):
     """Without the variables that keep TensorFlow quiet, which conftest.py has set for this process."""
-    clean = {name: value for name, value in os.environ.items() if name not in execute.KERNEL_ENVIRONMENT}
-    result = subprocess.run(
-        [sys.executable, "-m", "fmnist_keras", "predict", "model_6", "away.png"],
-        env=clean | {"REPORTS_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        cwd=runs.ROOT,
-    )
+    unset = dict.fromkeys(execute.KERNEL_ENVIRONMENT)
+    result = python("-m", "fmnist_keras", "predict", "model_6", "x.png", **unset, REPORTS_DIR=str(tmp_path))
     assert result.returncode == 1
     assert result.stderr.startswith("error: model_6 has no trained weights")
     assert result.stderr.count("\n") == 1
 
 
-def test_without_docstrings_the_commands_run():
-    command = [sys.executable, "-OO", "-m", "fmnist_keras", "claims", "paper"]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=runs.ROOT)
+def test_commands_run_without_docstrings():
+    result = python("-OO", "-m", "fmnist_keras", "claims", "paper")
     assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == len(
-        json.loads((runs.ROOT / "reports/paper/claims.json").read_text())
-    )
+    claims = json.loads((runs.ROOT / "reports/paper/claims.json").read_text())
+    assert len(result.stdout.splitlines()) == len(claims)
 
 
 @pytest.mark.parametrize("backend", ["foo", "TkAgg"])
@@ -74,8 +74,7 @@ def test_figures_need_no_backend(backend):
         "h = types.SimpleNamespace(history={'loss': [1, .5], 'val_loss': [1, .4]}, best_epoch=2)\n"
         "print(len(figure(fk.plots.curves(h)).data), os.environ['MPLBACKEND'])"
     )
-    environment = os.environ | {"MPLBACKEND": backend}
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    result = python("-c", code, MPLBACKEND=backend)
     assert result.returncode == 0, result.stderr
     size, kept = result.stdout.split()
     assert (int(size) > 1000, kept) == (True, backend)

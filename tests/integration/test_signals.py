@@ -1,4 +1,4 @@
-"""How a process hears that it, or the engine that started it, is to end."""
+"""How a process learns that it, or the engine that started it, is to end."""
 
 import contextlib
 import signal
@@ -18,41 +18,22 @@ time.sleep(60)
 """
 
 
-@pytest.fixture
-def child():
-    """A process whose shell has ended, told to end with this parent; killed at the end of the test."""
-    started = []
-
-    def start(parent):
-        code = SLEEP.format(parent=parent)
-        shell = f'"{sys.executable}" -c "{code}" & echo $!; read line'
-        bash = subprocess.Popen(
-            ["bash", "-c", shell], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        started.append(psutil.Process(int(bash.stdout.readline())))
-        assert bash.stdout.readline() == "ready\n"
-        bash.kill()
-        bash.wait()
-        return started[-1]
-
-    yield start
-    for process in started:
-        if process.is_running():
-            process.kill()
-
-
-def ended(process, seconds):
-    with contextlib.suppress(psutil.TimeoutExpired):
-        process.wait(seconds)
-    return not alive([process])
-
-
-def test_process_started_by_hand_outlives_shell(child):
-    assert not ended(child("None"), 1.5)  # a job asks twice a second
-
-
-def test_job_ends_with_its_engine(child):
-    assert ended(child("os.getppid()"), 10)
+@pytest.mark.parametrize(("parent", "ends"), [("None", False), ("os.getppid()", True)])
+def test_job_ends_with_its_engine(parent, ends):
+    """A process that was started by hand outlives its shell."""
+    shell = f'"{sys.executable}" -c "{SLEEP.format(parent=parent)}" & echo $!; read line'
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(["bash", "-c", shell], **pipes) as bash:
+        child = psutil.Process(int(bash.stdout.readline()))
+        try:
+            assert bash.stdout.readline() == "ready\n"
+            bash.kill()
+            with contextlib.suppress(psutil.TimeoutExpired):
+                child.wait(10 if ends else 1.5)  # a job looks twice a second
+            assert (not alive([child])) == ends
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 CUT_OFF = """
