@@ -16,7 +16,6 @@ from sklearn.decomposition import PCA
 from .. import data, plots, runs, training
 from . import photos, predict
 
-KINDS = ("autoencoder", "classifier")
 SLIDERS = 6  # directions in which the codes of the sample's images vary most
 REACH = 3  # standard deviations to either end of a slider
 ERROR_TOP = 0.5  # the difference of a pixel, of 1, that is shown brightest: the same for all images and runs
@@ -26,25 +25,19 @@ WIDTH = 800  # pixels of the picture that a committed notebook shows
 PICTURE = """<figure style="display: inline-block; margin: 0 4px"><figcaption><b>{name}</b></figcaption>
 <img alt="{name}" width="168" style="image-rendering: pixelated" src="data:image/png;base64,{png}">
 </figure>"""
-NOTHING = (
-    "<p><b>Nothing has been trained on this machine yet</b> (weights are not in git). Run "
-    "<code>make report</code> in a terminal, a few minutes, or run <code>autoencoder.ipynb</code> and "
-    "<code>classifier.ipynb</code> as they are; then run this notebook again.</p>"
-)
+NOTHING = """<p><b>Nothing has been trained on this machine yet</b> (weights are not in git). Run
+<code>make report</code> in a terminal, a few minutes, or run <code>autoencoder.ipynb</code> and
+<code>classifier.ipynb</code> as they are; then run this notebook again.</p>"""
 STATIC = "FMNIST_STATIC_WIDGETS"  # set when a notebook is run to be committed: widgets would show nothing
 STATIC_ALT = "The explorer once it runs: a garment, its reconstruction, sliders, the bars of its classes"
 
 
 def app(suite=None, run=None):
-    """Show everything in one box: the image, its reconstruction, sliders for its code, and the classes.
+    """Return the `ipywidgets.Widget` of the explorer; a picture of it if `STATIC` is set.
 
     Args:
         suite: only runs of this suite, or None for all.
         run: the name of the run to begin with, see `runs.find`; None is the one finished last.
-
-    Returns:
-        An `ipywidgets.Widget`; a sentence if no autoencoder has weights that can be loaded; a picture of
-        the widgets if `STATIC` is set.
 
     Raises:
         runs.RunError: there is no run of that name.
@@ -54,16 +47,18 @@ def app(suite=None, run=None):
     trained, reasons = runs.trained(suite)
     if run is not None:
         folder = runs.find(run, suite)
-        first = [name for name, held in trained.items() if held["folder"] == folder]
+        first = {name: held for name, held in trained.items() if held["folder"] == folder}
         if not first:
             raise runs.RunError(f"{run} is not among the runs to explore: {', '.join(trained) or 'none'}")
-        trained = {name: trained[name] for name in [*first, *trained]}
-    kinds = [{name: held for name, held in trained.items() if held["kind"] == kind} for kind in KINDS]
+        trained = first | trained
+    kinds = {"autoencoder": {}, "classifier": {}}
+    for name, held in trained.items():
+        kinds[held["kind"]][name] = held
     left_out = escape(" ".join(filter(None, [runs.left_out(reasons), runs.elsewhere()])))
-    if not kinds[0]:
+    if not kinds["autoencoder"]:
         return widgets.HTML(NOTHING + left_out)
     try:
-        return Explorer(*kinds, left_out).box
+        return Explorer(*kinds.values(), left_out).box
     except runs.RunError as error:
         return widgets.HTML(bold(error))
 
@@ -92,30 +87,27 @@ class Explorer:
     def __init__(self, autoencoders, classifiers, left_out=""):
         self.autoencoders, self.classifiers = autoencoders, classifiers
         dataset = data.load("sample")
-        self.images, self.labels = predict.as_images(dataset.x_val), dataset.y_val
+        self.images, self.labels = dataset.x_val, dataset.y_val
         self.load, self.load_classifier = functools.cache(self._load), functools.cache(predict.load_model)
         self.own = self.pinned = None
-        run, broken = self._first()
-        self._build(run)
+        self._build()
+        broken = []
+        for self.run.value in autoencoders:
+            try:
+                self.load(self.run.value)
+                break
+            except runs.RunError as error:
+                broken.append(str(error))
+        else:
+            raise runs.RunError("; ".join(broken))
         self._observe()
         self.box = self._layout(left_out)
         self.update()
         self.problem.value += bold("; ".join(broken)) if broken else ""
 
-    def _first(self):
-        """Return the first autoencoder that can be loaded, and the reasons why others before it cannot."""
-        broken = []
-        for name in self.autoencoders:
-            try:
-                self.load(name)
-                return name, broken
-            except runs.RunError as error:
-                broken.append(str(error))
-        raise runs.RunError("; ".join(broken))
-
-    def _build(self, run):
+    def _build(self):
         names = [(name, label) for label, name in enumerate(data.CLASS_NAMES)]
-        self.run = widgets.Dropdown(options=list(self.autoencoders), value=run, description="run")
+        self.run = widgets.Dropdown(options=list(self.autoencoders), description="run")
         self.classifier = widgets.Dropdown(options=list(self.classifiers), description="classifier")
         self.label = widgets.Dropdown(options=names, value=9, description="class")
         self.number = widgets.IntSlider(max=np.bincount(self.labels).min() - 1, description="image")
@@ -195,37 +187,30 @@ class Explorer:
         if self.pinned is not None:
             self.shown["pinned"] = self.pinned
         self.pictures.value = "".join(picture(name, pixels) for name, pixels in self.shown.items())
-        self.classes.value = self._class_bars(np.stack([image, decoded]))
-        note = "" if names else f". {plots.NO_CODES}"
-        self.message.value = escape(
-            f"{title}: mean squared error {(error**2).mean():.4f} ({self.run.value}){note}"
-        )
+        message = f"{title}: mean squared error {(error**2).mean():.4f} ({self.run.value})"
+        self.message.value = escape(message if names else f"{message}. {plots.NO_CODES}")
         for slider, name in zip_longest(self.sliders, names, fillvalue=""):
             slider.description, slider.layout.display = name, "" if name else "none"
+        self.classes.value = ""
+        self.classes.value = self._class_bars(np.stack([image, decoded]))
 
     def _class_bars(self, images):
         """Return the classifier's probabilities of the original and the decoded image as an HTML table."""
         if not self.classifiers:
             return "No classifier has been trained yet."
         name = self.classifier.value
-        try:
-            model = self.load_classifier(self.classifiers[name]["folder"])
-            probabilities = predict.classify(model, images, name)
-        except runs.RunError as error:
-            return bold(error)
+        model = self.load_classifier(self.classifiers[name]["folder"])
+        probabilities = predict.classify(model, images, name)
         table = pd.DataFrame(probabilities.T, data.CLASS_NAMES, ["original", "decoded"])
         bars = table.style.format("{:.0%}").bar(vmin=0, vmax=1, color="#7fb3d5")
         return bars.set_properties(width="9em", **{"text-align": "right"}).to_html()
 
     def _load(self, name):
-        """Return a run's model in parts.
+        """Return what encodes, what decodes, and the directions in which codes vary most.
 
-        Of a model without `training.halves`, the image is its own code, without directions.
-
-        Returns:
-            functions of images to codes and of codes to images; of the directions in which codes vary most,
-            their principal components, a name each, the classes that are farthest to its two ends, and a
-            standard deviation along each, `(directions, latent_dim)`; the least value of a code.
+        Of each direction, a principal component, there are a name, the classes farthest to its two ends, and
+        a standard deviation, `(latent_dim,)`. Last is the least value of a code. The image is its own code,
+        without directions, if the model has no `training.halves`.
         """
         model = predict.load_model(self.autoencoders[name]["folder"])
         shape = training.predict(model, self.images[:1]).shape[1:]
@@ -245,8 +230,8 @@ class Explorer:
 
 def picture(name, pixels):
     """Return pixels `(28, 28, 1)` in [0, 1] as HTML; an error is in colours, from 0 to `ERROR_TOP`."""
-    colours, top = ("magma", ERROR_TOP) if name == "error" else ("gray", 1)
-    content = io.BytesIO()
+    colours, top, content = "gray", 1, io.BytesIO()
+    if name == "error":
+        name, colours, top = f"error (0 to {ERROR_TOP:g} of white)", "magma", ERROR_TOP
     imsave(content, pixels[..., 0], cmap=colours, vmin=0, vmax=top, format="png")
-    caption = f"error (0 to {ERROR_TOP:g} of white)" if name == "error" else name
-    return PICTURE.format(name=caption, png=base64.b64encode(content.getvalue()).decode())
+    return PICTURE.format(name=name, png=base64.b64encode(content.getvalue()).decode())

@@ -1,7 +1,6 @@
 """Export a trained model to other formats, checked against the original, with a model card."""
 
 import json
-import os
 import tempfile
 import warnings
 import zipfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+from jinja2 import Template
 
 from .. import data, evaluation, runs
 from .predict import load_model
@@ -36,9 +36,7 @@ outputs = loaded.serve(images).numpy()""",
 
 
 def export(run, format, folder):
-    """Write a run's model in another format, with a model card, once its outputs are seen to agree.
-
-    The weights are float32, and so is what an export computes in, whatever the run's dtype policy was.
+    """Write a run's model in another format, in float32, with a model card, if its outputs agree.
 
     Args:
         run: the run's folder, or its name, see `runs.find`.
@@ -49,14 +47,13 @@ def export(run, format, folder):
         The export's `Path`, and the largest difference of any output on 256 images of the sample.
 
     Raises:
-        runs.RunError: the backend is not the format's, a library for it is missing, the outputs differ
-            by more than `PARITY`, the folder cannot be written to, or a file of something else is in the
-            export's place; nothing is written then.
+        runs.RunError: a library or the backend of the format is missing, the outputs differ by more than
+            `PARITY`, or the place cannot be written to or has something else; nothing is written then.
     """
     check_libraries(format)
     run = runs.find(run)
     metrics, model = runs.check(run), load_model(run)
-    path = Path(os.path.expanduser(folder)) / f"{metrics['model']}{ENDINGS[format]}"
+    path = Path(folder).expanduser() / f"{metrics['model']}{ENDINGS[format]}"
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise runs.RunError(f"{path} is a folder with something else in it, and is not replaced")
     if path.is_file() and format == "saved_model":
@@ -89,11 +86,7 @@ def check_libraries(format):
 
 
 def write_checked(model, path, format, own_layers):
-    """Write a model to a path, and return the largest difference of any output of what was written.
-
-    Raises:
-        runs.RunError: it cannot be written, or the outputs differ by more than `PARITY`.
-    """
+    """Write a model, and return the largest difference of any output of the file, at most `PARITY`."""
     images = data.load("sample").x_val[:PARITY_IMAGES]
     expected = model.predict(images, verbose=0)  # Keras exports only a model that has predicted
     try:
@@ -102,8 +95,7 @@ def write_checked(model, path, format, own_layers):
             if format == "keras":
                 save(model, path, own_layers)
             else:
-                kind = "tf_saved_model" if format == "saved_model" else format
-                model.export(path, format=kind, verbose=False)
+                model.export(path, format=format.replace("saved", "tf_saved"), verbose=False)
             difference = float(np.abs(run_code(format, path, images) - expected).max())
     except OSError:
         raise
@@ -172,27 +164,19 @@ def model_card(metrics, name, format, difference, own_layers=False):
         difference: the largest difference of any output from the original's.
         own_layers: True if the model has layers that are not Keras' own.
     """
-    from jinja2 import Template
-
-    parts = {part: metrics[part] for part in ("train", "val", "test") if part in metrics}
-    scores, classes, loss = pd.DataFrame(parts).T.rename_axis("images"), None, "mean squared error"
+    loss, classes = "mean squared error", pd.DataFrame(columns=["recall"])
     if metrics["kind"] == "classifier":
-        found = evaluation.class_scores(metrics["confusion"])
-        classes, loss = pd.DataFrame(found, data.CLASS_NAMES).rename_axis("class"), "cross entropy"
+        loss, classes = "cross entropy", evaluation.class_scores(metrics["confusion"])
+        classes = pd.DataFrame(classes, data.CLASS_NAMES).rename_axis("class")
     loss = runs.departs(metrics).get("loss", loss).split(" instead of ")[0].replace("_", " ")
+    parts = {part: metrics[part] for part in ("train", "val", "test") if part in metrics}
     template = Path(__file__).with_name("model_card.md.j2").read_text(encoding="utf-8")
-    return Template(template, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True).render(
-        run=metrics,
-        name=name,
-        format=format,
+    return Template(template, trim_blocks=True, keep_trailing_newline=True).render(
+        {"run": metrics, "name": name, "format": format, "own_layers": own_layers, "version": version},
         code=CODE[format].format(path=name),
-        difference=difference,
-        own_layers=own_layers,
-        images=PARITY_IMAGES,
-        version=version,
-        class_names=data.CLASS_NAMES,
-        not_counted=runs.not_counted(metrics),
-        scores=scores.rename(columns={"loss": loss}),
+        scores=pd.DataFrame(parts).T.rename_axis("images").rename(columns={"loss": loss}),
         classes=classes,
-        never=[] if classes is None else list(classes.index[classes["recall"] == 0]),
+        never=list(classes.index[classes["recall"] == 0]),
+        not_counted=runs.not_counted(metrics),
+        parity=f"{difference:.1e} on {PARITY_IMAGES} images",
     )

@@ -18,9 +18,7 @@ SHADES = " .:-=+*#%@"  # from black to white
 
 
 def load_model(run):
-    """Load the trained model of a run: a Keras model, compiled as it was trained.
-
-    A model whose loss, metric or optimizer cannot be loaded is not compiled; it predicts all the same.
+    """Return the Keras model of a run, compiled as it was trained if its loss, metric and optimizer can be.
 
     Args:
         run: the run's name or a path, see `runs.find`.
@@ -55,25 +53,21 @@ def as_images(images):
         images = np.stack([photos.to_image(one) for one in images])
     images = np.asarray(images)
     if images.shape[1:] not in ((28, 28), (28, 28, 1)):
-        raise ParamsError(
-            f"images have shape {images.shape}; allowed: (n, 28, 28), (n, 28, 28, 1), or photographs as "
-            "paths or PIL images"
-        )
+        allowed = "(n, 28, 28), (n, 28, 28, 1), or photographs as paths or PIL images"
+        raise ParamsError(f"images have shape {images.shape}; allowed: {allowed}")
     images = images.reshape(-1, 28, 28)
     if images.dtype == np.uint8:
         images = images / np.float32(255)
     if not np.issubdtype(images.dtype, np.floating):
-        raise ParamsError(
-            f"images are {images.dtype}; allowed: uint8 in [0, 255] or floating point in [0, 1]"
-        )
+        allowed = "uint8 in [0, 255] or floating point in [0, 1]"
+        raise ParamsError(f"images are {images.dtype}; allowed: {allowed}")
     rounding = max(1e-6, 4 * np.finfo(images.dtype).eps)
     low, high = (images.min(), images.max()) if images.size else (0, 1)
     if not (low >= -rounding and high <= 1 + rounding):  # or a number is not one
         raise ParamsError(f"floating-point images are in [{low:.9g}, {high:.9g}]; allowed: [0, 1], or uint8")
     if (turned := np.flatnonzero(photos.is_dark_on_light(images))).size:
-        raise ParamsError(
-            f"image {turned[0]} is dark on light; allowed: light on black (1 - image, 255 - image)"
-        )
+        allowed = "light on black (1 - image, 255 - image)"
+        raise ParamsError(f"image {turned[0]} is dark on light; allowed: {allowed}")
     return np.clip(images[..., np.newaxis].astype("float32"), 0, 1)
 
 
@@ -116,9 +110,8 @@ def classify(model, images, name):
             f"{name} is not a classifier: it gives {(None, *outputs.shape[1:])}; "
             f"allowed: logits (n, {models.NUM_CLASSES})"
         )
-    last = model.layers[-1] if model.layers else None
-    softmax = keras.activations.softmax
-    if not (isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is softmax):
+    ends_in = getattr(model.layers[-1], "activation", model.layers[-1]) if model.layers else None
+    if not (ends_in is keras.activations.softmax or isinstance(ends_in, keras.layers.Softmax)):
         outputs = evaluation.softmax(outputs)
     return outputs[: len(images)].astype("float64")
 
@@ -129,22 +122,17 @@ def _found(run):
     if place.is_dir() and (runs.read(place) or {"kind": None})["kind"] != "classifier":
         raise runs.RunError(f"{place} is not the run of a classifier")
     file = place / "model.keras" if place.is_dir() else place
-    return _loaded(place, file.stat().st_mtime_ns if file.exists() else None), place
+    return _load(file, file.stat().st_mtime_ns if file.exists() else None), place
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(place, written):
-    """Return the model of a run or file, loaded once: for a few images loading takes the longest."""
-    return load_model(place)
+def _load(file, written):
+    """Return the model of a file, loaded once: for a few images, loading takes the longest."""
+    return load_model(file)
 
 
 def in_characters(image, probabilities):
-    """Return the lines of text that show an image, and the probability of each class beside it.
-
-    Args:
-        image: `(28, 28)` in [0, 1]; a line of characters is two of pixels.
-        probabilities: `(10,)`.
-    """
+    """Return an image `(28, 28)` in [0, 1] as lines of text, and the probability of each class beside it."""
     levels = ((image[::2] + image[1::2]) / 2 * (len(SHADES) - 1)).round().astype(int)
     picture = ["".join(SHADES[level] for level in row) for row in levels]
     classes = [
