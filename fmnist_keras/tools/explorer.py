@@ -92,9 +92,10 @@ class Explorer:
         self.own = self.pinned = None
         self._build()
         broken = []
-        for self.run.value in autoencoders:
+        for name in autoencoders:
             try:
-                self.load(self.run.value)
+                self.load(name)
+                self.run.value = name
                 break
             except runs.RunError as error:
                 broken.append(str(error))
@@ -110,7 +111,7 @@ class Explorer:
         self.run = widgets.Dropdown(options=list(self.autoencoders), description="run")
         self.classifier = widgets.Dropdown(options=list(self.classifiers), description="classifier")
         self.label = widgets.Dropdown(options=names, value=9, description="class")
-        self.number = widgets.IntSlider(max=np.bincount(self.labels).min() - 1, description="image")
+        self.number = widgets.IntSlider(description="image")
         self.upload = widgets.FileUpload(accept=ACCEPTED, multiple=False, description="your own picture")
         self.sliders = [widgets.FloatSlider(min=-REACH, max=REACH, **WIDE) for _ in range(SLIDERS)]
         self.mix = widgets.FloatSlider(max=1, step=0.02, description="towards pinned", disabled=True, **WIDE)
@@ -174,7 +175,8 @@ class Explorer:
 
     def _show(self):
         encode, decode, names, axes, least = self.load(self.run.value)
-        number = np.flatnonzero(self.labels == self.label.value)[self.number.value]
+        of_class = np.flatnonzero(self.labels == self.label.value)
+        number = of_class[min(self.number.value, len(of_class) - 1)]
         image, title = self.images[number], f"{data.CLASS_NAMES[self.label.value]}, image {number}"
         if self.own is not None:
             image, title = predict.as_images(self.own[np.newaxis])[0], "Your own picture"
@@ -191,6 +193,7 @@ class Explorer:
         self.message.value = escape(message if names else f"{message}. {plots.NO_CODES}")
         for slider, name in zip_longest(self.sliders, names, fillvalue=""):
             slider.description, slider.layout.display = name, "" if name else "none"
+        self.number.max = len(of_class) - 1
         self.classes.value = ""
         self.classes.value = self._class_bars(np.stack([image, decoded]))
 

@@ -45,8 +45,9 @@ def test_sliders_move_the_decoded_image(app):
 
 
 def test_every_image_can_be_chosen(app, sample):
-    app.label.value, app.number.value = 1, app.number.max
-    number = np.flatnonzero(sample.y_val == 1)[app.number.max]
+    app.label.value = 1
+    app.number.value = app.number.max
+    number = np.flatnonzero(sample.y_val == 1)[-1]
     assert app.message.value.startswith(f"Trouser, image {number}:")
     np.testing.assert_array_equal(app.shown["original"], sample.x_val[number])
 
@@ -117,10 +118,11 @@ def test_a_damaged_model_is_named(trained):
     found, classifier = runs.read(first), runs.read(runs.run_dir("test", "model_8", 0))
     classifiers = {"bad": classifier | {"folder": broken}, "a": classifier}
     app = explorer.Explorer({"broken": found | {"folder": broken}, "good": found}, classifiers)
-    assert f"{broken / 'model.keras'} cannot be loaded" in app.problem.value
+    assert app.problem.value.count(f"{broken / 'model.keras'} cannot be loaded") == 2
     assert app.run.value == "good"
-    assert "cannot be loaded" in app.classes.value
+    assert app.classes.value == ""
     app.classifier.value = "a"
+    assert app.problem.value == ""
     assert "Trouser" in app.classes.value
     before, message = app.shown, app.message.value
     app.run.value = "broken"

@@ -1,5 +1,6 @@
-"""Photographs made from garments of the embedded sample, and what becomes of them."""
+"""Photographs made from garments of the embedded sample, and the images that they become."""
 
+import functools
 import io
 import zlib
 
@@ -15,11 +16,10 @@ ROWS, COLUMNS = 144, 192
 Y, X = np.mgrid[0 : 1 : ROWS * 1j, 0 : 1 : COLUMNS * 1j]
 
 
-def garment_on(image, top=20, left=40, size=101):
-    """A garment of the data set, enlarged, somewhere in an empty picture: `(ROWS, COLUMNS)` in [0, 1]."""
-    large = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+def garment_on(image, top=20, left=40):
+    """A garment of the data set, enlarged, in an empty picture: `(ROWS, COLUMNS)` in [0, 1]."""
     canvas = Image.new("L", (COLUMNS, ROWS))
-    canvas.paste(large, (left, top))
+    canvas.paste(Image.fromarray(image).resize((101, 101), Image.Resampling.BICUBIC), (left, top))
     return np.asarray(canvas) / 255
 
 
@@ -43,18 +43,8 @@ def cast_shadow(image):
     return np.where(garment, 1, 1 - 0.35 * shadow)
 
 
-def weave():
-    rough = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=X.shape), 2)
-    return 1 + 0.03 * np.sin(X * COLUMNS / 2) * np.sin(Y * ROWS / 2) + 0.15 * rough
-
-
-def salted(pixels):
-    chosen = np.random.default_rng(2).random(pixels.shape) < 0.005
-    return np.where(chosen, np.where(X * COLUMNS % 2 < 1, 0, 255), pixels).astype("uint8")
-
-
-def with_corner(pixels, side):
-    pixels[:side, :side] = 0
+def with_corner(pixels):
+    pixels[:12, :12] = 0
     return pixels
 
 
@@ -65,11 +55,11 @@ def saved(pixels, format="PNG", mode="RGB", **options):
     return content.getvalue()
 
 
-def cut_out(image, hidden, pale=0):
-    """A garment on transparency whose hidden pixels have a colour of their own."""
+def cut_out(image, strength):
+    """A garment on transparency whose hidden pixels are black."""
     garment = garment_on(image)
     opaque = ndimage.binary_fill_holes(garment > 0.05)
-    grey = np.where(opaque, 255 * (1 - (1 - pale) * 0.9 * garment), hidden).astype("uint8")
+    grey = np.where(opaque, 255 * (1 - strength * garment), 0).astype("uint8")
     return saved(np.stack([grey, grey, grey, opaque * np.uint8(255)], axis=-1), mode="RGBA")
 
 
@@ -86,39 +76,38 @@ def with_profile(image):
     return saved(photograph(image), pnginfo=info)
 
 
+def animation(image):
+    content, frames = io.BytesIO(), [Image.fromarray(photograph(image)), Image.new("L", (COLUMNS, ROWS))]
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:])
+    return content.getvalue()
+
+
 FILES = {  # the same photograph in other files, for which one garment is enough
-    "JPEG": lambda i: saved(photograph(i), "JPEG", quality=60),
+    format: functools.partial(lambda format, i: saved(photograph(i), format), format)
+    for format in ("JPEG", "WEBP", "BMP", "TIFF")
+}
+FILES |= {
     "CMYK": lambda i: saved(photograph(i), "JPEG", "CMYK"),
-    "WebP": lambda i: saved(photograph(i), "WEBP"),
-    "GIF": lambda i: saved(photograph(i), "GIF", "P"),
-    "BMP": lambda i: saved(photograph(i), "BMP"),
-    "TIFF": lambda i: saved(photograph(i), "TIFF"),
+    "GIF, its first frame": animation,
     "16 bits": lambda i: saved(photograph(i).astype("uint16") * 257, mode="I;16"),
     "12 bits of 16": lambda i: saved(photograph(i).astype("uint16") * 16, mode="I;16"),
     "large colour profile": with_profile,
     "turned by EXIF": turned,
+    "large": lambda i: saved(photograph(i).repeat(30, 0).repeat(30, 1), "JPEG"),
 }
 MADE = FILES | {
-    "the image itself": lambda i: saved(i),
+    "the image itself": saved,
     "the image, dark on light": lambda i: saved(255 - i),
-    "flat": lambda i: saved(photograph(i)),
     "shadow from the left": lambda i: saved(photograph(i, light=half_shadow(1 - X))),
-    "shadow from the right": lambda i: saved(photograph(i, light=half_shadow(X))),
-    "shadow from above": lambda i: saved(photograph(i, light=half_shadow(1 - Y))),
     "shadow from below": lambda i: saved(photograph(i, light=half_shadow(Y))),
     "gradient": lambda i: saved(photograph(i, light=1 - 0.6 * (X + Y) / 2)),
     "cast shadow": lambda i: saved(photograph(i, light=cast_shadow(i))),
     "noise": lambda i: saved(photograph(i, noise=0.06)),
-    "dead pixels": lambda i: saved(salted(photograph(i))),
-    "black pixel in a corner": lambda i: saved(with_corner(photograph(i), 1)),
-    "something in a corner": lambda i: saved(with_corner(photograph(i), 12)),
-    "texture": lambda i: saved(photograph(i, light=weave())),
+    "something in a corner": lambda i: saved(with_corner(photograph(i))),
     "little contrast": lambda i: saved((170 + 0.25 * photograph(i)).astype("uint8")),
-    "light on dark": lambda i: saved(photograph(i, wall=0.1, lighter=True)),
     "light on grey": lambda i: saved(photograph(i, wall=0.5, lighter=True)),
-    "cut out": lambda i: cut_out(i, hidden=255),
-    "cut out, black hidden": lambda i: cut_out(i, hidden=0),
-    "cut out, pale": lambda i: cut_out(i, hidden=0, pale=0.8),
+    "cut out": lambda i: cut_out(i, strength=0.9),
+    "cut out, pale": lambda i: cut_out(i, strength=0.18),
     "small in a corner": lambda i: saved(np.pad(photograph(i), ((150, 0), (0, 200)), "edge")),
     "cut off": lambda i: saved(photograph(i, top=60)),
 }
@@ -126,11 +115,8 @@ MADE = FILES | {
 
 @pytest.fixture(scope="module")
 def garments(sample):
-    """An image each of four classes, that the classifier below knows."""
-    return {
-        name: np.round(sample.x_val[n, ..., 0] * 255).astype("uint8")
-        for name, n in {"boot": 28, "pullover": 1, "trouser": 2, "bag": 18}.items()
-    }
+    """A boot, a pullover, trousers and a bag that the classifier below knows."""
+    return list(np.round(sample.x_val[[28, 1, 2, 18], ..., 0] * 255).astype("uint8"))
 
 
 @pytest.fixture(scope="module")
@@ -140,65 +126,46 @@ def classify(sample):
     return lambda images: model.predict(np.reshape(images, (-1, 784))).tolist()
 
 
-@pytest.fixture(scope="module")
-def expected(garments, classify):
-    return classify(list(garments.values()))
+def overlap(one, other):
+    """The intersection of two masks over their union."""
+    return (one & other).sum() / (one | other).sum()
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_a_photograph_becomes_what_the_data_set_would_have_made_of_it(garments, classify, expected, kind):
-    originals = list(garments.values())[: 1 if kind in FILES else None]
+def test_a_photograph_becomes_an_image(garments, classify, kind):
+    """It has the original's class and shape, in the data set's contrast."""
+    originals = garments[: 1 if kind in FILES else None]
     made = [photos.to_image(MADE[kind](image)) for image in originals]
     assert all((image.shape, image.dtype) == ((28, 28), np.uint8) for image in made)
-    assert classify(made) == expected[: len(made)]
+    assert classify(made) == classify(originals)
     if kind != "cut off":
         for one, original in zip(made, originals):
-            shapes = [ndimage.binary_fill_holes(image > 25) for image in (one, original)]
-            assert np.logical_and(*shapes).sum() > 0.7 * np.logical_or(*shapes).sum()
-            assert one.max() > 200  # in the data set's contrast
+            assert overlap(*(ndimage.binary_fill_holes(image > 25) for image in (one, original))) > 0.7
+            assert one.max() > 200
 
 
-def test_a_photograph_fills_the_frame_and_stands_in_its_middle(garments):
-    made = photos.to_image(saved(photograph(garments["pullover"], top=5, left=10)))
+def test_a_garment_fills_the_frame(garments):
+    made = photos.to_image(saved(photograph(garments[1], top=5, left=10)))
     rows, columns = (np.flatnonzero((made > 25).any(axis)) for axis in (1, 0))
     assert (rows[0], rows[-1]) == (0, 27)
     assert abs(columns[0] - (27 - columns[-1])) <= 1
 
 
-def test_a_white_garment_on_white_is_its_whole_shape(garments):
-    """Of which a photograph shows hardly more than the outline."""
-    shape = ndimage.binary_fill_holes(garment_on(garments["pullover"]) > 0.1)
+def test_a_white_garment_on_white_is_its_shape(garments):
+    """A photograph of one shows hardly more than the outline."""
+    shape = ndimage.binary_fill_holes(garment_on(garments[1]) > 0.1)
     edge = shape ^ ndimage.binary_erosion(shape, iterations=2)
     made = photos.to_image(saved((240 - 60 * edge).astype("uint8")))
-    original = ndimage.binary_fill_holes(garments["pullover"] > 25)
-    assert ((made > 25) & original).sum() > 0.8 * ((made > 25) | original).sum()
+    assert overlap(made > 25, ndimage.binary_fill_holes(garments[1] > 25)) > 0.8
 
 
-def test_a_path_and_a_picture_of_pillow_s_are_taken(garments, tmp_path):
-    content = saved(photograph(garments["boot"]))
-    (tmp_path / "boot.png").write_bytes(content)
-    made = photos.to_image(content)
-    np.testing.assert_array_equal(photos.to_image(tmp_path / "boot.png"), made)
-    np.testing.assert_array_equal(photos.to_image(str(tmp_path / "boot.png")), made)
-    np.testing.assert_array_equal(photos.to_image(Image.open(tmp_path / "boot.png")), made)
+def test_paths_and_pictures_are_taken(garments, tmp_path):
+    content, path = saved(photograph(garments[0])), tmp_path / "boot.png"
+    path.write_bytes(content)
+    for form in (path, str(path), Image.open(path)):
+        np.testing.assert_array_equal(photos.to_image(form), photos.to_image(content))
     with pytest.raises(FileNotFoundError, match=r"away\.png"):
         photos.to_image(tmp_path / "away.png")
-
-
-def test_the_first_frame_of_an_animation_counts(garments):
-    frames = [Image.fromarray(photograph(garments[name])) for name in ("boot", "trouser")]
-    content = io.BytesIO()
-    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:])
-    first = photos.to_image(content.getvalue())
-    np.testing.assert_array_equal(first, photos.to_image(saved(photograph(garments["boot"]), "GIF", "L")))
-
-
-def test_a_large_photograph_is_read_quickly(garments):
-    large = Image.fromarray(photograph(garments["pullover"])).resize((6000, 4500))
-    content = io.BytesIO()
-    large.save(content, "JPEG")
-    made = photos.to_image(content.getvalue())
-    assert np.corrcoef(made.ravel(), garments["pullover"].ravel())[0, 1] > 0.85
 
 
 def test_a_thread_is_a_pixel_wide():
@@ -210,30 +177,25 @@ def test_a_thread_is_a_pixel_wide():
 
 
 FLAT = np.full((40, 40), 255, np.uint8)
+NOISE = np.random.default_rng(0).normal(200, 15, (150, 200)).clip(0, 255).astype("uint8")
 CUT_OFF = saved(np.arange(10_000, dtype="uint8").reshape(100, 100), "JPEG")[:1500]
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "not a picture of a known format; allowed: PNG, JPEG, WEBP, GIF, BMP, TIFF$"),
-        (b"<html>", "not a picture of a known format"),
+        (b"<html>", "not a picture of a known format; allowed: PNG, JPEG, WEBP, GIF, BMP, TIFF$"),
         (saved(FLAT, "ICO"), "not a picture of a known format"),
         (saved(FLAT)[:50], "this picture cannot be read: "),
         (CUT_OFF, "this picture cannot be read: image file is truncated"),
         (saved(FLAT), "shows nothing on its background: they differ by 0% of its light; allowed: 8% or more"),
-        (saved(FLAT[:1, :1]), "shows nothing"),
+        (saved(NOISE), "shows nothing on its background"),
+        (saved(FLAT[:1, :1]), "shows nothing: it is one pixel wide"),
         (saved(np.zeros((40, 40, 4), np.uint8), mode="RGBA"), "shows nothing: all of it is transparent"),
         (saved(np.zeros((9000, 10_000), np.uint8), mode="L"), "too large; allowed: 89 million pixels"),
         (saved(np.zeros((20_000, 10_000), np.uint8), mode="L"), "too large; allowed: 89 million pixels"),
     ],
 )
-def test_a_picture_that_shows_nothing_is_refused_with_the_reason(content, words):
+def test_other_pictures_are_refused(content, words):
     with pytest.raises(ValueError, match=words):
         photos.to_image(content)
-
-
-def test_noise_alone_is_no_garment():
-    noise = np.random.default_rng(0).normal(200, 15, (150, 200)).clip(0, 255).astype("uint8")
-    with pytest.raises(ValueError, match="shows nothing"):
-        photos.to_image(saved(noise))

@@ -130,14 +130,6 @@ def test_characters_show_image_and_probabilities():
     assert len(lines) == 14
 
 
-def test_a_loaded_model_can_be_evaluated(run, images, sample):
-    model = load_model(run)
-    model.run_eagerly = True  # a graph takes longer to build than this batch takes
-    loss, accuracy = model.evaluate(images, sample.y_val[:256], verbose=0)
-    assert loss > 0
-    assert accuracy == np.mean(predict(images, "model_8")[0] == sample.y_val[:256])
-
-
 def test_code_in_a_model_file_is_refused(trained):
     """Keras' safe mode is on when a model is read."""
     folder = runs.run_dir("test", "model_8", 0)
