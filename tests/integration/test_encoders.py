@@ -38,7 +38,7 @@ def test_model_8_trains_its_head_alone(autoencoder, tiny, sample, images):
     assert np.abs(model.get_layer("head").get_weights()[0] - before[-2]).max() > 0
 
 
-def test_a_classifier_changes_neither_the_autoencoder_nor_its_file(autoencoder, tiny, sample, images):
+def test_a_classifier_leaves_its_autoencoder_alone(autoencoder, tiny, sample, images):
     path = runs.run_dir("test", "model_4", 0) / "encoder.keras"
     content, left = path.read_bytes(), [weight.copy() for weight in autoencoder.get_weights()]
     model, before = fit_classifier(tiny("model_7", batch_size=64), images, sample.y_val[:256])

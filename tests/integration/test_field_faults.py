@@ -39,7 +39,7 @@ def printed(path):
 
 
 @pytest.mark.parametrize("name", ["python3", None])
-def test_a_kernel_has_the_engine_s_interpreter(notebook, tmp_path, name):
+def test_a_kernel_has_our_interpreter(notebook, tmp_path, name):
     """Also for a notebook without a kernel's name; with an unknown one: the next test."""
     execute.execute_notebook(notebook(name), tmp_path / "out.ipynb", {}, "one", tmp_path / "failed.ipynb")
     assert printed(tmp_path / "out.ipynb") == sys.executable
@@ -58,7 +58,7 @@ def test_nbval_and_make_notebooks_too(notebook, tmp_path):
 
 
 @pytest.mark.parametrize("tool", ["nbconvert", "papermill"])
-def test_a_notebook_uses_its_checkout_or_says_which(tmp_path, tool):
+def test_another_checkout_is_said(tmp_path, tool):
     """Two checkouts, one environment: nbconvert's kernels, JupyterLab's and nbval's run beside the notebook,
     and papermill's where it was called."""
     other, made = copied(tmp_path), tmp_path / "made.ipynb"
@@ -77,7 +77,7 @@ def test_a_notebook_uses_its_checkout_or_says_which(tmp_path, tool):
     assert nbformat.read(made, 4).cells[-1].outputs[0].text == expected[tool]
 
 
-def test_a_folder_with_a_colon_and_braces_in_a_locale_of_ascii(tmp_path):
+def test_an_odd_folder_in_ascii(tmp_path):
     """Run where PYTHONPATH would split, Snakemake would see wildcards, and text is not UTF-8 by itself."""
     root = tmp_path / "tesis: {final} 2"
     root.mkdir()
@@ -97,7 +97,7 @@ def program(*words, cwd=runs.ROOT, **environment):
     return subprocess.run([sys.executable, *words], env=environment, capture_output=True, cwd=cwd)
 
 
-def test_a_terminal_without_a_character_shows_a_plain_one():
+def test_a_plain_terminal_gets_plain_characters():
     code = (
         "from fmnist_keras import __main__ as main, data, params\n"
         "import numpy as np, sys\n"
@@ -115,7 +115,7 @@ def test_a_terminal_without_a_character_shows_a_plain_one():
     assert first == [f"Fashion-MNIST from datos {name} - ??????..." for name in names]
 
 
-def test_the_lines_of_running_models_fall_back_too():
+def test_progress_in_a_plain_terminal():
     lines = "print('sample model_1 seed 0  starts')\n"
     lines += "print('sample model_1 seed 0  epoch 1/2  loss 0.1000  best 0.2000', flush=True)\n"
     code = (
@@ -127,7 +127,7 @@ def test_the_lines_of_running_models_fall_back_too():
     assert b"..." in result.stdout
 
 
-def test_the_same_seed_under_any_keras_json_and_limit(tmp_path, reports):
+def test_the_same_seed_under_any_configuration(tmp_path, reports):
     """Compare this process, with Keras' defaults, with one whose keras.json and environment differ."""
     code = (
         "import fmnist_keras as fk\n"

@@ -155,7 +155,7 @@ def test_parameters_changed_after_the_start(reports, capsys):
     assert (book.metrics["epochs_run"], names()) == (1, ["tiny_autoencoder-batch_size_32-epochs_1-limit_64"])
 
 
-def test_a_new_start_with_the_old_model(reports):
+def test_an_old_model_after_start(reports):
     """`run = …` run again with other parameters, and no Model cell: another model than asked."""
     book = run_all(latent_dim=64)
     book.change(latent_dim=8).run("Setup", "The run's files")
@@ -294,7 +294,7 @@ def test_a_classifier_of_ones_own(reports):
 
 
 @pytest.mark.parametrize("layer", ["keras.layers.Lambda(lambda x: x)", "Own()"])
-def test_a_layer_that_would_not_load(reports, layer):
+def test_an_unsaved_layer_is_refused(reports, layer):
     """It is refused when `fit` begins, not after it."""
     own = (
         f"class Own(keras.layers.Layer):\n    pass\n\nautoencoder = keras.Sequential([autoencoder, {layer}])"
@@ -306,7 +306,7 @@ def test_a_layer_that_would_not_load(reports, layer):
     assert "history" not in book.names
 
 
-def test_a_sweep_by_hand_in_a_suite(reports):
+def test_a_sweep_by_hand(reports):
     """Each has a folder, whichever came first; the same again takes its own."""
     for latent_dim in (32, 16, 32):
         run_all(suite="mia", latent_dim=latent_dim)
@@ -314,7 +314,7 @@ def test_a_sweep_by_hand_in_a_suite(reports):
     assert names("mia") == [f"{usual}-latent_dim_{n}-limit_64" for n in (16, 32)]
 
 
-def test_a_model_whose_file_loads_as_another(reports, monkeypatch):
+def test_a_file_that_loads_otherwise(reports, monkeypatch):
     """Keras before 3.14 saves no `output_padding`: the run is refused, and the earlier one stays."""
     book = run_all()
     before = (book.names["folder"] / "metrics.json").read_bytes()
@@ -327,7 +327,7 @@ def test_a_model_whose_file_loads_as_another(reports, monkeypatch):
     assert len(names()) == 1
 
 
-def test_no_empty_folder_after_a_failed_start(reports):
+def test_a_failed_start_leaves_nothing(reports):
     with pytest.raises(runs.RunError):
         Notebook("classifier", encoder_from="nowhere", latent_dim=7).run("Setup", "Data", "Model")
     assert list(reports.iterdir()) == []
@@ -383,7 +383,7 @@ def test_an_interrupt_ends_fit(reports, at_a_prompt, capsys):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_interrupt_after_the_last_step(reports, at_a_prompt, capsys):
+def test_an_interrupt_after_the_end(reports, at_a_prompt, capsys):
     """In the validation after the last epoch nothing is left to cut: the run is a whole one."""
     book = Notebook("autoencoder", epochs=1).run("Setup", "Data", "Model")
 
@@ -398,7 +398,7 @@ def test_an_interrupt_after_the_last_step(reports, at_a_prompt, capsys):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_without_our_callbacks_an_interrupt_is_keras_own(reports, at_a_prompt):
+def test_an_interrupt_without_our_callbacks(reports, at_a_prompt):
     book = Notebook("autoencoder", epochs=9, batch_size=16).run("Setup", "Data", "Model")
     book.names["interrupt"] = interrupt_at(2)
     with pytest.raises(KeyboardInterrupt):
@@ -419,7 +419,7 @@ def test_a_restored_epoch(reports):
     assert "the weights of epoch 2 are restored, the best one is 3." in book.training()
 
 
-def test_an_epoch_that_is_not_reached(reports):
+def test_an_epoch_never_reached(reports):
     """Training stops before it: the run is refused, and kept on request."""
     book = Notebook("autoencoder", epochs=4, patience=1, min_delta=1.0, restore_epoch=4)
     with pytest.raises(runs.RunError, match="restore_epoch is 4, but training ended after epoch 2"):
@@ -440,7 +440,7 @@ def test_callbacks_of_ones_own(reports):
     ("given", "blank"),
     [("", [True, True]), ("validation_data=(x_val, x_val), validation_freq=2,", [True, False])],
 )
-def test_without_validation_data_now_and_then(reports, given, blank):
+def test_validation_now_and_then(reports, given, blank):
     """Keras warns that nothing stops the training; nobody says that it diverged."""
     usual = "validation_data=val,"
     with pytest.warns(

@@ -46,7 +46,7 @@ def test_each_form_names_the_run(trained, reports, monkeypatch, name):
     assert runs.find(name) == reports / CLASSIFIER
 
 
-def test_the_run_finished_last_is_meant(copied):
+def test_the_last_run_is_meant(copied):
     """In any suite and of any seed, whatever their names; a run of schema 2 has no time and is the oldest."""
     for seed in (10, 4):
         copied(f"sample/model_8/seed_{seed}")
@@ -63,7 +63,7 @@ def test_the_run_finished_last_is_meant(copied):
     ]
 
 
-def test_text_with_slashes_may_be_a_path(trained, reports, monkeypatch):
+def test_text_may_be_a_path(trained, reports, monkeypatch):
     monkeypatch.chdir(reports.parent)
     assert runs.find(f"{reports.name}/{CLASSIFIER}") == reports / CLASSIFIER
     assert runs.find(reports / CLASSIFIER) == reports / CLASSIFIER
@@ -92,7 +92,7 @@ def test_a_missing_run_is_one_sentence(copied, name, words):
     assert "\n" not in str(error.value)
 
 
-def test_a_damaged_run_is_left_out_aloud(copied, images):
+def test_a_damaged_run_is_left_out(copied, images):
     damage(copied("sample/model_8/seed_0", "2026-01-02T10:00:00+00:00"))
     with pytest.warns(UserWarning, match=r"^1 run is left out: .*sample/model_8/seed_0/history\.csv cannot"):
         labels, _ = fk.predict(images[:3], "model_8")
@@ -139,7 +139,7 @@ def flat(*after):
     return keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), *after])
 
 
-def test_a_model_with_its_own_loss_is_loaded(copied, images):
+def test_a_loss_of_ones_own_loads(copied, images):
     """Uncompiled, since safe mode does not load the loss: predicting does not need it."""
     assert fk.load_model(CLASSIFIER).compiled
 
@@ -169,7 +169,7 @@ def test_probabilities_stay_as_they_are(images, end):
         (lambda: models.decoder(8, 0), r"model decoder is not a classifier of images \(n, 28, 28, 1\): "),
     ],
 )
-def test_a_model_of_another_shape_is_refused(images, model, words):
+def test_another_shape_is_refused(images, model, words):
     with pytest.raises(runs.RunError, match=words) as error:
         fk.predict(images[:2], model())
     assert "\n" not in str(error.value)
@@ -193,7 +193,7 @@ def assert_decoded(app):
     np.testing.assert_allclose(app.shown["decoded"], app.shown["reconstruction"], atol=1e-6)
 
 
-def test_an_autoencoder_of_another_form_is_shown(copied):
+def test_another_form_of_autoencoder_is_shown(copied):
     """Its reconstruction and its classes, without sliders, with the reason."""
     form = flat(keras.layers.Dense(784, "sigmoid"), keras.layers.Reshape((28, 28, 1)))
     folder = copied("sample/one_part/seed_0", source=AUTOENCODER, model=form)
@@ -218,7 +218,7 @@ def test_codes_below_zero_are_decoded(copied):
     assert "↔" in app.sliders[0].description
 
 
-def test_a_model_without_images_is_left_out(copied):
+def test_a_model_without_images(copied):
     folder = copied("sample/no_images/seed_0", source=AUTOENCODER, model=flat(keras.layers.Dense(784)))
     good = runs.read(runs.find("model_1"))
     app = explorer.Explorer({"mine": runs.read(folder), "good": good}, {})

@@ -19,7 +19,7 @@ def writer(final):
     return process, process.stdout.readline().rpartition("/")[2].strip()
 
 
-def test_only_dead_processes_folders_are_removed(tmp_path):
+def test_dead_processes_folders_are_removed(tmp_path):
     final = tmp_path / "model_1" / "seed_0"
     (live, lives), (dead, died) = writer(final), writer(final)
     try:

@@ -66,7 +66,7 @@ def test_changed_lists_fields_and_values():
     assert params.changed(adam, base) == {"latent_dim": 32, "optimizer": "adam"}
 
 
-def test_an_experiment_says_what_it_changes():
+def test_an_experiment_says_its_changes():
     """`base` and `changes` are checked like other fields, and are not among a run's own parameters."""
     asked = MODELS["model_1"].as_dict() | {"base": "model_1", "changes": {"patience": 40}}
     checked = params.validate(asked, "autoencoder")

@@ -33,7 +33,7 @@ def changed(text, **changes):
     return yaml.safe_dump({name: value for name, value in values.items() if value != "DROP"})
 
 
-def test_the_eight_files_are_the_paper_s():
+def test_the_files_are_the_paper_s():
     """Cuadros I and II."""
     found = params.load_all()
     assert list(found) == [f"model_{i}" for i in range(1, 9)]
@@ -165,7 +165,7 @@ def test_a_wrong_keras_json_is_named(tmp_path, monkeypatch, said, words):
     assert str(error.value).startswith(f"{tmp_path / 'keras.json'}: {words}")
 
 
-def test_a_notebook_s_parameters_are_read():
+def test_notebook_parameters_are_read():
     """Its other names are not parameters; a field that it lacks has the default."""
     checked = params.check(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"), "autoencoder")
     assert checked == replace(params.load(params.PARAMS_DIR / "model_1.yaml"), latent_dim=32)
@@ -189,7 +189,7 @@ def test_what_papermill_passes_is_checked(passed, later, words):
         params.check(values, "autoencoder")
 
 
-def test_papermill_s_own_paths_are_ignored():
+def test_papermill_paths_are_ignored():
     """As with `papermill --inject-paths`, the last in its cell."""
     injected = '# Parameters\nepochs = 7\nPAPERMILL_INPUT_PATH = "a.ipynb"\n'
     assert params.check(namespace(GOOD, injected), "autoencoder").epochs == 7
@@ -209,7 +209,7 @@ def test_papermill_s_words_are_values(field, text, value):
     assert getattr(params.check(values, "autoencoder"), field) is value
 
 
-def test_an_installed_copy_finds_the_repository(tmp_path, monkeypatch):
+def test_an_installed_copy_finds_its_repository(tmp_path, monkeypatch):
     """It is the one that it runs in, or it says that there is none."""
     installed, inside = tmp_path / "site-packages", params.ROOT / "reports"
     monkeypatch.chdir(inside)

@@ -64,7 +64,7 @@ def test_schema_2_is_read(kind, put):
     assert found == new | {"ran": None, "finished": None, "base": new["model"], "changes": {}}
 
 
-def test_schema_2_is_an_experiment_by_name(put):
+def test_schema_2_is_named(put):
     """Its name says what a point changes; one that says something else is a model's."""
     old = schema_2(landed("classifier"))
     changes = {"encoder.epochs": 15, "epochs": old["params"]["epochs"]}
@@ -75,7 +75,7 @@ def test_schema_2_is_an_experiment_by_name(put):
         assert (found["base"], found["changes"]) == (base, expected)
 
 
-def test_rows_of_pixel_errors_are_packed(put):
+def test_old_pixel_errors_are_packed(put):
     """Runs before November 2026 had 28 rows of numbers."""
     new = landed("autoencoder")
     rows = evaluation.unpack(new["pixel_errors"]).reshape(28, 28).tolist()

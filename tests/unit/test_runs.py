@@ -49,7 +49,7 @@ def test_a_run_is_recorded(tiny, reports, sample):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="what modes are POSIX has")
-def test_a_run_s_modes_follow_the_umask(tiny, reports, sample):
+def test_modes_follow_the_umask(tiny, reports, sample):
     """In a group's folder the next person replaces the run, and clears away what a killed one left."""
     usual = os.umask(0o002)
     try:
@@ -102,7 +102,7 @@ def test_cells_run_again_replace_figures(tiny, reports, sample):
     assert [path.name for path in run.folder.parent.iterdir()] == ["seed_0"]
 
 
-def test_a_later_run_replaces_an_earlier_one(tiny, reports, sample, monkeypatch):
+def test_a_later_run_replaces_an_earlier(tiny, reports, sample, monkeypatch):
     """One that dies on the way, or whose move fails, leaves the earlier one whole."""
     folder = write(tiny("model_1"), sample, "0.35")
 
@@ -121,7 +121,7 @@ def test_a_later_run_replaces_an_earlier_one(tiny, reports, sample, monkeypatch)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["seed_0"]
 
 
-def test_a_run_killed_between_renames_is_found(tiny, reports, sample):
+def test_a_killed_rename_loses_nothing(tiny, reports, sample):
     folder = write(tiny("model_1"), sample)
     folder.rename(folder.with_name(".seed_0.old"))
     assert runs.read(folder)["val"]["loss"] == 0.35
@@ -133,7 +133,7 @@ def finished(tiny, sample, reports):
     return write(tiny("model_4"), sample, make=build)
 
 
-def test_an_encoder_of_another_run_is_refused(finished, tiny, sample):
+def test_another_run_s_encoder_is_refused(finished, tiny, sample):
     other = write(tiny("model_4", seed=1), sample, make=build)
     params = tiny("model_7")
     assert runs.load_encoder(params).count_params() == 107_328
@@ -142,7 +142,7 @@ def test_an_encoder_of_another_run_is_refused(finished, tiny, sample):
         runs.load_encoder(params)
 
 
-def test_a_keras_file_with_code_is_refused(finished, tiny, tmp_path):
+def test_code_in_a_file_is_refused(finished, tiny, tmp_path):
     touched = tmp_path / "touched"
     code = keras.layers.Lambda(lambda x, path=str(touched): (open(path, "w"), x)[1])  # noqa: SIM115
     evil = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), code])
@@ -157,7 +157,7 @@ def test_a_keras_file_with_code_is_refused(finished, tiny, tmp_path):
     assert not touched.exists()
 
 
-def test_run_dir_says_where_a_run_goes(tiny, reports, sample):
+def test_run_dir_says_the_place(tiny, reports, sample):
     """A folder that contains no run is not replaced; a run takes an earlier one's place."""
     for _ in range(2):
         folder = write(tiny("model_1", run_dir="elsewhere/here"), sample)
