@@ -14,22 +14,10 @@ from fmnist_keras import _sources as sources
 from fmnist_keras import data, params, runs
 from fmnist_keras.runs import record
 from fmnist_keras.tools.predict import as_images
-from fmnist_keras.workflow import execute, jobs, plan
-
-NO, YES = ("no", "NO", "false", "off", "0", "", 0, False, None), ("yes", "True", "on", "1", 1, True)
+from fmnist_keras.workflow import execute, jobs
 
 
-@pytest.mark.parametrize("word", NO + YES)
-def test_words_for_yes_and_no_mean_that(word):
-    assert plan.yes_or_no({"force": word}, "force") is (word in YES)
-
-
-def test_another_word_than_yes_or_no_is_refused_by_name():
-    with pytest.raises(params.ParamsError, match="ABLATIONS: 'nein' is not allowed; allowed: 1, yes"):
-        plan.yes_or_no({"ablations": "nein"}, "ablations")
-
-
-def test_a_published_notebook_holds_nothing_of_the_job_that_made_it(tmp_path):
+def test_published_notebook_has_no_job_path(tmp_path):
     values = 'seed = 0\nsuite = "paper"\nrun_dir = "paper/model_1/.seed_0.job-bz59sq7w/seed_0"\n'
     cells = [
         nbformat.v4.new_code_cell("run_dir = None", metadata={"tags": ["parameters"]}),
@@ -49,13 +37,7 @@ def test_a_published_notebook_holds_nothing_of_the_job_that_made_it(tmp_path):
     assert made.cells[1].id == "injected-parameters"  # the same numbers, the same page
 
 
-def test_landed_pages_hold_nothing_of_their_jobs():
-    landed = [*(runs.ROOT / "reports").glob("paper/*/seed_0/notebook.html")]
-    assert len(landed) == 8
-    assert [path for path in landed if ".job-" in path.read_text(encoding="utf-8")] == []
-
-
-def test_paths_that_a_person_gives_are_expanded(tmp_path, monkeypatch, tiny):
+def test_given_paths_are_expanded(tmp_path, monkeypatch, tiny):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("REPORTS_DIR", "~/resultados")
     assert runs.reports_dir() == tmp_path / "resultados"
@@ -69,15 +51,7 @@ def test_paths_that_a_person_gives_are_expanded(tmp_path, monkeypatch, tiny):
     assert os.environ["REPORTS_DIR"] == str(tmp_path / "resultados")
 
 
-def test_a_run_keeps_its_hash_where_git_checks_text_out_with_cr_lf(tmp_path):
-    (tmp_path / "lf").write_bytes(b"epoch,loss\n1,0.5\n")
-    (tmp_path / "crlf").write_bytes(b"epoch,loss\r\n1,0.5\r\n")
-    (tmp_path / "other").write_bytes(b"epoch,loss\n1,0.6\n")
-    lf, crlf, other = (record.text_sha256(tmp_path / name) for name in ("lf", "crlf", "other"))
-    assert lf == crlf != other
-
-
-def test_a_landed_run_is_whole_in_a_checkout_with_cr_lf(tmp_path):
+def test_run_is_valid_with_cr_lf(tmp_path):
     landed = runs.ROOT / "reports" / "paper" / "model_1" / "seed_0"
     for name in ("history.csv", "metrics.json"):
         content = (landed / name).read_bytes()
@@ -86,7 +60,7 @@ def test_a_landed_run_is_whole_in_a_checkout_with_cr_lf(tmp_path):
     assert record.verify(tmp_path)["model"] == "model_1"
 
 
-def test_a_clone_with_autocrlf_holds_the_bytes_that_were_committed(tmp_path):
+def test_autocrlf_changes_no_binary(tmp_path):
     def git(*words):
         subprocess.run(["git", "-c", "core.autocrlf=true", *words], cwd=tmp_path, check=True)
 
@@ -109,7 +83,7 @@ def folder(tmp_path):
     return shutil.copytree(params.PARAMS_DIR, tmp_path / "params")
 
 
-def test_what_editors_and_systems_hide_is_no_params_file(folder):
+def test_hidden_files_are_not_params(folder):
     (folder / ".#model_3.yaml").symlink_to("me@machine.1234")
     (folder / "._model_3.yaml").write_bytes(b"\x00\x05\x16\x07")
     (folder / "model_3.yaml~").write_text("kept by an editor")
@@ -119,7 +93,7 @@ def test_what_editors_and_systems_hide_is_no_params_file(folder):
 @pytest.mark.parametrize(
     "name", ["model_3 (copy).yaml", "model_9.yml", "model_9.YAML", "model_9.yaml.txt", "modelo_ñ.yaml"]
 )
-def test_a_file_whose_name_cannot_be_a_model_s_is_named_with_what_can_be(folder, name):
+def test_wrong_file_names_are_refused(folder, name):
     shutil.copy(folder / "model_3.yaml", folder / name)
     with pytest.raises(params.ParamsError) as error:
         params.load_all(folder)
@@ -127,23 +101,20 @@ def test_a_file_whose_name_cannot_be_a_model_s_is_named_with_what_can_be(folder,
     assert "allowed: letters, digits, _ and -, then .yaml: rename or delete it" in str(error.value)
 
 
-def test_a_pixel_that_is_rounding_above_1_is_1(sample):
+def test_pixels_just_above_1(sample):
+    """Rounding is clipped; more than that is refused as it is."""
     images = sample.x_val[:3].copy()
     for dtype in ("float16", "float32", "float64"):
         above = images.astype(dtype)
         above[0, 0, 0] = np.nextafter(above.dtype.type(1), above.dtype.type(2))
         above[1, 0, 0] = np.nextafter(above.dtype.type(0), above.dtype.type(-1))
         made = as_images(above)
-        assert (made.min(), made.max()) == (0, 1)
-        assert (made[0, 0, 0], made[1, 0, 0]) == (1, 0)
-
-
-def test_a_pixel_that_is_too_large_is_shown_as_what_it_is():
+        assert (made.min(), made.max(), made[0, 0, 0], made[1, 0, 0]) == (0, 1, 1, 0)
     with pytest.raises(ValueError, match=r"are in \[0, 1.00001\]; allowed: \[0, 1\]"):
         as_images(np.linspace(0, 1.00001, 784).reshape(1, 28, 28))
 
 
-def test_a_file_that_a_browser_unpacked_under_its_name_is_taken(tmp_path):
+def test_data_that_a_browser_unpacked(tmp_path):
     for name in sources.FILES:
         content = gzip.decompress((sources.SAMPLE_DIR / f"{name}.gz").read_bytes())
         (tmp_path / f"{name}.gz").write_bytes(content)
@@ -159,7 +130,7 @@ def published(folder, text):
     runs.publish(made, folder)
 
 
-def test_a_run_that_was_moved_and_linked_back_is_replaced_as_a_link(tmp_path):
+def test_linked_run_is_replaced_as_a_link(tmp_path):
     final, elsewhere = tmp_path / "suite" / "seed_0", tmp_path / "other disk"
     final.parent.mkdir()
     published(final, "first")
@@ -177,7 +148,7 @@ def test_a_run_that_was_moved_and_linked_back_is_replaced_as_a_link(tmp_path):
     assert (final / "metrics.json").read_text() == "fifth"
 
 
-def test_a_suite_on_another_disk_takes_runs(tmp_path, monkeypatch, tiny):
+def test_suite_on_another_disk_takes_runs(tmp_path, monkeypatch, tiny):
     monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
     (tmp_path / "disk").mkdir()
     (tmp_path / "reports").mkdir()
@@ -186,7 +157,7 @@ def test_a_suite_on_another_disk_takes_runs(tmp_path, monkeypatch, tiny):
     assert run.folder == tmp_path / "reports" / "paper" / "model_1" / ".seed_0.job-x" / "seed_0"
 
 
-def test_what_cannot_be_deleted_blocks_no_later_run(tmp_path, monkeypatch):
+def test_undeletable_run_blocks_no_later_one(tmp_path, monkeypatch):
     """It is another person's, or a file in it is open; who may delete it, does."""
 
     def refuse(path, **options):
@@ -201,9 +172,3 @@ def test_what_cannot_be_deleted_blocks_no_later_run(tmp_path, monkeypatch):
     monkeypatch.undo()
     published(final, "fifth")
     assert [path.name for path in tmp_path.iterdir()] == ["seed_0"]
-
-
-def test_a_flag_is_a_word_for_yes_or_no():
-    assert not plan.yes_or_no({"force": "no"}, "force")
-    with pytest.raises(params.ParamsError, match="FORCE: 'maybe' is not allowed; allowed: 1, yes"):
-        plan.yes_or_no({"force": "maybe"}, "force")
