@@ -1,43 +1,13 @@
-"""Many runs read: the numbers of the paper and ours, statistics, claims, tables, sentences, a page."""
+"""Many runs read: the paper's numbers and ours, statistics, claims, studies, figures, sentences, a page.
+
+A job imports `pages` alone: seaborn, pandas and SciPy would start with each run.
+"""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from . import (
-        attempts,
-        claims,
-        display,
-        figures,
-        machines,
-        pages,
-        paper,
-        readme,
-        statistics,
-        studies,
-        study_figures,
-        suite,
-        tables,
-        text,
-    )
-    from .attempts import compare
 
 __all__ = (
-    "attempts",
-    "claims",
-    "compare",
-    "display",
-    "figures",
-    "machines",
-    "pages",
-    "paper",
-    "readme",
-    "statistics",
-    "studies",
-    "study_figures",
-    "suite",
-    "tables",
-    "text",
+    *("attempts", "claims", "compare", "display", "figures", "pages", "paper", "readme", "statistics"),
+    *("studies", "study_figures", "suite", "text", "units"),
 )
 
 

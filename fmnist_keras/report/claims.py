@@ -27,8 +27,6 @@ COLUMNS = (  # of the table of verdicts
     *("holds", "reason", "comparison", "found", "seeds", "least", "unused", *NUMBERS),
     *("p_holm", "verdict", "part_verdict", "decides_part", "decides"),
 )
-# Points that stop where the paper stopped: section III, the epochs whose weights models 5 and 7 have.
-STOPPED = ("model_5-epochs_15", "model_7-epochs_19")
 
 
 class Measure(NamedTuple):
@@ -63,7 +61,7 @@ def _taken(found, true, taken=None):
 def _from_paper(run, row):
     """Return a number of Table III less the paper's, in margins."""
     part, quantity = row.split()
-    return (run[part][quantity] - paper.RESULTS[run["model"]][row]) / paper.TOLERANCE[quantity]
+    return paper.distance(run["model"], row, run[part][quantity]) / paper.TOLERANCE[quantity]
 
 
 def _losses(run):
@@ -389,7 +387,7 @@ def equal_points(grouped):
         held = seeds[0]["params"].items()
         known[name] = params.Params(**{field: value for field, value in held if field in fields})
     equal = {}
-    for name in sorted({*names(), *STOPPED} - grouped.keys(), key=params.natural):
+    for name in sorted(names().keys() - grouped.keys(), key=params.natural):
         base, changes = params.parse_name(name)
         if changes and base in known:
             wanted = {f: v for f, v in changes.items() if params.shown(getattr(known[base], f, None)) != v}

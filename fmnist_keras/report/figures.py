@@ -1,4 +1,4 @@
-"""The report's own figures, from its tables: cuadro III, the claims, curves of many seeds; as in `plots`."""
+"""The report's own figures: Table III, the claims, curves of many seeds; as in `plots`."""
 
 import textwrap
 
@@ -6,8 +6,9 @@ import numpy as np
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from ..plots import BESIDE, PALETTE, TOGETHER, in_house_style, new_figure, styles
-from . import claims, tables
+from ..plots import BESIDE, PALETTE, TOGETHER, absent, in_house_style, new_figure, styles
+from ..runs import read_history
+from . import claims, paper
 
 GREEN, RED, GREY = PALETTE[2], PALETTE[3], "0.45"
 LABEL, TITLE = 46, 28  # characters of a name in a line of a legend, and above a small chart
@@ -15,36 +16,39 @@ SHADES = {claims.HOLDS: GREEN, claims.FAILS: RED, claims.OPEN: GREY, claims.MISS
 
 
 @in_house_style
-def cuadro_3(cells, exercise=False):
-    """Our runs less the paper's number, a cell a row: dots are seeds, the bar is where one more would lie.
+def table_iii(ours, cells, exercise=False):
+    """Draw ours minus the paper's numbers of Table III, a number a line.
+
+    Dots are runs, the tick their mean, and the bar is the prediction interval for one more run.
 
     Args:
-        cells: see `tables.cuadro_3`.
-        exercise: not the paper's runs, so that agreement is not in colour.
+        ours: a run and number a row, with model, number and ours, per cent of an accuracy.
+        cells: a number a row, with paper, mean, low, high and reproduced too.
+        exercise: not the paper's runs, so that no number is in colour.
     """
-    told = ", ".join(
-        f"{cell.model} {cell.number} {tables.shown(cell.paper, cell.number)} and "
-        f"{tables.shown(cell.mean, cell.number)}, agrees: {tables.AGREES[cell.agrees]}"
-        for cell in cells.itertuples()
-    )
-    size = 9.2, 0.16 * len(cells) + 1.1
-    figure, axes = new_figure(
-        f"Cuadro III, the paper's number and our mean: {told}.", 1, 2, size, sharey=True
-    )
+    if cells.empty:
+        return absent("Table III says nothing of these runs.")
+    runs = ours.groupby(["model", "number"])["ours"].agg(list)
+    told, size = [], (9.2, 0.16 * len(cells) + 1.1)
+    figure, axes = new_figure("", 1, 2, size, sharey=True)
     for axis, quantity, scale, unit in zip(axes, ("loss", "accuracy"), (1, 100), ("nats", "points")):
         mine = cells[cells["number"].str.endswith(quantity)]
         for y, cell in enumerate(mine.itertuples()):
-            low, high, mean, *ours = scale * (
-                np.array([cell.low, cell.high, cell.mean, *cell.ours]) - cell.paper
-            )
-            drawn = {"color": GREY if exercise else {True: GREEN, False: RED, None: GREY}[cell.agrees]}
+            every = np.array([cell.low, cell.high, cell.mean, *runs[cell.model, cell.number]]) / scale
+            low, high, mean, *dots = scale * paper.distance(cell.model, cell.number, every)
+            colours = {"yes": GREEN, "no": RED}
+            drawn = {"color": GREY if exercise else colours.get(cell.reproduced, GREY)}
             axis.plot([low, high], [y, y], linewidth=6, alpha=0.35, solid_capstyle="butt", **drawn)
-            axis.plot(ours, [y] * len(ours), ".", alpha=0.6, **drawn)
+            axis.plot(dots, [y] * len(dots), ".", alpha=0.6, **drawn)
             axis.plot(mean, y, "|", markersize=13, markeredgewidth=2, **drawn)
+            found = cell.reproduced if cell.size > 1 else "unknown of one run"
+            numbers = f"{cell.paper:#.3g} and {cell.mean:#.3g}, reproduced: {found}"
+            told.append(f"{cell.model} {cell.number} {numbers}")
         axis.plot([0] * len(mine), range(len(mine)), "D-", color="black", markersize=5, linewidth=0.8)
-        axis.set(xlabel=f"our {quantity} less the paper's, {unit}")
+        axis.set(xlabel=f"our {quantity} minus the paper's, {unit}")
     axes[0].set_yticks(range(len(mine)), [f"{c.model}, {c.number.split()[0]}" for c in mine.itertuples()])
     axes[0].invert_yaxis()
+    figure.set_label(f"Table III, the paper's number and our mean: {', '.join(told)}.")
     sns.despine(figure)
     return figure
 
@@ -94,23 +98,26 @@ def _part(axes, y, one, marks, shade):
 
 
 @in_house_style
-def curves(histories, name, ylabel, title):
-    """One quantity by epoch: a model's median over its seeds, and between the least and the largest a band.
+def curves(rows, name, ylabel, title):
+    """Draw a quantity by epoch: each model's median over its seeds, in a band from the least to the largest.
 
     Every model has a colour, a line and a marker of its own; more than `plots.TOGETHER` have a chart each.
 
     Args:
-        histories: dict of model name to a list of histories, one per seed, with a column `name`.
-        name: the column.
+        rows: of `runs.table`, whose histories are read.
+        name: a column of `history.csv`; runs without it are left out.
         ylabel: what it is, with its unit.
         title: above the figure.
     """
-    held = {
-        model: [history[name] for history in seeds if name in history] for model, seeds in histories.items()
-    }
-    values = {model: padded(rows) for model, rows in held.items() if rows}
-    lasts = {model: [row[~np.isnan(row)][-1:] for row in rows] for model, rows in values.items()}
-    ends = ", ".join(f"{model} {np.median(np.concatenate(rows)):.4f}" for model, rows in lasts.items())
+    held = {}
+    for model, folder in zip(rows["model"], rows["folder"]):
+        if name in (history := read_history(folder)):
+            held.setdefault(model, []).append(history[name])
+    if not held:
+        return absent("None in this suite.")
+    values = {model: padded(seeds) for model, seeds in held.items()}
+    lasts = {model: [row[~np.isnan(row)][-1:] for row in seeds] for model, seeds in values.items()}
+    ends = ", ".join(f"{model} {np.median(np.concatenate(seeds)):.4f}" for model, seeds in lasts.items())
     alt = f"{title} by epoch; in the last epoch of each: {ends}."
     if len(values) > TOGETHER:
         return _a_chart_each(values, alt, ylabel, title)
@@ -125,7 +132,7 @@ def curves(histories, name, ylabel, title):
 
 
 def padded(rows):
-    """Rows of different lengths as one float array `(rows, longest)`, NaN where a row has ended."""
+    """Return rows of different lengths as floats `(rows, longest)`, NaN after the end of each."""
     made = np.full((len(rows), max(map(len, rows))), np.nan)
     for row, values in zip(made, rows):
         row[: len(values)] = values
@@ -142,7 +149,7 @@ def _median_and_band(axes, values, **style):
 
 
 def _a_chart_each(values, alt, ylabel, title):
-    """A small chart for each model, on the same axes, over the span of all in grey."""
+    """Draw a small chart for each model, on the same axes, over the span of all in grey."""
     columns, every = 4, padded([row for seeds in values.values() for row in seeds])
     rows = -(-len(values) // columns)
     size, shared = (9.2, 1.9 * rows + 0.6), {"sharex": True, "sharey": True, "squeeze": False}

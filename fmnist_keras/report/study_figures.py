@@ -1,9 +1,9 @@
 """Draw a study, see `studies.load`; one without runs is a sentence."""
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 
-from .. import runs
 from ..plots import PALETTE, in_house_style, new_figure
 from . import paper, statistics
 from .figures import curves
@@ -121,11 +121,12 @@ def heat_map(study):
 
 def losses(study):
     """Draw validation loss by epoch of up to `BANDS` points, evenly chosen from the best to the worst."""
-    order, histories = study.points.to_dict("records"), {}
-    fields = study.factors if study.about["vary"] else ("base", "changes")
-    for at in np.unique(np.linspace(0, len(order) - 1, BANDS).astype(int)) if order else ():
-        label = ", ".join(f"{name} {order[at][name]}" for name in fields)
-        folders = [run["folder"] for run in study.grouped[order[at]["run"]]]
-        histories[label] = [runs.read_history(folder) for folder in folders]
-    title = f"Validation loss, {len(histories)} of {len(order)} points"
-    return curves(histories, "val_loss", "val_loss", title) if order else _sentence("No run yet.")
+    order, rows, fields = study.points, [], study.factors if study.about["vary"] else ("base", "changes")
+    if order.empty:
+        return _sentence("No run yet.")
+    some = order.iloc[np.unique(np.linspace(0, len(order) - 1, BANDS).astype(int))]
+    for point in some.to_dict("records"):
+        label = ", ".join(f"{name} {point[name]}" for name in fields)
+        rows += [{"model": label, "folder": run["folder"]} for run in study.grouped[point["run"]]]
+    title = f"Validation loss, {len(some)} of {len(order)} points"
+    return curves(pd.DataFrame(rows), "val_loss", "val_loss", title)

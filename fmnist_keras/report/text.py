@@ -1,20 +1,14 @@
-"""Sentences, made from the numbers of a run or of a suite, for the notebooks to show. Markdown."""
+"""Sentences made from the numbers of a run, for its notebook to show. Markdown."""
 
 import ast
 import inspect
-import itertools
-import os
-import re
-from collections import Counter
 
 import numpy as np
 
-from .. import evaluation, params, runs
+from .. import evaluation, runs
 from ..data import CLASS_NAMES
-from . import claims, paper, statistics, tables
-from .claims import equal_points
+from . import paper
 from .display import as_text, note
-from .suite import alive, by_model, counted, failed
 
 DEAD = (
     "With a ReLU on the logits, the unit of a class that is 0 for every image gets no gradient and does not "
@@ -24,15 +18,6 @@ RANDOM = (
     '> **The encoder starts from random weights.** With `encoder_from = "latest"` it starts from the '
     "autoencoder of the same `latent_dim` and `seed` that was trained last, where there is one."
 )
-WEIGHTS = {"glorot_uniform": "Keras' initial weights", "pytorch": "PyTorch's"}
-FEWEST = 4  # runs of a model, of which each is judged by the others
-SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
-OUTCOMES = {  # of one claim, and of several
-    claims.HOLDS: ("holds", "hold"),
-    claims.FAILS: ("does not hold", "do not hold"),
-    claims.OPEN: ("is undecided", "are undecided"),
-    claims.MISSING: ("lacks runs", "lack runs"),
-}
 READING = (
     "What the paper leaves unsaid is here as `params/suites/reading.yaml` fills it in: the initial weights, "
     "and how many epochs the autoencoder of models 7 and 8 had at most."
@@ -161,30 +146,6 @@ def baselines(error, errors):
     return text
 
 
-def learned_nothing(errors, grouped):
-    """Name the autoencoders that are no better than a guess, and the claims about them. Markdown, or "".
-
-    Args:
-        errors: see `suite.baselines`.
-        grouped: see `suite.with_ablations`.
-    """
-    least, said = min(errors.get(name, np.inf) for name in evaluation.GUESSES), []
-    for name, seeds in counted(grouped).items():
-        losses = [run["val"]["loss"] for run in seeds if run["kind"] == "autoencoder"]
-        no_better = [loss for loss in losses if loss >= least]
-        about = claims.names().get(name, [])
-        if no_better:
-            count, mean = f"{len(no_better)} of {len(losses)} runs", np.mean(no_better)
-            rest_on_it = f" (compared in {', '.join(about)})" if about else ""
-            said.append(f"**{as_text(name)}**, {count}, mean squared error {mean:.4f}{rest_on_it}")
-    if not said:
-        return ""
-    guesses = ", ".join(f"{name} {errors[name]:.4f}" for name in evaluation.GUESSES)
-    return (
-        f"> **Learned nothing of the images:** {'; '.join(said)}. The same guess for every image: {guesses}."
-    )
-
-
 def stripes(figures):
     """What the stripes of an autoencoder cost. Markdown.
 
@@ -241,244 +202,3 @@ def classes(confusion):
     if dead:
         text += f"\n\n> **Warning: never recognised: {', '.join(dead)}.** {DEAD}"
     return text
-
-
-def headline(suite, verdicts, cells):
-    """What came out, in one sentence. Markdown.
-
-    Args:
-        suite: its name; on any but `paper.SUITES` the verdicts are an exercise.
-        verdicts: see `claims.judge`; without any, nothing is said.
-        cells: see `tables.cuadro_3`.
-    """
-    if verdicts.empty:
-        return ""
-    found = verdicts.drop_duplicates("claim")
-    theirs, own = found[found["by"] == ""], found[found["by"] != ""]
-    claims = "claims" if len(own) > 1 else "claim"
-    groups = {f"the paper's {len(theirs)} claims": theirs, f"{len(own)} {claims} of one's own": own}
-    text = "".join(f"of {whose}, {_outcomes(rows)}; " for whose, rows in groups.items() if len(rows))
-    agrees = agreement(cells[~cells["model"].isin(tables.STOPPED)])
-    text += agrees or "cuadro III's numbers have no second run to be judged by."
-    if suite not in paper.SUITES:
-        text = f"as an exercise, since these are not the paper's runs: {text}"
-    return f"**What came out:** {text}"
-
-
-def _outcomes(verdicts):
-    counts = Counter(verdicts["verdict"])
-    return ", ".join(
-        f"{counts[name]} {words[counts[name] > 1]}" for name, words in OUTCOMES.items() if counts[name]
-    )
-
-
-def agreement(cells):
-    """Return how many of the numbers of `tables.cuadro_3` agree, in a sentence; "" if none is judged."""
-    agrees, without = (some["agrees"].dropna().astype(bool) for some in (cells, tables.without_dead(cells)))
-    if not len(agrees):
-        return ""
-    beside = f" ({without.sum()} of {len(without)} {tables.NO_DEAD})" if cells["dead"].any() else ""
-    found = f"{agrees.sum()} of cuadro III's {len(agrees)} numbers"
-    return f"{found} are what one more run of ours could give{beside}."
-
-
-def introduction(suite, grouped):
-    """The banner where one is needed, what the suite has, and what failed or is missing. Markdown."""
-    lines = [note(runs.elsewhere())]
-    first = next((seeds[0] for seeds in grouped.values()), None)
-    if first is not None:
-        count, seeds = sum(map(len, grouped.values())), max(map(len, grouped.values()))
-        lines.append(banner(suite, first["params"]["data"], first["params"]["protocol"]))
-        lines.append(
-            f"{count} runs of {len(grouped)} models, seeds: {seeds}; {first['images']['train']:,} "
-            f"training and {first['images']['val']:,} validation images."
-        )
-    lines += [
-        f"> **Failed:** {name}; [its notebook]({path}) holds the error." for name, path in failed(suite)
-    ]
-    for where, reason in runs.damaged(suite):
-        name = as_text(f"{where.parent.name}, {where.name}")
-        reason = as_text(reason.replace(f"{where}{os.sep}", ""))
-        lines.append(f"> **Left out:** {name}: {reason}.{_run_again(where)}")
-    for run in itertools.chain(*grouped.values()):
-        if reason := runs.not_counted(run):
-            said = as_text(f"{run['model']}, seed {run['seed']}: {reason}")
-            lines.append(f"> **In no claim and not in cuadro III:** {said}.")
-    if first and (texts := _still_to_run(suite, grouped)):
-        lines.append(f"> **Still to run:** {'; '.join(texts)}.")
-    return "\n\n".join(filter(None, lines))
-
-
-def _run_again(folder):
-    """Return a sentence with the command that makes a run's folder again, if one does."""
-    suite, model, seed = folder.parts[-3:]
-    is_suite = (params.PARAMS_DIR / "suites" / f"{suite}.yaml").is_file()
-    if not (is_suite and model in params.names() and re.fullmatch(r"seed_(0|[1-9][0-9]*)", seed)):
-        return ""  # a copy, or a run of one's own
-    return f" `make report SUITE={suite} MODELS={model} SEEDS={seed[5:]}` makes it again."
-
-
-def _still_to_run(suite, grouped):
-    """What the suite does not have yet of the paper's models, and for `paper` of the seeds and `holdout`."""
-    if not (params.PARAMS_DIR / "suites" / f"{suite}.yaml").is_file():
-        return []  # a suite of one's own has what it has
-    absent = [model for model in paper.HYPERPARAMETERS if model not in grouped]
-    texts = [f"{', '.join(absent)}, without a run in this suite"] if absent else []
-    if suite == "paper":
-        counts = {seed: 0 for seed in SEEDS}
-        for seeds in grouped.values():
-            counts |= {seed: counts[seed] + 1 for seed in counts if seed in [run["seed"] for run in seeds]}
-        texts += [
-            f"seed {seed} of {len(grouped) - count} models"
-            for seed, count in counts.items()
-            if count < len(grouped)
-        ]
-        lacking = sorted(paper.RESULTS.keys() - by_model("holdout", "classifier").keys())
-        if lacking:
-            texts.append(f"the suite `holdout` of {', '.join(lacking)}")
-    return texts
-
-
-def equal_ablations(grouped):
-    """Which ablations are one configuration in this suite, and so one finding. Markdown."""
-    equal = equal_points(grouped)
-    said = [f"**{name}** is {other}" for name, other in equal.items()]
-    return (
-        f"In this suite, with what it changes in every model: {'; '.join(said)}. That is one finding."
-        if said
-        else ""
-    )
-
-
-def dead_classes(grouped):
-    """A warning for each class that a classifier never recognises in some of its runs. Markdown."""
-    counts = Counter(
-        (model, CLASS_NAMES[label])
-        for model, seeds in grouped.items()
-        for m in seeds
-        for label in evaluation.dead_classes(m["confusion"])
-    )
-    if not counts:
-        return "Every classifier recognises images of every class." if grouped else ""
-    dead = [
-        f"**{model}**: {name}, in {n} of {len(grouped[model])} runs" for (model, name), n in counts.items()
-    ]
-    return f"> **Never recognised:** {'; '.join(dead)}. {DEAD}"
-
-
-def dead_runs(cells):
-    """Return which runs of `tables.cuadro_3` have a dead class, and the rule. Markdown, "" if none has."""
-    counts = cells[cells["dead"] > 0].drop_duplicates("model")
-    told = [f"{row.dead} of {row.seeds} runs of {row.model}" for row in counts.itertuples()]
-    return (
-        f"**Dead classes:** {'; '.join(told)} never recognise one of the classes. {DEAD} The numbers are "
-        f"with these runs. Beside them are those {tables.NO_DEAD}: an interval over both kinds of runs has "
-        "almost anything in it, and the paper's run is not one, since such a run names at most 90 % right."
-        if told
-        else ""
-    )
-
-
-def dead_by_weights(suites):
-    """Return how many runs have a dead class with each suite's initial weights. Markdown, "" without any.
-
-    Args:
-        suites: dict of a suite's name to its classifiers, see `suite.by_model`.
-    """
-    from scipy.stats import fisher_exact
-
-    found = {}
-    for name, grouped in suites.items():
-        for model, seeds in grouped.items():
-            weights = WEIGHTS[seeds[0]["params"].get("initializer", "glorot_uniform")]
-            dead = len(seeds) - len(alive(seeds))
-            found.setdefault(model, []).append((dead, len(seeds), f"with {weights} (suite `{name}`)"))
-    lines = []
-    for model, rows in found.items():
-        if any(dead for dead, *_ in rows):
-            told = " and ".join(f"{dead} of {count} {weights}" for dead, count, weights in rows)
-            line = f"Of the runs of {model}, {told} never recognise one of the classes"
-            if len(rows) == 2:
-                p_value = fisher_exact([[dead, count - dead] for dead, count, _ in rows]).pvalue
-                line += f" (Fisher's exact test of the difference: p = {p_value:.2f})"
-            lines.append(f"{line}.")
-    return " ".join([*lines, DEAD]) if lines else ""
-
-
-def coverage(grouped):
-    """Return how often a run lies where its model's others say that one more would. Markdown, "" of few runs.
-
-    Counted are the losses and accuracies of models with `FEWEST` runs or more.
-    """
-    inside, living = _covered(grouped), _covered({name: alive(seeds) for name, seeds in grouped.items()})
-    if not inside:
-        return ""
-    text = (
-        f"How good are such bars? Of {len(inside)} losses and accuracies of our runs, "
-        f"{100 * np.mean(inside):.1f} % lie where "
-        "their model's other runs say that one more would; 95 % should."
-    )
-    if living and len(living) < len(inside):
-        text += f" Of the {len(living)} {tables.NO_DEAD} it is {100 * np.mean(living):.1f} %."
-    return text
-
-
-def _covered(grouped):
-    inside = []
-    for seeds in grouped.values():
-        for part, quantity in itertools.product(("train", "val"), seeds[0]["val"] if seeds else ()):
-            values = np.array([run[part][quantity] for run in seeds])
-            for at in range(len(values)) if len(values) >= FEWEST else ():
-                low, high = statistics.prediction_interval(np.delete(values, at))
-                inside.append(low <= values[at] <= high)
-    return inside
-
-
-def caps(table):
-    """Return for which models and caps the best epoch is the last. Markdown, "" of an empty table.
-
-    Args:
-        table: see `tables.caps`.
-    """
-    if table.empty:
-        return ""
-    held = {
-        name: [str(cap) for cap, cell in table[name].items() if cell.split(": ")[-1] == claims.HOLDS]
-        for name in table
-    }
-    told = [f"{name} with {', '.join(caps)}" if caps else f"{name} with none" for name, caps in held.items()]
-    return (
-        "How many epochs an autoencoder had at most is unsaid in the paper; 40 is ours. Replayed with other "
-        f"caps, that the best epoch is the last holds for {'; '.join(told)}."
-    )
-
-
-def stopped(cells):
-    """What becomes of cuadro III where our runs stop at the paper's best epochs. Markdown, "" without any.
-
-    Args:
-        cells: see `tables.cuadro_3`, the points of `tables.STOPPED` among them.
-    """
-    agrees = cells.loc[cells["model"].isin(tables.STOPPED), "agrees"]
-    if agrees.empty:
-        return ""
-    agrees = agrees.dropna().astype(bool)
-    if agrees.empty:
-        return "Models 5 and 7 that stop where the paper stopped, at epochs 15 and 19, need two seeds each."
-    return (
-        f"Stopped where the paper stopped, models 5 and 7 agree in {agrees.sum()} of {len(agrees)} numbers."
-    )
-
-
-def verdict_style(suite):
-    """The classes of a table of verdicts: on all suites but `paper` an exercise, and not in colour."""
-    return "stack" if suite in paper.SUITES else "stack exercise"
-
-
-def evidence(suite):
-    """Where it stands how often intervals and verdicts are right, linked where it is there. Markdown."""
-    beside = (runs.suite_dir(suite).parent / "coverage.md").is_file()
-    where = "[coverage.md](../coverage.md)" if beside else "`reports/coverage.md`"
-    return (
-        f"How often these intervals hold the truth, and how often a verdict is wrong, was simulated: {where}."
-    )

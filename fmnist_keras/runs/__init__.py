@@ -6,7 +6,6 @@ from .find import find, left_out, trained
 from .folder import SCRATCH, Run, publish, start
 from .reading import (
     check,
-    damaged,
     departs,
     in_words,
     not_counted,
@@ -16,4 +15,4 @@ from .reading import (
     require_runs,
 )
 from .record import ROOT, RunError, device, elsewhere, reports_dir, run_dir, suite_dir, text_sha256, versions
-from .table import table
+from .table import records, table

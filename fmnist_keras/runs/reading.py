@@ -7,7 +7,7 @@ from .record import RunError, reports_dir, run_dir, suite_dir, verify
 
 
 def read(folder):
-    """The metrics of a run, or None where the folder is missing, incomplete or damaged.
+    """Return the metrics of a run, or None if the folder is missing, incomplete or damaged.
 
     Args:
         folder: the run's `Path`.
@@ -22,7 +22,7 @@ def read(folder):
 
 
 def check(folder):
-    """What `read` returns; raises a `RunError` that says why there is no result, see `record.verify`."""
+    """Return what `read` does, or raise a `RunError` that says why not; see `record.verify`."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two renames of `publish`
         with contextlib.suppress(OSError):  # only another person may
@@ -35,22 +35,20 @@ def check(folder):
     return metrics
 
 
-def read_suite(suite):
-    """All complete runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
-    folders = suite_dir(suite).glob("*/seed_*")
-    found = (read(folder) for folder in sorted(folders, key=lambda f: natural(str(f))))
-    return [metrics for metrics in found if metrics]
-
-
-def damaged(suite):
-    """Folders of a suite that are damaged or incomplete: a list of (`Path`, the reason in words)."""
-    found = []
-    for folder in sorted(suite_dir(suite).glob("*/seed_*/")):
+def read_all(suite):
+    """Return the complete runs of a suite, and (folder, reason) of the others: two lists."""
+    found, left_out = [], []
+    for folder in sorted(suite_dir(suite).glob("*/seed_*/"), key=lambda path: natural(str(path))):
         try:
-            check(folder)
+            found.append(check(folder))
         except RunError as error:
-            found.append((folder, str(error)))
-    return found
+            left_out.append((folder, str(error)))
+    return found, left_out
+
+
+def read_suite(suite):
+    """Return the complete runs of a suite: a list of metrics, as `read` gives them, by model and seed."""
+    return read_all(suite)[0]
 
 
 def departs(metrics):
@@ -65,24 +63,27 @@ def in_words(departs):
 
 def not_counted(metrics):
     """Return why no claim, table of the paper or study counts a complete run; "" if they do."""
-    if metrics.get("interrupted"):
-        return "interrupted"
-    return in_words(departs(metrics))
+    cut = f"interrupted in epoch {metrics['epochs_run'] + 1}" if metrics.get("interrupted") else ""
+    return "; ".join(filter(None, [cut, in_words(departs(metrics))]))
 
 
 def require_runs(suite):
-    """Raise a `RunError` where a suite has no complete run: there is nothing to report."""
+    """Raise a `RunError` if a suite has no complete run: there is nothing to report."""
     with contextlib.suppress(FileNotFoundError):
-        suite_dir(suite).stat()  # an OSError that says why, where there cannot be one
-    if read_suite(suite):
+        suite_dir(suite).stat()  # an OSError that says why, if there cannot be one
+    if _has_runs(suite):
         return
-    there = [path.name for path in sorted(reports_dir().glob("[!.]*/")) if read_suite(path.name)]
-    reasons = "".join(f"; {reason}" for _, reason in damaged(suite)[:1])
+    there = [path.name for path in sorted(reports_dir().glob("[!.]*/")) if _has_runs(path.name)]
+    reasons = "".join(f"; {reason}" for _, reason in read_all(suite)[1][:1])
     raise RunError(f"suite {suite} has no runs{reasons}; suites with runs: {', '.join(there) or 'none'}")
 
 
+def _has_runs(suite):
+    return any(read(folder) for folder in suite_dir(suite).glob("*/seed_*/"))
+
+
 def read_history(folder):
-    """The `history.csv` of a run: a `pandas.DataFrame` indexed by epoch, from 1."""
+    """Return the `history.csv` of a run: a `pandas.DataFrame` indexed by epoch, from 1."""
     import pandas as pd
 
     return pd.read_csv(folder / "history.csv", index_col="epoch")

@@ -230,7 +230,7 @@ def test_another_loss(reports, capsys, monkeypatch):
     assert (book.metrics["model"], names()) == (usual, [usual, f"{usual}-loss_binary_crossentropy"])
     book.all_from("Model", old='"mean_squared_error"', new='"cosine_similarity"')
     assert book.metrics["val"]["loss"] < 0
-    assert runs.damaged("scratch") == []
+    assert runs.table("scratch").attrs["left_out"] == []
 
 
 OURS = "*fk.training.callbacks(patience=None, restore_epoch=params.restore_epoch)"

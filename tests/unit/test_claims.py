@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fmnist_keras import evaluation, params
-from fmnist_keras.report import claims, paper, tables, text
+from fmnist_keras.report import claims, paper, suite
 from fmnist_keras.workflow import experiments, plan
 
 N = 2_000
@@ -319,6 +319,9 @@ C31:
 STOPS = "measure: stops early\n      each: [model_6]\n      against: [model_5]\n      above: 1\n"
 
 
+NOTHING = pd.DataFrame(columns=["model", "number", "runs", "reproduced"])
+
+
 def test_a_claim_of_one_s_own(tmp_path):
     mine = tmp_path / "mine.yaml"
     mine.write_text(MINE, encoding="utf-8")
@@ -326,7 +329,7 @@ def test_a_claim_of_one_s_own(tmp_path):
     row = table.iloc[-1]
     assert (row["claim"], row["verdict"]) == ("C31", claims.HOLDS)
     assert row["statement"] == "A longer code does not help (our course of 2027)"
-    said = text.headline("paper", table, tables.cuadro_3({}))
+    said = suite.headline("paper", table, NOTHING)
     assert "of the paper's 30 claims, " in said
     assert "; of 1 claim of one's own, 1 holds; " in said
     assert claims.judge(world(), claims.load(tmp_path / "none.yaml")).empty
@@ -416,10 +419,9 @@ def test_a_cap_is_replayed():
     """With a cap at which a loss still falls, the best epoch is the last."""
     runs = {"model_1": [autoencoder(0.02, s, ran=30, best=25) for s in SEEDS]}
     runs["model_3"] = [autoencoder(0.02, s) for s in SEEDS]
-    found = tables.caps(runs)
-    assert (found["model_1"][25], found["model_1"][30]) == ("8 of 8: holds", "0 of 8: does not hold")
-    assert found["all of them"].tolist() == ["holds"] * 5 + ["does not hold"] * 3
-    assert "holds for model_1 with 5, 10, 15, 20, 25; model_3 with 5" in text.caps(found)
+    last = claims.MEASURES["best epoch is the last"].values
+    assert [last(runs["model_1"], cap).sum() for cap in (5, 25, 30, 40)] == [8, 8, 0, 0]
+    assert last(runs["model_3"], 40).sum() == 8
     for run in runs["model_1"]:
         run["params"] |= {"min_delta": 0.5}  # more than all epochs bring
-    assert tables.caps(runs)["model_1"].unique().tolist() == ["0 of 8: does not hold"]
+    assert last(runs["model_1"], 25).sum() == 0

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fmnist_keras import params, runs
-from fmnist_keras.report import studies, study_figures, suite, tables, text
+from fmnist_keras.report import readme, studies, study_figures, suite
 from fmnist_keras.workflow import experiments, markers, plan
 
 POINTS = [
@@ -157,13 +157,12 @@ def test_without_a_study_there_are_no_ablations(write):
 def test_the_claims_name_points_of_the_study():
     """Each has a run in suite paper, whose record says what it changes."""
     found = experiments.ablations("paper")
-    named = {*suite.claims.names(), *suite.claims.STOPPED} - params.load_all().keys()
+    named = suite.claims.names().keys() - params.load_all().keys()
     assert named <= found.params.keys()
-    grouped = suite.with_ablations("paper")
-    assert set(suite.ablations(grouped)) == named
-    for name in named:
-        changes = grouped[name][0]["changes"]
-        assert params.run_name(grouped[name][0]["base"], changes) == name
+    rows = runs.table("paper")
+    points = rows[suite.on_page(rows) & rows["changes"].map(len).gt(0)].drop_duplicates("model")
+    assert set(points["model"]) == named
+    assert [params.run_name(row.base, row.changes) for row in points.itertuples()] == list(points["model"])
     assert set(found.bases) <= {f"model_{number}" for number in range(1, 9)}
 
 
@@ -188,8 +187,8 @@ def test_points_without_runs_may_be_others():
     grouped[one] = [run(one, "model_7", changes, **values)]
     both = {"model_1-patience_40": "model_1", "model_8-train_encoder_true": one}
     assert suite.claims.equal_points(grouped) == both
-    assert f"**model_8-train_encoder_true** is {one}" in text.equal_ablations(grouped)
-    assert text.equal_ablations({}) == ""
+    assert f"**model_8-train_encoder_true** is {one}" in suite.equal_points(grouped)
+    assert suite.equal_points({}) == ""
 
 
 def test_another_optimizer_has_its_own_epsilon():
@@ -200,43 +199,33 @@ def test_another_optimizer_has_its_own_epsilon():
     assert suite.claims.equal_points(grouped) == {"model_3-optimizer_adam": "mine"}
 
 
-def test_an_ablation_is_what_its_run_says(write):
-    """Rename or delete a file, and yesterday's runs are still what they were."""
-    changes = {"final_activation": None, "dropout": 0.25}
-    grouped = {"model_5": [run("model_5")], "odd": [run("odd", changes=changes)]}
-    assert list(suite.ablations(grouped)) == ["odd"]
-    assert list(suite.of_kind(grouped, "classifier")) == ["model_5"]
-    (row,) = tables.ablations(suite.ablations(grouped)).to_dict("records")
-    assert (row["starts from"], row["changes"]) == ("model_5", "final_activation: none, dropout: 0.25")
-
-
 def test_what_departs_counts_nowhere(reports):
     """It stays on the page and in the list of what is left out, with the reason."""
     ran = {"layers": [], "trainable": "", "loss": "x", "optimizer": "", "latent_dim": 64, "epochs": 40}
     ran |= {"steps_per_epoch": 600, "departs": {"layers": "own layers"}}
     for seed, change in enumerate(({}, {"interrupted": True}, {"ran": ran})):
         put(landed("model_6", seed) | change)
-    grouped = suite.with_ablations("paper")
-    assert [run["seed"] for run in grouped["model_6"]] == [0, 1, 2]
-    assert [run["seed"] for run in suite.counted(grouped)["model_6"]] == [0]
-    assert [run["seed"] for run in suite.by_model("paper", "classifier")["model_6"]] == [0]
-    assert set(tables.cuadro_3(grouped)["seeds"]) == {1}
-    assert set(suite.claims.of_suite("paper", grouped)["least"]) == {0, 1}
-    out = [("model_6, seed_1", "interrupted"), ("model_6, seed_2", "layers: own layers")]
+    rows = runs.table("paper")
+    assert list(rows["seed"]) == [0, 1, 2]
+    assert set(readme.cells(rows)["size"]) == {1}
+    assert set(suite.claims.of_suite("paper", runs.records(rows))["least"]) == {0, 1}
+    out = [("model_6, seed_1", "interrupted in epoch 41"), ("model_6, seed_2", "layers: own layers")]
     assert suite.left_out("paper") == out
-    said = text.introduction("paper", grouped)
-    assert "In no claim and not in cuadro III:** model_6, seed 1: interrupted" in said
-    assert "In no claim and not in cuadro III:** model_6, seed 2: layers: own layers" in said
+    said = suite.introduction("paper", rows)
+    assert "In no claim and not in Table III:** model_6, seed 1: interrupted" in said
+    assert "In no claim and not in Table III:** model_6, seed 2: layers: own layers" in said
     assert [job.current for job in plan.jobs("paper", ["model_6"], "012").values()][3:] == [False] * 3
 
 
-def test_other_points_are_on_their_study_s_page(done):
-    """Whether the study is there or not: a suite's page has the points that a claim names."""
-    put(landed("model_6", 0) | {"model": "model_6-epochs_7", "base": "model_6", "changes": {"epochs": 7}})
-    named = {"model_3-optimizer_adam", "model_8-train_encoder_true"}
-    assert set(suite.ablations(suite.with_ablations("paper"))) == named
-    shutil.rmtree(runs.suite_dir("paper") / "studies")
-    assert set(suite.ablations(suite.with_ablations("paper"))) == named
+def test_equal_points_are_on_the_page(reports):
+    """In suite sample a claim's point is another one's run."""
+    one, changes = "model_7-final_activation_null", {"final_activation": None}
+    for name, change in (("model_7", {}), ("model_8", {}), (one, changes)):
+        made = landed(name if name != one else "model_7", 0)
+        made["params"] |= {"batch_size": 100, "min_delta": 1e-4, "restore_epoch": None} | change
+        put(made | {"model": name, "base": name.split("-")[0], "changes": change})
+    rows = runs.table("paper")
+    assert suite.on_page(rows).tolist() == [True] * 3
 
 
 def landed(model, seed):
@@ -299,7 +288,7 @@ def test_a_study_says_what_it_leaves_out(done):
     path = runs.run_dir("paper", "model_8", 1) / "metrics.json"
     path.write_text(json.dumps(landed("model_8", 1) | {"interrupted": True}))
     assert len(done().runs) == 7
-    assert "**Left out:** model_8, seed 1: interrupted." in studies.introduction(done())
+    assert "**Left out:** model_8, seed 1: interrupted in epoch" in studies.introduction(done())
     for seed in (0, 1):
         shutil.rmtree(runs.run_dir("paper", "model_8", seed))
         shutil.rmtree(runs.run_dir("paper", "model_3", seed))

@@ -165,12 +165,12 @@ def cut(content):
 def test_a_damaged_file_is_named(put, name, damage):
     """Nobody reads the run, and the engine makes it again."""
     folder = put(landed("autoencoder"))
-    assert runs.damaged("paper") == []
+    assert runs.table("paper").attrs["left_out"] == []
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(damage(content))
     assert runs.read(folder) is None
     assert runs.read_suite("paper") == []
-    ((place, reason),) = runs.damaged("paper")
+    ((place, reason),) = runs.table("paper").attrs["left_out"]
     assert place == folder
     assert str(folder / name) in reason
 

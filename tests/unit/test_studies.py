@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from fmnist_keras import evaluation, params, runs
-from fmnist_keras.report import paper, statistics, studies, study_figures, suite
+from fmnist_keras.report import paper, statistics, studies, study_figures
 from fmnist_keras.workflow import experiments, plan
 
 GRID = {
@@ -419,4 +419,3 @@ def test_a_truncated_study_json_is_absent(reports):
     folder.mkdir(parents=True)
     (folder / "study.json").write_text('{"name": "mi', encoding="utf-8")
     assert studies.names("sample") == []
-    assert suite.with_ablations("sample") == {}
