@@ -214,6 +214,7 @@ def test_damage_names_the_command(save, reports):
 def test_learning_nothing_is_named(landed):
     """Model 3 is no better than one grey in any of its runs, and claims are about it."""
     rows = runs.table("paper")
+    rows = rows[suite.on_page(rows)]
     said = suite.learned_nothing(suite.baselines("paper", rows[rows["kind"] == "autoencoder"]), rows)
     assert said.startswith("> **Learned nothing of the images:** **model_3**, 10 of 10 runs, ")
     (numbers,) = re.findall(r"\(compared in (.*?)\)", said)
