@@ -2,39 +2,47 @@
 #
 # A run's result is its folder, reports/<suite>/<model>/seed_<k>/, which appears whole or not at all.
 # Snakemake deletes a rule's outputs before it runs the rule, so the folders are not its outputs: each has
-# a marker below reports/.engine/ instead, and fmnist_keras/workflow/markers.py keeps a marker only while its folder
-# holds what the YAML files give now. So a fresh clone trains nothing that has landed, and an edited file
-# retrains its model and what starts from it.
+# a marker below reports/.engine/ instead, which fmnist_keras/workflow/plan.py keeps only while the folder is
+# what the run's file of parameters beside the marker gives. So a fresh clone trains nothing that has landed,
+# and an edited file retrains its model and what starts from it.
 
+import shlex
 import sys
 
 sys.path.insert(0, workflow.basedir)
 
 from fmnist_keras import params, runs
-from fmnist_keras.workflow import execute, jobs, markers, plan, progress, results, signals
+from fmnist_keras.workflow import execute, plan, progress, signals
 
 SUITE = str(config.get("suite", "sample"))
 STUDY = str(config.get("study") or "")
 PAGE = f".study-{STUDY}" if "study" in config else ".report"
-OF_STUDY = f" --study {STUDY}" if "study" in config else ""
 ENGINE = runs.reports_dir() / ".engine" / SUITE
-JOB = jobs.job_command()
-jobs.set_job_environment()
+FILES = shlex.quote(str(ENGINE))  # a file of parameters for each run, which its job reads
+JOB = execute.job_command()
+execute.set_job_environment()
 
 try:
     FORCE = plan.yes_or_no(config, "force")
-    # A cluster's node reads this file too, for its own jobs: it is told what to run, and judges no run.
-    JOBS = plan.from_config(config, force=FORCE or not workflow.is_main_process)
     if workflow.is_main_process:
-        markers.lock(ENGINE)
+        JOBS = plan.from_config(config)
+        plan.lock(ENGINE)
+        plan.write(JOBS, ENGINE)
         page = f"studies/{STUDY}/index.html" if "study" in config else "index.html"
-        markers.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / page, PAGE)
+        plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / page, PAGE)
         plan.describe(JOBS, FORCE)
+    else:  # a cluster's node reads this file too, for its own jobs, and judges no run
+        JOBS = plan.read(ENGINE)
 except (params.ParamsError, runs.RunError, OSError) as error:
     sys.exit(f"error: {execute.disk_full(error) or error}")
 
-progress.hide_chatter(lambda: workflow.is_main_process and results.show(JOBS, SUITE, STUDY))
+progress.hide_chatter(lambda: workflow.is_main_process and progress.show_results(JOBS, SUITE, STUDY))
 signals.install_handlers(workflow.is_main_process)
+
+
+def run_of(wildcards):
+    """Return the model and the seed that Snakemake's wildcards name, as the plan has them."""
+    return wildcards.model, int(wildcards.seed)
 
 
 workdir: str(ENGINE)
@@ -48,27 +56,27 @@ rule all:
 
 rule run:
     input:
-        lambda wildcards: [ancient(marker) for marker in markers.of_encoder(JOBS, *wildcards)],
+        lambda wildcards: [ancient(marker) for marker in plan.encoder_marker(JOBS, *run_of(wildcards))],
     output:
         touch("{model}/seed_{seed}"),
     wildcard_constraints:
         model="[A-Za-z0-9_.-]+",
         seed="[0-9]+",
-    priority: lambda wildcards: plan.priority(JOBS, *wildcards)
+    priority: lambda wildcards: plan.priority(JOBS, *run_of(wildcards))
     resources:  # asked of a cluster; reports/bench.md has what a run on all 70,000 images takes
         mem_mb=3000,
         runtime=120,
     shell:
-        "{JOB} run {wildcards.model} --suite {SUITE} --seed {wildcards.seed}{OF_STUDY} --parent $PPID"
+        "{JOB} run {FILES}/{wildcards.model}/seed_{wildcards.seed}.yaml --parent $PPID"
 
 
 rule report:
     input:
-        markers.of_runs(JOBS),
+        plan.markers(JOBS),
     output:
         touch(".report"),
     params:
-        runs=markers.of_runs(JOBS),
+        runs=plan.markers(JOBS),
         # No input: in a path with braces Snakemake sees wildcards, and a checkout's dates say nothing.
         notebook=runs.text_sha256(execute.NOTEBOOKS / "report.ipynb"),
     resources:
@@ -80,11 +88,11 @@ rule report:
 
 rule study:
     input:
-        markers.of_runs(JOBS),
+        plan.markers(JOBS),
     output:
         touch(f".study-{STUDY}"),
     params:
-        runs=markers.of_runs(JOBS),
+        runs=plan.markers(JOBS),
         files=lambda wildcards: [
             runs.text_sha256(path)
             for path in (execute.NOTEBOOKS / "study.ipynb", params.PARAMS_DIR / "studies" / f"{STUDY}.yaml")
@@ -97,15 +105,15 @@ rule study:
 
 
 onsuccess:
-    results.show(JOBS, SUITE, STUDY)
+    progress.show_results(JOBS, SUITE, STUDY)
 
 
 onerror:
     # What did finish is still worth a report; it names what failed.
     if not signals.stopped:
         job = f"study {STUDY} --suite {SUITE}" if STUDY else f"report {SUITE}"
-        jobs.run_shell(f"{JOB} {job} --parent $PPID")
+        execute.run_shell(f"{JOB} {job} --parent $PPID")
         if not (signals.stopped or FORCE):
-            plan.describe(plan.from_config(config))  # a cluster's job may have ended without a word, and in company
+            plan.describe(plan.from_config(config))  # a cluster's job may have ended without a word
         if not signals.stopped:
-            results.show(JOBS, SUITE, STUDY)
+            progress.show_results(JOBS, SUITE, STUDY)

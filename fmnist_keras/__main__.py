@@ -1,7 +1,8 @@
 """`python -m fmnist_keras`: what the Makefile and the Snakefile call.
 
 data                          find or fetch Fashion-MNIST and verify it
-run MODEL --suite S --seed K  one model: its notebook, its page, its folder
+run FILE                      one run, of its file of parameters: its notebook, its page, its folder
+run MODEL --suite S --seed K  the same of a model or a point of the study ablations
 study NAME --suite S           the page of a study, and its table
 report SUITE                  the report notebook of a suite, and its page
 predict MODEL PICTURE ...     what a trained classifier takes photographs for
@@ -16,14 +17,14 @@ import os
 import sys
 
 from . import data, params, runs
-from .workflow import execute, jobs, signals, terminal
+from .workflow import execute, experiments, plan, progress, signals
 
 RUN = "its name (the run finished last), suite/model, suite/model/seed_0, or the folder of its run"
 
 
 def main(arguments=None):
     """Parse the command line and do what it says; errors are one sentence and exit status 1."""
-    terminal.fall_back_to_plain_characters()
+    progress.fall_back_to_plain_characters()
     options = _parser().parse_args(arguments)
     execute.settle_home()
     os.environ.update(execute.kernel_environment())  # before TensorFlow is imported, which talks
@@ -47,10 +48,9 @@ def _parser():
 
     add(_data, "find or fetch Fashion-MNIST and verify it")
     run = add(_run, "train and evaluate one model of a suite")
-    run.add_argument("model")
+    run.add_argument("run", help="a run's file, *.yaml, as the engine writes it; or the name of a model")
     run.add_argument("--suite", default="sample")
     run.add_argument("--seed", type=int, default=0)
-    run.add_argument("--study", help="the study that the model is a point of")
     study = add(_study, "make the page of a study")
     study.add_argument("name")
     study.add_argument("--suite", default="sample")
@@ -80,22 +80,25 @@ def _data(options):
 
 def _run(options):
     signals.end_cleanly(options.parent)
-    jobs.run_model(options.model, options.suite, options.seed, options.study)
+    if options.run.endswith(".yaml"):
+        execute.run_model(plan.load(options.run))
+    else:
+        execute.run_model(experiments.resolve(options.run, options.suite, options.seed))
 
 
 def _study(options):
     signals.end_cleanly(options.parent)
-    jobs.make_study(options.name, options.suite)
+    execute.make_study(options.name, options.suite)
 
 
 def _report(options):
     signals.end_cleanly(options.parent)
-    jobs.make_report(options.suite)
+    execute.make_report(options.suite)
 
 
 def _predict(options):
     params.check_backend()
-    terminal.import_keras()
+    progress.import_keras()
     import numpy as np
 
     from .tools import photos, predict
@@ -119,7 +122,7 @@ def _predict(options):
 
 def _export(options):
     params.check_backend()
-    terminal.import_keras()
+    progress.import_keras()
     from .tools import export
 
     left_out = []
@@ -131,7 +134,6 @@ def _export(options):
 
 def _claims(options):
     from .report import claims, suite
-    from .workflow import experiments
 
     experiments.check_claims()
     verdicts = claims.of_suite(options.suite)

@@ -1,15 +1,22 @@
-"""A notebook executed: the kernel that runs it, the lines it prints, and what it leaves when a cell fails."""
+"""The engine's jobs: a run, a report, a study's page. Each executes a notebook and appears whole."""
 
 import contextlib
 import errno
 import getpass
+import json
 import os
 import re
+import shlex
+import subprocess
+import sys
 import tempfile
 import time
 
 from .. import params, runs
-from . import terminal
+from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
+from ..runs import locks
+from . import experiments
+from .progress import say, stderr_into
 
 NOTEBOOKS = runs.ROOT / "notebooks"
 # What a notebook's kernel finds in its environment, where nothing else is said there.
@@ -75,7 +82,7 @@ def execute_notebook(notebook, output, values, label, failed):
             break
         except Exception as error:
             if isinstance(error, RuntimeError) and not _began(partial) and attempt < START_ATTEMPTS:
-                terminal.say(f"{label}  the kernel did not start, trying again")
+                say(f"{label}  the kernel did not start, trying again")
                 continue
             if partial.is_file():
                 _forget_job(partial)
@@ -93,7 +100,7 @@ def _kernel_stderr():
     """Keep the kernel's stderr off the terminal; if it dies, its last lines are in the error's message."""
     with tempfile.TemporaryFile() as log:
         try:
-            with terminal.stderr_into(log):
+            with stderr_into(log):
                 yield
         except RuntimeError as error:  # of nbclient or jupyter_client; those of cells are papermill's own
             log.seek(0)
@@ -104,12 +111,12 @@ def _kernel_stderr():
 
 
 def _literal(path):
-    """A path as papermill takes it: in braces it would look for a parameter."""
+    """Return a path as papermill takes it: in braces it would look for a parameter."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _forget_job(path):
-    """Take the job's own paths out of an executed notebook: run again, it goes where its suite says."""
+    """Remove the job's own paths from an executed notebook: run again, it goes to its suite's folder."""
     import nbformat
 
     try:
@@ -128,7 +135,7 @@ def _forget_job(path):
 
 
 def _began(notebook):
-    """Has a cell of this notebook, as far as it was written, run?"""
+    """Return whether a cell of this notebook, as far as it was written, has run."""
     import nbformat
 
     try:
@@ -156,7 +163,7 @@ def _save_once():
 
 
 class EpochLines:
-    """What papermill writes a kernel's stdout to: prints the epoch lines after a label, and the time left."""
+    """A stream for a kernel's stdout that prints the epoch lines after a label, and the time left."""
 
     def __init__(self, label):
         self.label, self.began = label, None
@@ -165,10 +172,10 @@ class EpochLines:
         """Print those of the lines that are an epoch's."""
         for line in text.splitlines():
             if match := re.match(r"epoch (\d+)/(\d+) ", line):
-                terminal.say(f"{self.label}  {line}{self._left(*map(int, match.groups()))}")
+                say(f"{self.label}  {line}{self._left(*map(int, match.groups()))}")
 
     def flush(self):
-        """Nothing waits: `write` has printed."""
+        """Do nothing: `write` has printed."""
 
     def _left(self, done, epochs):
         self.began = self.began or (time.monotonic(), done)
@@ -180,7 +187,7 @@ class EpochLines:
 
 
 def kernel_environment():
-    """What of `KERNEL_ENVIRONMENT` is not set already: a dict."""
+    """Return the part of `KERNEL_ENVIRONMENT` that is not set already: a dict."""
     return {name: value for name, value in KERNEL_ENVIRONMENT.items() if name not in os.environ}
 
 
@@ -198,7 +205,7 @@ def settle_home():
 
 @contextlib.contextmanager
 def _environment(added):
-    """Environment variables for the processes that are started meanwhile."""
+    """Set environment variables for the processes that are started meanwhile."""
     os.environ.update(added)
     try:
         yield
@@ -208,12 +215,114 @@ def _environment(added):
 
 
 def disk_full(reason):
-    """The one sentence about a full disk, where that is what an error or its text says; else None."""
+    """Return one sentence about a full disk if that is what an error or its text says; else None."""
     codes = (errno.ENOSPC, errno.EDQUOT)
     if getattr(reason, "errno", None) in codes or any(os.strerror(code) in str(reason) for code in codes):
         what = getattr(reason, "filename", None) or f"the results in {runs.reports_dir()}"
         return f"the disk is full: no space was left for {what}; free some and run the same again"
     return None
+
+
+def job_command():
+    """Return the words in front of a job's own, for a shell.
+
+    A job takes the place of its shell, so that its parent is the engine, and ends when the engine does:
+    killed, Snakemake cannot take its jobs along. It does not hear a terminal's Ctrl-C, at which Python would
+    print a traceback while it still imports: `signals.install_handlers` lets it be told.
+
+    It imports `fmnist_keras` from the folder that it runs in: PYTHONPATH would split at a colon in its name.
+    """
+    root = shlex.quote(str(runs.ROOT))
+    return f"trap '' INT; cd {root}; exec {shlex.join([sys.executable, '-m', 'fmnist_keras'])}"
+
+
+def set_job_environment():
+    """Set in the engine's own process what its jobs find in their environment."""
+    settle_home()
+    # One thread a run and as many runs at once as there are cores: faster than one run with all threads.
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    # Jobs run in another folder, and perhaps on another machine: what is relative to this one would be lost.
+    for name in ("REPORTS_DIR", "FMNIST_DATA_DIR"):
+        if os.environ.get(name):
+            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
+
+
+def run_shell(command):
+    """Run a job outside of the graph; Ctrl-C ends the wait for it, without a traceback."""
+    with contextlib.suppress(KeyboardInterrupt):
+        subprocess.run(command, shell=True)
+
+
+def run_model(values):
+    """Train and evaluate one run, whose folder appears when everything in it is there.
+
+    Args:
+        values: its `Params`.
+    """
+    final = runs.run_dir(values.suite, values.model, values.seed)
+    label = f"{values.suite} {values.model} seed {values.seed}"
+    with locks.hidden_folder(final, "job") as scratch:
+        made = scratch / final.name
+        notebook = scratch / "notebook.ipynb"
+        passed = values.as_dict() | {"run_dir": os.path.relpath(made, runs.reports_dir())}
+        if values.changes:
+            passed |= {"base": values.base, "changes": values.changes}
+        say(f"{label}  starts")
+        failed = final.with_name(f"{final.name}.failed.ipynb")
+        execute_notebook(NOTEBOOKS / f"{values.kind}.ipynb", notebook, passed, label, failed)
+        title = f"{values.model}, seed {values.seed}"
+        pages.page(notebook, made / "notebook.html", title, "../../index.html")
+        notebook.replace(made / "notebook.ipynb")
+        runs.publish(made, final)
+    metrics = runs.read(final)
+    say(
+        f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {metrics['best_epoch']} of "
+        f"{metrics['epochs_run']}, val loss {metrics['val']['loss']:.4f}"
+    )
+
+
+def make_report(suite):
+    """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`.
+
+    Raises:
+        runs.RunError: the suite has no runs.
+    """
+    runs.require_runs(suite)
+    _make_page(runs.suite_dir(suite), "report", {"suite": suite}, f"{suite} report", f"Suite {suite}")
+
+
+def make_study(name, suite):
+    """Make a study's page, `reports/<suite>/studies/<name>/index.html`, and its table beside it.
+
+    `study.json` there says which run is which of its points. If the suite has a page, it is made again, with
+    the study in it.
+    """
+    from ..report.studies import table
+
+    asked, folder = experiments.study(name, suite), runs.suite_dir(suite) / "studies" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {field: value for field, value in vars(asked).items() if field not in ("params", "equal")}
+    content["runs"] = list(asked.params)
+    (folder / "study.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    table(name, suite).to_csv(folder / "table.csv", index=False)
+    values = {"study": name, "suite": suite}
+    _make_page(folder, "study", values, f"{suite} study {name}", f"Study {name}", "../../index.html")
+    if (runs.suite_dir(suite) / "index.html").is_file():
+        make_report(suite)
+
+
+def _make_page(folder, notebook, values, label, title, home=None):
+    """Execute a notebook of `notebooks` into a folder, its page beside it as `index.html`."""
+    with locks.hidden_folder(folder / notebook, "job") as scratch:
+        executed, failed = scratch / f"{notebook}.ipynb", folder / f"{notebook}.failed.ipynb"
+        execute_notebook(NOTEBOOKS / executed.name, executed, values, label, failed)
+        pages.page(executed, scratch / "index.html", title, home)
+        executed.replace(folder / executed.name)
+        (scratch / "index.html").replace(folder / "index.html")
+    page = folder / "index.html"
+    shown = page.relative_to(runs.ROOT) if page.is_relative_to(runs.ROOT) else page
+    say(f"{label}  {shown}")
 
 
 if __name__ == "__main__":  # for the Makefile: words of `env`

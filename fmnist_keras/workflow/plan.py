@@ -1,11 +1,20 @@
-"""Which runs a suite or a study needs, and which are up to date: by the content of files, not by dates."""
+"""Which runs a suite or a study needs, and which are up to date: by the content of files, not by dates.
+
+Each run's parameters are one file below `reports/.engine/<suite>`, which its job reads and no other.
+"""
 
 import itertools
+import os
 import sys
+import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 
+import yaml
+
 from .. import params, runs
+from ..runs import locks
 from . import experiments
 
 CONFIG = ("suite", "models", "seeds", "force", "ablations", "study", "confirm")  # what `--config` takes
@@ -19,14 +28,14 @@ class Job:
     """One run of a suite.
 
     Attributes:
-        params: the run's `Params`, see `experiments`.
+        params: the run's `Params`.
         current: True if the run's folder already holds what these parameters give.
         equals: points that come out as the same configuration in this suite, and are not run again.
         why: why a run that is in the folder is made again, in words.
     """
 
     params: params.Params
-    current: bool
+    current: bool = False
     equals: tuple = ()
     why: str = ""
 
@@ -46,66 +55,53 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
         suite: the name of a file in `params/suites`. Other folders of `reports` with runs have none to do.
         names: models, or points of the study `ablations`; none means all models. The autoencoders that they
             start from join them.
-        seeds: whole numbers, or text of such.
+        seeds: whole numbers.
         force: take no run for current, and look into no run's folder.
         ablations: with the points of the study `ablations`, if no `names` are given.
 
     Returns:
-        dict of (model, seed as text) to `Job`.
+        dict of (model, seed) to `Job`.
 
     Raises:
-        params.ParamsError: an unknown model, suite or seed, or a wrong params file.
+        params.ParamsError: an unknown model or suite, or a wrong params file.
     """
-    if not names and suite in _suites_of_one_s_own():
+    if not names and _is_by_hand(suite):
         return {}
     found = experiments.models(suite)
     asked = experiments.ablations(suite) if ablations or not set(names) <= found.keys() else None
-    points = asked.params if asked else {}
-    equal = asked.equal if asked else {}
-    allowed = [*found, *(name for name in (*points, *equal) if name not in found)]
-    unknown = [name for name in names if name not in allowed]
-    if unknown:
+    known, equal = found | (asked.params if asked else {}), asked.equal if asked else {}
+    allowed = list(dict.fromkeys([*known, *equal]))
+    if unknown := [name for name in names if name not in allowed]:
         hint = params.did_you_mean(unknown[0], allowed)
         raise params.ParamsError(f"MODELS: {unknown[0]!r} is not allowed; {hint}")
-    bad = [seed for seed in seeds if not str(seed).isdecimal()]
-    if bad or not seeds:
-        raise params.ParamsError(f"SEEDS: {(bad or [''])[0]!r} is not allowed; allowed: whole numbers from 0")
-    known = found | points
     wanted = names or (allowed if ablations else [*found])
-    runs_of = {equal.get(name, name) for name in wanted}
-    runs_of |= {known[name].encoder_from for name in runs_of} - {None}
-    plan = {}
-    for seed, name in itertools.product(dict.fromkeys(str(int(seed)) for seed in seeds), known):
-        if name in runs_of:
-            said = tuple(point for point, run in equal.items() if run == name and point in wanted)
-            plan[name, seed] = Job(replace(known[name], seed=int(seed)), False, said)
-    return _judged(plan, force)
+    chosen = {equal.get(name, name) for name in wanted}
+    chosen |= {known[name].encoder_from for name in chosen} - {None}
+    equal = {point: run for point, run in equal.items() if point in wanted}
+    return _plan([known[name] for name in known if name in chosen], seeds, equal, force)
 
 
 def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
-    """The runs of a study in a suite, as `jobs` has them: each point's, each autoencoder once.
+    """Return the runs of a study in a suite, as `jobs` does: each point's, each autoencoder once.
 
     Args:
         name: the name of a file in `params/studies`.
         suite: see `jobs`.
-        seeds: some of the study's, as text; none means all.
+        seeds: some of the study's; none means all.
         force: see `jobs`.
         confirmed: start more than `MANY` runs, too.
 
     Raises:
-        params.ParamsError: a wrong study, a seed that is not its, or too many runs that no one has confirmed.
+        params.ParamsError: an invalid study, a seed it does not list, or more than `MANY` runs without
+            confirmation.
     """
-    asked, plan = experiments.study(name, suite), {}
-    of_study = [str(seed) for seed in asked.seeds]
+    asked = experiments.study(name, suite)
     for seed in seeds:
-        if seed not in of_study:
-            allowed = f"allowed with study {name}: {', '.join(of_study)}"
-            raise params.ParamsError(f"SEEDS: {seed!r} is not allowed; {allowed}")
-    wanted = [seed for seed in of_study if seed in seeds or not seeds]
-    for seed, (model, values) in itertools.product(wanted, asked.params.items()):
-        said = tuple(point for point, run in asked.equal.items() if run == model)
-        plan[model, seed] = Job(replace(values, seed=int(seed)), False, said)
-    plan = _judged(plan, force)
+        if seed not in asked.seeds:
+            allowed = f"allowed with study {name}: {', '.join(map(str, asked.seeds))}"
+            raise params.ParamsError(f"SEEDS: {seed} is not allowed; {allowed}")
+    wanted = [seed for seed in asked.seeds if seed in seeds or not seeds]
+    plan = _plan(asked.params.values(), wanted, asked.equal, force)
     todo = [job for job in plan.values() if not job.current]
     if len(todo) > MANY and not confirmed:
         raise params.ParamsError(f"study {name}: {len(todo)} runs, {_time(todo)}; CONFIRM=1 starts them")
@@ -113,7 +109,7 @@ def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
 
 
 def _time(todo):
-    """How long runs take at most, on one core, by what a CPU took an image in `reports/paper`: text."""
+    """Return how long runs take at most on one core, by a CPU's seconds an image in `reports/paper`."""
     cost = {}
     for run in [run for run in runs.read_suite("paper") if run["device"].startswith("CPU")]:
         images = run["epochs_run"] * (run["images"]["train"] + run["images"]["val"])
@@ -125,9 +121,12 @@ def _time(todo):
     return f"at most some {max(seconds / 3600, 0.1):,.1f} hours of one core"
 
 
-def _judged(plan, force):
-    """A plan, autoencoders first, with what is up to date marked so: nothing, with `force`."""
-    plan = dict(sorted(plan.items(), key=lambda item: _is_classifier(item[1])))  # within a kind as they were
+def _plan(values, seeds, equal, force):
+    """Return the plan of these `Params` with these seeds: see `jobs`, and `Study` on `equal`."""
+    plan, asked = {}, itertools.product(dict.fromkeys(seeds), values)
+    for seed, one in sorted(asked, key=lambda both: both[1].kind):  # autoencoders first, else as they were
+        said = tuple(point for point, run in equal.items() if run == one.model)
+        plan[one.model, seed] = Job(replace(one, seed=seed), equals=said)
     if not force:
         for (name, seed), job in plan.items():
             why = _why_again(job.params, plan.get((job.source, seed)))
@@ -138,24 +137,19 @@ def _judged(plan, force):
     return plan
 
 
-def _suites_of_one_s_own():
-    """Suites that no file of `params/suites` describes: folders with runs, from papermill by hand."""
+def _is_by_hand(suite):
+    """Return whether no file of `params/suites` describes a suite, and it has runs: of papermill by hand."""
     listed = {path.stem for path in (params.PARAMS_DIR / "suites").glob("*.yaml")}
     there = {path.name for path in runs.reports_dir().glob("[!.]*/")} - listed
-    return [suite for suite in there if runs.read_suite(suite)]
+    return suite in there and bool(runs.read_suite(suite))
 
 
-def _is_classifier(job):
-    return job.params.kind == "classifier"
-
-
-def from_config(config, force=False):
-    """The runs that a call of Snakemake asks for; see `jobs`.
+def from_config(config):
+    """Return the runs that a call of Snakemake asks for; see `jobs`.
 
     Args:
         config: Snakemake's: `suite`, `models` and `seeds` as text with spaces or as lists, `ablations`; or
-            `study`, whose file has the rest, some of its `seeds`, and `confirm`.
-        force: see `jobs`.
+            `study`, whose file has the rest, some of its `seeds`, and `confirm`; and `force`.
 
     Raises:
         params.ParamsError: see `jobs`; or the config has another name, or a claim is wrong.
@@ -164,29 +158,27 @@ def from_config(config, force=False):
         if name not in CONFIG:
             raise params.ParamsError(f"--config: {name!r} is unknown; {params.did_you_mean(name, CONFIG)}")
     experiments.check_claims()
-    suite, seeds = str(config.get("suite", "sample")), _words(config.get("seeds"))
+    suite, force = str(config.get("suite", "sample")), yes_or_no(config, "force")
+    seeds, ablations = _words(config, "seeds"), yes_or_no(config, "ablations")
+    if wrong := [seed for seed in seeds if not seed.isdecimal()]:
+        raise params.ParamsError(f"SEEDS: {wrong[0]!r} is not allowed; allowed: whole numbers from 0")
+    seeds = [int(seed) for seed in seeds]
     if "study" in config:
-        if config.get("models") or yes_or_no(config, "ablations"):
+        if config.get("models") or ablations:
             raise params.ParamsError("MODELS, ABLATIONS: not allowed with a study; its file has its points")
-        confirmed = yes_or_no(config, "confirm") or (force and not yes_or_no(config, "force"))
-        return study_jobs(str(config["study"] or ""), suite, seeds, force, confirmed)
-    return jobs(
-        suite,
-        names=_words(config.get("models")),
-        seeds=seeds or (0,),
-        force=force,
-        ablations=yes_or_no(config, "ablations"),
-    )
+        return study_jobs(str(config["study"] or ""), suite, seeds, force, yes_or_no(config, "confirm"))
+    return jobs(suite, _words(config, "models"), seeds or (0,), force, ablations)
 
 
-def _words(value):
+def _words(config, name):
     """Return the words of a text as a list; a list, such as a `--configfile` may have, is one already."""
+    value = config.get(name)
     listed = value if isinstance(value, list) else str("" if value is None else value).split()
     return [str(word) for word in listed]
 
 
 def yes_or_no(config, name):
-    """What a word in Snakemake's config means; nothing is no.
+    """Return whether a word in Snakemake's config means yes; nothing is no.
 
     Raises:
         params.ParamsError: it is neither a word for yes nor one for no.
@@ -199,14 +191,13 @@ def yes_or_no(config, name):
 
 
 def priority(plan, model, seed):
-    """What comes first: whole seeds, so that one may stop a long suite and have some of them all the same.
+    """Return a run's priority: whole seeds first, so that a long suite that is stopped has some of them.
 
     Within a seed, the longest way to the report: or a core would idle while the last ones train.
     """
     job, seeds = plan[model, seed], list(dict.fromkeys(seed for _, seed in plan))
     after = [other.source for (_, same), other in plan.items() if same == seed]
-    own = int(job.params.train_encoder)  # a frozen one is fastest
-    own = own if _is_classifier(job) else 2
+    own = 2 if job.params.kind == "autoencoder" else int(job.params.train_encoder)  # a frozen one is fastest
     return own + after.count(model) + seeds[::-1].index(seed) * (2 + len(plan))
 
 
@@ -237,7 +228,7 @@ def _why_again(values, source):
 
 
 def _need_encoder(plan, name, seed):
-    """Where an encoder that is needed has gone (weights are not in git), its autoencoder runs again."""
+    """Mark an autoencoder to run again if its encoder is needed and gone: weights are not in git."""
     job = plan[name, seed]
     folder = runs.run_dir(job.params.suite, name, seed)
     if runs.read(folder) and (folder / "encoder.keras").is_file():
@@ -253,7 +244,7 @@ def _need_encoder(plan, name, seed):
 
 
 def describe(plan, force=False):
-    """Print how many runs stand, which are to be done and why again, and which are equal to another one.
+    """Print how many runs are up to date, which are to run and why again, and which equal another one.
 
     Args:
         plan: see `jobs`, as the next.
@@ -285,3 +276,80 @@ def describe(plan, force=False):
 def _some(names):
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more
+
+
+def write(plan, folder):
+    """Write each run's parameters to `<model>/seed_<k>.yaml` in a folder; files of no run of the plan go."""
+    wanted = {Path(folder, model, f"seed_{seed}.yaml"): job.params for (model, seed), job in plan.items()}
+    for path in set(Path(folder).glob("*/seed_*.yaml")) - wanted.keys():
+        path.unlink()
+    for path, one in wanted.items():
+        values = one.as_dict() | ({"base": one.base, "changes": one.changes} if one.changes else {})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def load(path):
+    """Return the `Params` of one run's file, see `write`."""
+    with params.reading(path) as values:
+        return params.validate(values, "classifier" if "encoder_from" in values else "autoencoder")
+
+
+def read(folder):
+    """Return the plan that `write` wrote, no run of it up to date: as a cluster's node takes it."""
+    found = [load(path) for path in Path(folder).glob("*/seed_*.yaml")]
+    return {(one.model, one.seed): Job(one) for one in found}
+
+
+def markers(plan):
+    """Return the marker file of each run, relative to the engine's folder: a list of text."""
+    return [f"{model}/seed_{seed}" for model, seed in plan]
+
+
+def encoder_marker(plan, model, seed):
+    """Return the marker of the autoencoder that a classifier starts from: a list of one, or of none."""
+    source = plan[model, seed].source
+    return [f"{source}/seed_{seed}"] if source else []
+
+
+def mark(plan, folder, page, of_page=".report"):
+    """Leave a marker file `<model>/seed_<k>` in `folder` for each current run, and for no other.
+
+    The page's marker is removed when a run is to be done, or when the `page` is missing; and always where
+    there is nothing to run, since who knows what has joined the suite by hand.
+
+    What Snakemake noted as begun, when it was killed, says nothing here: a run that had just been finished
+    would train again. A marker dated in the future, by a clock that was ahead, is removed: to Snakemake its
+    run would be younger than any page.
+    """
+    for note in Path(folder, ".snakemake", "incomplete").rglob("*"):
+        if note.is_file():
+            note.unlink()
+    for marker in itertools.chain(*map(Path(folder).glob, ("*/seed_*[0-9]", ".report", ".study-*"))):
+        if marker.stat().st_mtime > time.time():
+            marker.unlink()
+    if not (plan and all(job.current for job in plan.values()) and page.exists()):
+        Path(folder, of_page).unlink(missing_ok=True)
+    for (model, seed), job in plan.items():
+        marker = Path(folder, model, f"seed_{seed}")
+        if not job.current:
+            marker.unlink(missing_ok=True)
+        elif not marker.exists():
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+
+
+def lock(folder):
+    """Lock a suite for this process, until the process ends, however it ends.
+
+    Raises:
+        runs.RunError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"  # no model's name begins with a dot
+    handle = locks.lock(path)
+    if handle is None:
+        holder = path.read_text(encoding="utf-8") or "unknown"
+        raise runs.RunError(f"suite {folder.name} is already running, as process {holder}")
+    os.ftruncate(handle, 0)
+    os.write(handle, str(os.getpid()).encode())

@@ -4,28 +4,29 @@ On a terminal a running model has one line, kept in place, and one that stays wh
 Snakemake says passes above. Elsewhere Snakemake runs in this process, and its plain lines stay.
 """
 
+import codecs
 import contextlib
 import ctypes
+import io
 import os
 import re
 import runpy
 import signal
 import subprocess
 import sys
-import time
-
-from . import terminal
+import tempfile
+import unicodedata
 
 RUN = r"\S+ (?P<run>\S+ seed \d+)"  # the suite, which all lines share, goes
 STARTS = re.compile(f"{RUN}  starts$")
 EPOCH = re.compile(f"{RUN}  epoch (?P<done>\\d+)/(?P<epochs>\\d+)  (?P<figures>.*)")
 ENDS = re.compile(f"(error: )?{RUN}(  done in |: )")
-PLAN = re.compile("; to run: (.+)$")  # of plan.describe
+PLAN = re.compile(r"; to run: (.+?)(?: and (\d+) more)?$")  # of plan.describe
 CHATTER = re.compile(
     r"Assuming |Building DAG|Using shell|Select jobs|Execute \d|Touching output|Complete log|Elapsed time|"
     r"Nothing to be done|Using workflow specific profile|Exiting because|WorkflowError:\nAt least one job"
 )
-BAR = 8  # characters: with it a line of numbers fits in 80
+PLAIN = str.maketrans({"━": "=", "╌": "-", "–": "-", "✗": "x", "±": "+"})
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -33,9 +34,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main(arguments):
     """Run Snakemake; the exit status is Snakemake's."""
     if sys.stdout.isatty():
-        return show_progress(
-            [sys.executable, "-m", "fmnist_keras.workflow.progress", *arguments]
-        )  # which is on a pipe
+        return show_progress([sys.executable, "-m", __spec__.name, *arguments])  # which is on a pipe
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # nohup means it
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no import's traceback; the Snakefile takes it later
     sys.argv = ["snakemake", *arguments]
@@ -43,17 +42,15 @@ def main(arguments):
 
 
 def show_progress(command):
-    """Run a command and show its lines as they come, see `parse_line`; its exit status.
+    """Run a command, show its lines as they come, see `Board`, and return its exit status.
 
     The command has a process group of its own, which is sent each signal that this process gets: Ctrl-C
     ends all of it. Where this process is killed outright, Linux tells the command to end.
     """
     import psutil
     from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
 
-    terminal.fall_back_to_plain_characters()
+    fall_back_to_plain_characters()
     engine = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -85,101 +82,67 @@ def show_progress(command):
     for number in SIGNALS:
         signal.signal(number, pass_on)
     signal.signal(signal.SIGTSTP, pause)
-    console, board = Console(highlight=False, markup=False, emoji=False), Board()
-    with Live(console=console, transient=True, auto_refresh=False) as live:
+    console = Console(highlight=False, markup=False, emoji=False)
+    with _bars(console) as bars:
+        board = Board(bars)
         for line in engine.stdout:
-            kept = parse_line(line.rstrip("\n"), board)
+            kept = board.take(line.rstrip("\n"))
             if kept or not line.strip():
                 console.print(kept, soft_wrap=True)
-            live.update(Text(str(board), no_wrap=True, overflow="ellipsis"), refresh=True)
+            bars.refresh()
     status = engine.wait()
     return status if status >= 0 else 128 - status
 
 
+def _bars(console):
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = [
+        *(TextColumn("{task.description}", markup=False), BarColumn(8), MofNCompleteColumn()),
+        *(TextColumn("{task.fields[figures]}", markup=False), TimeRemainingColumn(compact=True)),
+    ]
+    whole = 7 * 86_400  # seconds: an epoch may take long, and its pace is that of all before
+    options = {"transient": True, "auto_refresh": False, "speed_estimate_period": whole}
+    return Progress(*columns, console=console, **options)
+
+
 class Board:
-    """The runs of a suite, from what Snakemake and the runs print: which wait, train and are done.
+    """Bars of a suite's running models, and one of all, from the lines that Snakemake and the runs print."""
 
-    Attributes:
-        lines: dict of a running model to what its line shows.
-        waiting: names of the runs that have not begun.
-        took: seconds that each finished run took.
-    """
+    def __init__(self, bars):
+        self.bars, self.running, self.all, self.done = bars, {}, None, 0
 
-    def __init__(self):
-        self.lines, self.waiting, self.took = {}, [], []
-        self.began, self.pace = {}, {}  # a running model's start; its first epoch's end, and its last one's
+    def take(self, line):
+        """Take a line: of a model's progress, or chatter, return ""; return any other."""
+        if match := STARTS.match(line):
+            self.running[match["run"]] = self.bars.add_task(match["run"], total=None, figures="starts")
+        elif match := EPOCH.match(line):
+            figures = dict(re.findall(r"(\w+) (\S+)", match["figures"]))
+            shown = f"loss {figures['loss']}  best val_loss {figures['best']}"
+            epochs = {"completed": int(match["done"]), "total": int(match["epochs"])}
+            if match["run"] not in self.running:
+                self.running[match["run"]] = self.bars.add_task(match["run"], figures="")
+            self.bars.update(self.running[match["run"]], figures=shown, **epochs)
+        else:
+            if match := PLAN.search(line):
+                total = len(match[1].split(", ")) + int(match[2] or 0)
+                self.all = self.bars.add_task("all", total=total, figures="", visible=total > 1)
+            elif (match := ENDS.match(line)) and match["run"] in self.running:
+                self.bars.remove_task(self.running.pop(match["run"]))
+                self.done += 1
+            self._count()
+            return "" if CHATTER.match(line) else line
+        self._count()
+        return ""
 
-    def left(self):
-        """Seconds until all have run, if each trains as long as it may: about, or None."""
-        now = time.monotonic()
-        left = {
-            run: max(0, (last - first) / (done - since) * (epochs - done) - (now - last))
-            for run, (first, since, last, done, epochs) in self.pace.items()
-            if done > since
-        }
-        known = self.took + [now - self.began[run] + more for run, more in left.items()]
-        if not known:
-            return None
-        whole = sum(known) / len(known)
-        unknown = whole * (len(self.waiting) + len(self.began) - len(left))
-        return max([*left.values(), (sum(left.values()) + unknown) / max(1, len(self.began))])
-
-    def __str__(self):
-        width = max(map(len, self.lines), default=0)
-        rows = [f"{run:{width}}  {shown}" for run, shown in self.lines.items()]
-        if self.lines and (len(self.waiting) + len(self.lines) + len(self.took)) > 1:
-            counts = f"{len(self.took)} done, {len(self.lines)} training, {len(self.waiting)} waiting"
-            left = self.left()
-            rows.append(counts + (f"; about {duration(left)} left for all" if left is not None else ""))
-        return "\n".join(rows)
-
-
-def duration(seconds):
-    """Text of seconds, as 1:05 or 2:01:05."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def parse_line(line, board):
-    """Parse a line: a model's progress updates `board` and returns "", as chatter does; others are returned.
-
-    Args:
-        line: what Snakemake or a model printed.
-        board: a `Board`.
-    """
-    if match := STARTS.match(line):
-        run = match["run"]
-        board.lines[run], board.began[run] = "starts", time.monotonic()
-        board.waiting = [other for other in board.waiting if other != run]
-    elif match := EPOCH.match(line):
-        _take_epoch(match, board)
-    else:
-        if match := PLAN.search(line):
-            board.waiting = match[1].split(", ")
-        elif (match := ENDS.match(line)) and board.lines.pop(match["run"], None):
-            board.took.append(time.monotonic() - board.began.pop(match["run"]))
-            board.pace.pop(match["run"], None)
-        return "" if CHATTER.match(line) else line
-    return ""
-
-
-def _take_epoch(match, board):
-    run, done, epochs, now = match["run"], int(match["done"]), int(match["epochs"]), time.monotonic()
-    first, since, *_ = board.pace.get(run, (now, done))
-    board.pace[run] = first, since, now, done, epochs
-    board.began.setdefault(run, now)
-    filled = round(BAR * done / epochs)
-    bar = "━" * filled + "╌" * (BAR - filled)
-    figures = dict(re.findall(r"(\w+) (\S+)", match["figures"]))
-    left = re.search(r"\S+ left", match["figures"])
-    of = f"{done:{len(match['epochs'])}}/{epochs}"
-    text = f"{bar}  {of}  loss {figures['loss']}  best val_loss {figures['best']}"
-    board.lines[run] = text + (f"  {left[0]}" if left else "")
+    def _count(self):
+        if self.all is not None:
+            trained = sum(task.percentage for task in self.bars.tasks if task.id in self.running.values())
+            self.bars.update(self.all, completed=self.done + trained / 100)
 
 
 def hide_chatter(when_done):
-    """Keep from Snakemake's log, in its own process, what says nothing of a suite's runs, or says it again.
+    """Drop from Snakemake's log, in its own process, lines that say nothing of the runs, or say it again.
 
     Told to end, Snakemake says with each run that finishes that it waits for the others.
 
@@ -199,6 +162,88 @@ def hide_chatter(when_done):
         return last != before and not CHATTER.match(last)
 
     logger.addFilter(is_news)
+
+
+def show_results(plan, suite, study=""):
+    """Print a table, a row a run, and the address of the report's page.
+
+    Args:
+        plan: see `plan.jobs`.
+        suite: its name.
+        study: the name of the study whose page it is; of none, the suite's.
+    """
+    from tabulate import tabulate
+
+    from .. import runs  # which Ctrl-C may not interrupt while Snakemake starts
+
+    rows = [_result(job, model, seed, suite) for (model, seed), job in plan.items()]
+    if rows:
+        headers = ("model", "seed", "validation loss", "accuracy", "best epoch", "seconds", "")
+        right = ("left", "right", "right", "right", "right", "right", "left")
+        shown = len(headers) if any(row[-1] for row in rows) else -1  # no empty column at the end
+        rows = [row[:shown] for row in rows]
+        table = tabulate(rows, headers[:shown], "simple", disable_numparse=True, colalign=right[:shown])
+        say(f"\n{table}\n")
+    page = runs.suite_dir(suite) / (f"studies/{study}/index.html" if study else "index.html")
+    if page.is_file():
+        say(f"The report: {page.as_uri()}")
+
+
+def _result(job, model, seed, suite):
+    from .. import params, runs
+
+    folder = runs.run_dir(suite, model, seed)
+    metrics = runs.read(folder)
+    failed = not job.current and folder.with_name(f"{folder.name}.failed.ipynb").exists()
+    if metrics is None:  # one that ended without a word, on a cluster or by kill -9, has left no notebook
+        return model, seed, "", "", "", "", "failed" if failed else "no result"
+    accuracy = f"{metrics['val']['accuracy']:.1%}" if "accuracy" in metrics["val"] else ""
+    epochs = f"{metrics['best_epoch']} of {metrics['epochs_run']}"
+    seconds = f"{metrics['seconds']['total']:,.0f}"
+    if failed or not params.same(job.params, params.Params(**metrics["params"])):
+        state = f"{'failed' if failed else 'no result'}; previous result kept"
+    else:
+        state = "up to date" if job.current else ""
+    return model, seed, f"{metrics['val']['loss']:.4f}", accuracy, epochs, seconds, state
+
+
+def fall_back_to_plain_characters():
+    """Print a character that this process's terminal does not have as a plain one, from now on."""
+    codecs.register_error("plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
+
+
+def _plain(error):
+    text = error.object[error.start : error.end].translate(PLAIN)
+    return unicodedata.normalize("NFKD", text).encode("ascii", "replace").decode(), error.end
+
+
+def say(text):
+    """Print text at once. A reader that has gone, such as `head`, does not end what is said of."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def stderr_into(file):
+    """Keep what is written to this process's stderr off the terminal meanwhile, also by C++."""
+    saved = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def import_keras():
+    """Import Keras without the lines that TensorFlow writes before its log level holds."""
+    with tempfile.TemporaryFile() as log, stderr_into(log):
+        import keras  # noqa: F401
 
 
 def _end_with_parent():

@@ -41,7 +41,7 @@ def test_killed_jobs_fail_alone(quick, good, start):
     """A killed kernel and a killed papermill leave nothing that runs, and no half result."""
     running = start(**engine_call(quick, "suite=faults", MODELS))
     running.wait_for(*TRAINING)
-    jobs = {model: running.find(f"fmnist_keras run {model} ") for model in ("model_3", "model_4")}
+    jobs = {model: running.find(f"/{model}/seed_0.yaml ") for model in ("model_3", "model_4")}
     kernel = running.find("ipykernel_launcher", under=jobs["model_3"])
     orphan = running.find("ipykernel_launcher", under=jobs["model_4"])
     kernel.kill()

@@ -14,7 +14,7 @@ from fmnist_keras import _sources as sources
 from fmnist_keras import data, params, runs
 from fmnist_keras.runs import record
 from fmnist_keras.tools.predict import as_images
-from fmnist_keras.workflow import execute, jobs
+from fmnist_keras.workflow import execute
 
 
 def test_published_notebook_has_no_job_path(tmp_path):
@@ -46,7 +46,7 @@ def test_given_paths_are_expanded(tmp_path, monkeypatch, tiny):
     with pytest.raises(data.DataError, match=f"{tmp_path}/fm/train-images-idx3-ubyte.gz is missing"):
         data.find("full")
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    jobs.set_job_environment()
+    execute.set_job_environment()
     assert os.environ["FMNIST_DATA_DIR"] == str(tmp_path / "fm")
     assert os.environ["REPORTS_DIR"] == str(tmp_path / "resultados")
 

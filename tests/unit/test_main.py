@@ -9,7 +9,7 @@ import pytest
 from fmnist_keras import __main__ as main
 from fmnist_keras import _sources as sources
 from fmnist_keras import data, runs
-from fmnist_keras.workflow import execute, jobs, signals
+from fmnist_keras.workflow import execute, signals
 
 
 @pytest.fixture
@@ -63,14 +63,14 @@ def test_a_failed_report_spares_the_page(reports, monkeypatch):
         nbformat.write(nbformat.v4.new_notebook(), failed)
         raise execute.JobFailed("out of luck")
 
-    monkeypatch.setattr(jobs, "execute_notebook", fail)
+    monkeypatch.setattr(execute, "execute_notebook", fail)
     monkeypatch.setattr(runs, "require_runs", lambda suite: None)
     folder = reports / "sample"
     folder.mkdir()
     for name in ("index.html", "report.ipynb"):
         (folder / name).write_text("the last good one")
     with pytest.raises(execute.JobFailed, match="out of luck"):
-        jobs.make_report("sample")
+        execute.make_report("sample")
     assert (folder / "report.failed.ipynb").is_file()
     for name in ("index.html", "report.ipynb"):
         assert (folder / name).read_text() == "the last good one"

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from fmnist_keras import params, runs
-from fmnist_keras.workflow import experiments, markers, plan
+from fmnist_keras.workflow import experiments, plan
 
 LANDED = {
     kind: json.loads((runs.ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json").read_text())
@@ -161,7 +161,7 @@ def test_a_finished_run_made_again_says_why(finished, capsys, damage, words):
 def test_runs_with_one_reason_share_a_line(finished, capsys):
     finished("model_3", epochs=3)
     finished("model_3", seed=1, epochs=3)
-    plan.describe(plan.jobs("sample", names=["model_3"], seeds="012"))
+    plan.describe(plan.jobs("sample", names=["model_3"], seeds=range(3)))
     _, why = capsys.readouterr().err.splitlines()
     assert why == "made again: model_3 seed 0, model_3 seed 1: epochs is 8, it was 3"
 
@@ -174,8 +174,8 @@ def test_force_says_that_it_is_why(finished, capsys):
 
 def test_seeds_are_runs_of_their_own(finished):
     everything(finished, seed=0)
-    jobs = plan.jobs("sample", seeds=["0", "1", "01"])
-    assert [key[1] for key, job in jobs.items() if not job.current] == ["1"] * 8
+    jobs = plan.jobs("sample", seeds=[0, 1, 1])
+    assert [key[1] for key, job in jobs.items() if not job.current] == [1] * 8
 
 
 def test_chosen_models_and_seeds(finished):
@@ -184,23 +184,22 @@ def test_chosen_models_and_seeds(finished):
         models = "model_3" if seeds == "0 1" else ["model_3"]
         jobs = plan.from_config({"suite": "sample", "models": models, "seeds": seeds})
         assert {key: job.current for key, job in jobs.items()} == {
-            ("model_3", "0"): True,
-            ("model_3", "1"): False,
+            ("model_3", 0): True,
+            ("model_3", 1): False,
         }
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"names": ["model_77"]}, "MODELS: 'model_77' is not allowed; did you mean model_7"),
-        ({"seeds": ["0", "one"]}, "SEEDS: 'one' is not allowed; allowed: whole numbers"),
-        ({"seeds": []}, "SEEDS: '' is not allowed"),
+        ({"models": "model_77"}, "MODELS: 'model_77' is not allowed; did you mean model_7"),
+        ({"seeds": "0 one"}, "SEEDS: 'one' is not allowed; allowed: whole numbers"),
         ({"seeds": ["-1"]}, "SEEDS: '-1'"),
     ],
 )
 def test_what_there_is_not_is_named(reports, arguments, words):
     with pytest.raises(params.ParamsError, match=words):
-        plan.jobs("sample", **arguments)
+        plan.from_config({"suite": "sample"} | arguments)
 
 
 def test_a_suite_that_is_a_path_makes_no_folder(reports):
@@ -213,13 +212,13 @@ def test_markers_stand_for_current_runs_alone(finished, tmp_path):
     folder, page = tmp_path / "markers", tmp_path / "index.html"
     everything(finished)
     page.touch()
-    markers.mark(plan.jobs("sample"), folder, page)
+    plan.mark(plan.jobs("sample"), folder, page)
     (folder / ".report").touch()
-    markers.mark(plan.jobs("sample"), folder, page)
+    plan.mark(plan.jobs("sample"), folder, page)
     assert len(list(folder.glob("*/seed_0"))) == 8
     assert (folder / ".report").exists()
     finished("model_3", epochs=1)
-    markers.mark(plan.jobs("sample"), folder, page)
+    plan.mark(plan.jobs("sample"), folder, page)
     assert not (folder / "model_3" / "seed_0").exists()
     assert len(list(folder.glob("*/seed_0"))) == 7
     assert not (folder / ".report").exists()  # it is to be made again when the run is
@@ -230,13 +229,13 @@ def test_markers_of_the_future_are_made_anew(finished, tmp_path):
     everything(finished)
     folder, page = tmp_path / "markers", tmp_path / "index.html"
     page.touch()
-    markers.mark(plan.jobs("sample"), folder, page)
+    plan.mark(plan.jobs("sample"), folder, page)
     run, kept, pages = folder / "model_3" / "seed_0", folder / "model_4" / "seed_0", (".report", ".study-x")
     for marker in (run, *map(folder.joinpath, pages)):
         marker.touch()
         os.utime(marker, (time.time() + 3600,) * 2)
     before = kept.stat().st_mtime_ns
-    markers.mark(plan.jobs("sample"), folder, page)
+    plan.mark(plan.jobs("sample"), folder, page)
     assert run.stat().st_mtime <= time.time()
     assert kept.stat().st_mtime_ns == before
     assert not any((folder / name).exists() for name in pages)
@@ -246,14 +245,14 @@ def test_what_snakemake_did_not_see_end_is_judged_by_its_folder(finished, tmp_pa
     note = tmp_path / ".snakemake" / "incomplete" / "bW9kZWxfMS9zZWVkXzA="
     note.parent.mkdir(parents=True)
     note.touch()
-    markers.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
     assert not note.exists()
 
 
 def test_a_report_that_is_gone_is_made_again(finished, tmp_path):
     everything(finished)
     (tmp_path / ".report").touch()
-    markers.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
     assert not (tmp_path / ".report").exists()
 
 
@@ -262,8 +261,8 @@ def test_a_suite_is_locked_for_one(tmp_path):
     import sys
 
     folder = tmp_path / "sample"
-    markers.lock(folder)
-    code = "import pathlib, sys; from fmnist_keras.workflow.markers import lock; "
+    plan.lock(folder)
+    code = "import pathlib, sys; from fmnist_keras.workflow.plan import lock; "
     code += "lock(pathlib.Path(sys.argv[1]))"
     other = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
     assert other.returncode != 0
@@ -306,7 +305,7 @@ def test_a_suite_of_papermill_s_runs_alone_has_only_its_report_to_make(finished,
     assert plan.jobs("sweep") == {}
     (tmp_path / ".report").touch()
     (tmp_path / "index.html").touch()
-    markers.mark({}, tmp_path, tmp_path / "index.html")
+    plan.mark({}, tmp_path, tmp_path / "index.html")
     assert not (tmp_path / ".report").exists(), "another run may have joined since the last report"
     plan.describe({})
     assert "only the report" in capsys.readouterr().err
@@ -334,7 +333,7 @@ def test_a_run_that_was_finished_when_snakemake_was_killed_is_not_trained_again(
     begun = tmp_path / ".snakemake" / "incomplete" / "bW9kZWxfMy9zZWVkXzA="  # model_3/seed_0 in base64
     begun.parent.mkdir(parents=True)
     begun.touch()
-    markers.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
+    plan.mark(plan.jobs("sample"), tmp_path, tmp_path / "index.html")
     assert not begun.exists()
     assert (tmp_path / "model_3" / "seed_0").exists()
 
@@ -342,5 +341,16 @@ def test_a_run_that_was_finished_when_snakemake_was_killed_is_not_trained_again(
 def test_whole_seeds_come_first():
     found = plan.jobs("sample", seeds=(3, 0, 1))
     order = sorted(found, key=lambda key: -plan.priority(found, *key))
-    assert [seed for _, seed in order] == ["3"] * 8 + ["0"] * 8 + ["1"] * 8
+    assert [seed for _, seed in order] == [3] * 8 + [0] * 8 + [1] * 8
     assert [model for model, _ in order[:2]] == ["model_4", "model_1"]  # those that others wait for
+
+
+def test_plan_is_written_as_files(reports, tmp_path):
+    """A job and a cluster's node read them, and nothing else."""
+    found = plan.jobs("sample", seeds=[3, 10]) | plan.study_jobs("dropout_and_code", "paper", [0], force=True)
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "seed_0.yaml").touch()
+    plan.write(found, tmp_path)
+    assert {key: job.params for key, job in plan.read(tmp_path).items()} == {
+        key: job.params for key, job in found.items()
+    }

@@ -8,7 +8,7 @@ import yaml
 
 from fmnist_keras import params, runs
 from fmnist_keras.report import readme, studies, study_figures, suite
-from fmnist_keras.workflow import experiments, markers, plan
+from fmnist_keras.workflow import experiments, plan
 
 POINTS = [
     {"base": "model_7", "final_activation": None},
@@ -104,14 +104,14 @@ def test_a_wrong_point_is_named(write, points, fields, words):
 def test_a_point_wins_over_the_suite(write):
     write([{"base": "model_2", "batch_size": 32}, {"base": "model_1", "epochs": 3}])
     found = plan.jobs("sample", names=["model_2-batch_size_32", "model_1-epochs_3"])
-    assert found["model_2-batch_size_32", "0"].params.batch_size == 32
-    assert found["model_1-epochs_3", "0"].params.epochs == 3
+    assert found["model_2-batch_size_32", 0].params.batch_size == 32
+    assert found["model_1-epochs_3", 0].params.epochs == 3
 
 
 def test_a_point_brings_its_autoencoder(write):
     write()
-    found = plan.jobs("paper", names=["model_8-train_encoder_true"], seeds=["3"])
-    assert list(found) == [("model_4", "3"), ("model_8-train_encoder_true", "3")]
+    found = plan.jobs("paper", names=["model_8-train_encoder_true"], seeds=[3])
+    assert list(found) == [("model_4", 3), ("model_8-train_encoder_true", 3)]
     assert {job.params.seed for job in found.values()} == {3}
     with pytest.raises(params.ParamsError, match="MODELS: 'model_8-train_encoder' .* mean model_8-train_"):
         plan.jobs("paper", names=["model_8-train_encoder"])
@@ -131,8 +131,8 @@ def test_equal_points_are_one_run(write, capsys):
     said = "model_8-train_encoder_true is model_7-final_activation_null in this suite"
     assert said in capsys.readouterr().err
     named = plan.jobs("sample", names=["model_8-train_encoder_true"])
-    assert ("model_7-final_activation_null", "0") in named
-    assert ("model_8-train_encoder_true", "0") in plan.jobs("paper", ablations=True)
+    assert ("model_7-final_activation_null", 0) in named
+    assert ("model_8-train_encoder_true", 0) in plan.jobs("paper", ablations=True)
     assert (
         experiments.resolve("model_8-train_encoder_true", "sample", 0).model
         == "model_7-final_activation_null"
@@ -214,7 +214,7 @@ def test_what_departs_counts_nowhere(reports):
     said = suite.introduction("paper", rows)
     assert "In no claim and not in Table III:** model_6, seed 1: interrupted" in said
     assert "In no claim and not in Table III:** model_6, seed 2: layers: own layers" in said
-    assert [job.current for job in plan.jobs("paper", ["model_6"], "012").values()][3:] == [False] * 3
+    assert [job.current for job in plan.jobs("paper", ["model_6"], range(3)).values()][3:] == [False] * 3
 
 
 def test_equal_points_are_on_the_page(reports):
@@ -300,5 +300,5 @@ def test_a_study_says_what_it_leaves_out(done):
 def test_markers_and_priorities_take_points(write, reports, tmp_path):
     write()
     found = plan.jobs("paper", ablations=True)
-    assert markers.of_encoder(found, "model_8-train_encoder_true", "0") == ["model_4/seed_0"]
-    assert plan.priority(found, "model_8-train_encoder_true", "0") == 1
+    assert plan.encoder_marker(found, "model_8-train_encoder_true", 0) == ["model_4/seed_0"]
+    assert plan.priority(found, "model_8-train_encoder_true", 0) == 1
