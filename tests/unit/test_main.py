@@ -116,22 +116,6 @@ def test_full_disk_is_recognised():
     assert execute.disk_full(OSError(errno.ENOENT, "No such file")) is None
 
 
-def test_published_notebook_forgets_its_job(tmp_path):
-    values = 'seed = 0\nsuite = "paper"\nrun_dir = "paper/model_1/.seed_0.job-bz59sq7w/seed_0"\n'
-    cells = [
-        nbformat.v4.new_code_cell("run_dir = None", metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell(f"# Parameters\n{values}", metadata={"tags": ["injected-parameters"]}),
-    ]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata["papermill"] = {"parameters": {"seed": 0, "run_dir": ".job"}, "output_path": ".job"}
-    nbformat.write(notebook, tmp_path / "made.ipynb")
-    execute._forget_job(tmp_path / "made.ipynb")
-    made = nbformat.read(tmp_path / "made.ipynb", 4)
-    assert ".job" not in (tmp_path / "made.ipynb").read_text()
-    assert made.cells[1].source == '# Parameters\nseed = 0\nsuite = "paper"\n'
-    assert made.cells[1].id == "injected-parameters"  # the same numbers, the same page
-
-
 def test_run_starts_without_heavy_imports():
     code = (
         "import sys; from fmnist_keras import __main__\n"
