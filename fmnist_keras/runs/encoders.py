@@ -47,17 +47,16 @@ def _fits(run, params):
 
 
 def load_encoder(params, notes=()):
-    """Load the encoder that a classifier starts from: its own copy, as the autoencoder's run saved it.
+    """Return the encoder that a classifier starts from: its own copy, as the autoencoder's run saved it.
+
+    It is `models.encoder`, its dropout the classifier's; or the layers that the autoencoder had, if they were
+    its own.
 
     Args:
         params: the classifier's `Params`; `encoder_from` is a name in the same suite, or `suite/name`; None
             gives an encoder with random weights.
         notes: a list that gets a sentence if the encoder was trained under another backend, or its run
             departs from its parameters.
-
-    Returns:
-        `keras.Sequential`, see `models.encoder`, its dropout the classifier's; or the layers that the
-        autoencoder had, if they were its own.
 
     Raises:
         RunError: the autoencoder's run is missing or of another `latent_dim`, or its encoder is not the one
@@ -79,13 +78,7 @@ def load_encoder(params, notes=()):
         allowed = f"allowed: {length}, the latent_dim of encoder_from: {params.encoder_from}"
         raise RunError(f"latent_dim: {params.latent_dim} is not allowed; {allowed}")
     departs = (metrics["ran"] or {}).get("departs", {})
-    try:
-        loaded = keras.saving.load_model(path, compile=False)
-        if "layers" in departs:
-            encoder = keras.models.clone_model(loaded, clone_function=models.fast)
-        encoder.set_weights(loaded.get_weights())
-    except Exception as error:  # Keras raises many kinds; in safe mode a ValueError if there is code in it
-        raise RunError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
+    encoder = _with_weights(None if "layers" in departs else encoder, path)
     if weights_sha256(encoder) != metrics["encoder_sha256"]:
         differs = "the SHA-256 of its weights differs from metrics.json"
         raise RunError(f"{path} does not match its run: {differs}; train {name} again")
@@ -94,6 +87,22 @@ def load_encoder(params, notes=()):
             notes.append(f"The encoder of {name} was trained under {metrics['backend']}.")
         if departs or metrics["interrupted"]:
             notes.append(f"The encoder's run, {name}, does not do what its parameters say.")
+    return encoder
+
+
+def _with_weights(encoder, path):
+    """Return an encoder with the weights of a file; without an encoder, one with the layers of the file."""
+    import keras
+
+    from .. import models
+
+    try:
+        loaded = keras.saving.load_model(path, compile=False)
+        if encoder is None:
+            encoder = keras.models.clone_model(loaded, clone_function=models.fast)
+        encoder.set_weights(loaded.get_weights())
+    except Exception as error:  # Keras raises many kinds; in safe mode a ValueError if there is code in it
+        raise RunError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
     return encoder
 
 
