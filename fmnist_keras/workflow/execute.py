@@ -10,7 +10,6 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
 
 from .. import params, runs
 from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
@@ -67,7 +66,7 @@ def execute_notebook(notebook, output, values, label, failed):
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
-            with _kernel_stderr(), _environment(kernel_environment()):
+            with _kernel_stderr():
                 papermill.execute_notebook(
                     *(_literal(notebook), _literal(partial), values),
                     cwd=str(runs.ROOT),
@@ -81,7 +80,8 @@ def execute_notebook(notebook, output, values, label, failed):
                 )
             break
         except Exception as error:
-            if isinstance(error, RuntimeError) and not _began(partial) and attempt < START_ATTEMPTS:
+            # jupyter_client's own; a kernel that dies later is nbclient's DeadKernelError, a cell papermill's
+            if type(error) is RuntimeError and attempt < START_ATTEMPTS:
                 say(f"{label}  the kernel did not start, trying again")
                 continue
             if partial.is_file():
@@ -134,18 +134,6 @@ def _forget_job(path):
     nbformat.write(notebook, path)
 
 
-def _began(notebook):
-    """Return whether a cell of this notebook, as far as it was written, has run."""
-    import nbformat
-
-    try:
-        return any(cell.get("execution_count") for cell in nbformat.read(notebook, 4).cells)
-    except FileNotFoundError:
-        return False
-    except nbformat.reader.NotJSONError:  # cut off in the middle: there was something to write
-        return True
-
-
 def _save_once():
     """Let papermill write a notebook when its cells have run, or one has failed: not twice a cell, whole."""
     from papermill.engines import NBClientEngine, papermill_engines
@@ -163,27 +151,19 @@ def _save_once():
 
 
 class EpochLines:
-    """A stream for a kernel's stdout that prints the epoch lines after a label, and the time left."""
+    """A stream for a kernel's stdout that prints the epoch lines after a label."""
 
     def __init__(self, label):
-        self.label, self.began = label, None
+        self.label = label
 
     def write(self, text):
         """Print those of the lines that are an epoch's."""
         for line in text.splitlines():
-            if match := re.match(r"epoch (\d+)/(\d+) ", line):
-                say(f"{self.label}  {line}{self._left(*map(int, match.groups()))}")
+            if re.match(r"epoch \d+/\d+ ", line):
+                say(f"{self.label}  {line}")
 
     def flush(self):
         """Do nothing: `write` has printed."""
-
-    def _left(self, done, epochs):
-        self.began = self.began or (time.monotonic(), done)
-        since, first = self.began
-        if done in (first, epochs):
-            return ""
-        seconds = (time.monotonic() - since) / (done - first) * (epochs - done)
-        return f"  {seconds // 60:.0f}:{seconds % 60:02.0f} left at most"
 
 
 def kernel_environment():
@@ -201,17 +181,6 @@ def settle_home():
         getpass.getuser()
     except (ImportError, KeyError, OSError):  # no pwd, no entry in it, and Python 3.13's
         os.environ["LOGNAME"] = "somebody"
-
-
-@contextlib.contextmanager
-def _environment(added):
-    """Set environment variables for the processes that are started meanwhile."""
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 def disk_full(reason):

@@ -250,23 +250,23 @@ def describe(plan, force=False):
         plan: see `jobs`, as the next.
         force: no run was taken for current.
     """
-    stand = [f"{model} seed {seed}" for (model, seed), job in plan.items() if job.current]
-    todo = [f"{model} seed {seed}" for (model, seed), job in plan.items() if not job.current]
-    lines = [
+    stand, todo = (
+        [f"{model} seed {seed}" for (model, seed), job in plan.items() if job.current is current]
+        for current in (True, False)
+    )
+    first = (
         f"{len(stand)} of {len(plan)} runs are up to date" if plan else "nothing to train, only the report"
-    ]
-    if todo and stand:
-        lines[0] += f" and stay: {_some(stand)}"
-    if todo:
-        lines[0] += f"; to run: {_some(todo)}"
-    again = {"FORCE": ["what is finished"]} if force else {}
+    )
+    first += f" and stay: {_some(stand)}" if todo and stand else ""
+    again, equal = {"FORCE": ["what is finished"]} if force else {}, {}
     for (model, seed), job in plan.items():
+        equal |= dict.fromkeys(job.equals, model)
         if job.why:
             again.setdefault(job.why, []).append(f"{model} seed {seed}")
+    lines = [first + (f"; to run: {_some(todo)}" if todo else "")]
     lines += [f"made again: {_some(names)}: {why}" for why, names in [*again.items()][:LISTED]]
     if len(again) > LISTED:
         lines.append(f"made again for {len(again) - LISTED} more reasons")
-    equal = {name: model for (model, _), job in plan.items() for name in job.equals}
     lines += [
         f"{name} is {model} in this suite, and is trained once, as that" for name, model in equal.items()
     ]

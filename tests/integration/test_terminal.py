@@ -25,7 +25,7 @@ sample model_1 seed 0  starts
 sample model_2 seed 0  starts
 sample model_1 seed 0  epoch 1/8  loss 0.0500  val_loss 0.0400  best 0.0400
 sample model_2 seed 0  epoch 1/8  loss 0.2500  val_loss 0.2400  accuracy 0.5  val_accuracy 0.5  best 0.2400
-sample model_1 seed 0  epoch 2/8  loss 0.0450  val_loss 0.0410  best 0.0400  1:14 left at most
+sample model_1 seed 0  epoch 2/8  loss 0.0450  val_loss 0.0410  best 0.0400
 """.strip()
 READY = r"process (\d+)\r"  # what the stand-in prints last
 SLEEP = "import time\nprint('kernel', flush=True)\ntime.sleep(60)"
