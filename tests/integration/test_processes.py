@@ -63,7 +63,7 @@ def test_commands_run_without_docstrings():
     result = python("-OO", "-m", "fmnist_keras", "claims", "paper")
     assert result.returncode == 0, result.stderr
     claims = json.loads((runs.ROOT / "reports/paper/claims.json").read_text())
-    assert len(result.stdout.splitlines()) == len(claims)
+    assert len(result.stdout.splitlines()) == len({row["claim"] for row in claims})
 
 
 @pytest.mark.parametrize("backend", ["foo", "TkAgg"])
