@@ -158,7 +158,7 @@ def differences(truth, low, high, count, seeds, rng):
 def cells(apart, seeds, rng):
     """Sixteen cells of cuadro III: runs that spread by 0.15 margins, the paper's `apart` from such a run."""
     ours = rng.normal(0, 0.15, (16, seeds + 1))
-    return [statistics.reproduction([(row[1:] - row[0] - apart)[:, None]], -1, 1) for row in ours]
+    return [statistics.narrow_prediction([(row[1:] - row[0] - apart)[:, None]], -1, 1) for row in ours]
 
 
 def tables(times, drawn_times, seed=0):

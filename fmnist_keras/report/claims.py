@@ -113,7 +113,11 @@ MEASURES = {
     "best epoch is the last": _of_each(_is_best_last, takes=(EPOCHS,)),
     "later validation loss": _of_each(_later_loss, "times", takes=(EPOCHS,), **OF_ALL),
     "distance from cuadro III": _of_each(
-        _from_paper, "margins", statistics.reproduction, takes=(tuple(paper.RESULTS["model_5"]),), needs=1
+        _from_paper,
+        "margins",
+        statistics.narrow_prediction,
+        takes=(tuple(paper.RESULTS["model_5"]),),
+        needs=1,
     )._replace(**TRAINED),
 }
 # How a unit's numbers are shown, and back: ratios are computed as logarithms, shares as parts of 1.
@@ -356,10 +360,7 @@ def of_suite(suite, grouped=None):
     Runs that count nowhere are left out. The table is empty without a run that a claim needs. `grouped` None
     reads them.
     """
-    if grouped is None:
-        grouped = {}
-        for run in runs.read_suite(suite):
-            grouped.setdefault(run["model"], []).append(run)
+    grouped = runs.records(runs.table(suite)) if grouped is None else grouped
     counted = {name: [r for r in seeds if not runs.not_counted(r)] for name, seeds in grouped.items()}
     counted = {name: seeds for name, seeds in counted.items() if seeds}
     same = {name: counted[other] for name, other in equal_points(counted).items()}

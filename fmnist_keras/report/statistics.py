@@ -128,11 +128,10 @@ def share(units, low=0.5, high=1.0):
     return Estimate(count / runs, *binomtest(count, runs).proportion_ci(LEVEL), *p_values)
 
 
-def reproduction(units, low, high):
+def narrow_prediction(units, low, high):
     """Return the `Estimate` of one new run's distance from another's number, with its prediction interval.
 
-    The other number is reproduced if the interval contains 0 and is inside the region: a wide one contains
-    anything.
+    It is inside if the interval contains 0 and is within the region: a wide one contains anything.
 
     Args:
         units: one, our runs' distances `(seeds, 1)`.

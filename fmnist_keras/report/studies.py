@@ -6,6 +6,7 @@ squared error on the validation images of autoencoders, of classifiers whether t
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -145,19 +146,17 @@ def load(name, suite=None, frame=None):
         raise runs.RunError(f"study {name!r} has no results here; make study STUDY={name} makes them")
     about = suites.studies(suite)[name] | {"suite": suite}
     frame = runs.table(suite) if frame is None else frame
-    frame = frame.reindex(columns=[*frame, *({*COLUMNS, "folder"} - {*frame})])
     frame = frame[frame["seed"].isin(about["seeds"])]
     points = about["points"] + _other_points(about, frame)
     points = [{_first(key): _shown(value) for key, value in point.items()} for point in points]
-    wanted = frame["model"].isin({*about["bases"], *about["runs"], *(point["run"] for point in points)})
-    found = [runs.read(folder) for folder in frame["folder"][wanted]]
-    reasons = {f"{run['model']}, seed {run['seed']}": runs.not_counted(run) for run in found}
-    grouped, left_out = {}, {name: reason for name, reason in reasons.items() if reason}
-    for run in found:
-        if not runs.not_counted(run):
-            grouped.setdefault(run["model"], []).append(run | {"by_image": _of_images(run)})
-    names_of_rows = frame["model"].astype(str) + ", seed " + frame["seed"].astype(str)
-    rows = frame[~names_of_rows.isin(left_out)][list(COLUMNS)].rename(columns=COLUMNS)
+    named = {*about["bases"], *about["runs"], *(point["run"] for point in points)}
+    frame = frame[frame["model"].isin(named)]
+    counted, cut = (frame[(frame["not_counted"] == "") == good] for good in (True, False))
+    left_out = {f"{row.model}, seed {row.seed}": row.not_counted for row in cut.itertuples()}
+    grouped = runs.records(counted)
+    for run in chain(*grouped.values()):
+        run["by_image"] = _of_images(run)
+    rows = counted[list(COLUMNS)].rename(columns=COLUMNS)
     rows = pd.DataFrame(points).merge(rows.astype(dict.fromkeys(QUANTITIES, float)), on="run")
     rows.insert(len(points[0]), "of", rows.pop("kind").map(COMPARED))
     rows["run"] = rows.pop("run")

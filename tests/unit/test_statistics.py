@@ -109,12 +109,12 @@ def test_a_share_is_binomial(count):
     assert (found.p_inside, found.p_outside) == pytest.approx(sides)
 
 
-def test_a_reproduction_is_a_narrow_prediction():
+def test_a_narrow_prediction_contains_the_number():
     near = np.array([0.1, -0.1, 0.0, 0.05])[:, None]
-    assert statistics.reproduction([near], -1, 1).p_inside == 0
-    assert statistics.reproduction([near * 10], -1, 1).p_inside == 1  # a wide interval holds anything
-    assert statistics.reproduction([near + 0.5], -1, 1).p_inside == 1
-    assert statistics.reproduction([near + 0.9], -1, 1).p_outside < 0.025
+    assert statistics.narrow_prediction([near], -1, 1).p_inside == 0
+    assert statistics.narrow_prediction([near * 10], -1, 1).p_inside == 1  # a wide interval holds anything
+    assert statistics.narrow_prediction([near + 0.5], -1, 1).p_inside == 1
+    assert statistics.narrow_prediction([near + 0.9], -1, 1).p_outside < 0.025
 
 
 def test_linear_logs_have_the_ratio_s_error():
