@@ -35,6 +35,7 @@ import stand_in
 import yaml
 
 from fmnist_keras import data, evaluation, params, runs
+from fmnist_keras.workflow import experiments
 from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 
 gc.set_threshold(500_000)  # TensorFlow's import makes as many objects, which stay
@@ -222,6 +223,23 @@ def untouched(kept, monkeypatch):
 def landed(monkeypatch):
     """Set the reports folder to the repository's, whatever the caller's environment says."""
     monkeypatch.setenv("REPORTS_DIR", str(runs.ROOT / "reports"))
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Write a study beside the paper's models: `write(points, seeds=[0])`; there are no reports."""
+    folder = shutil.copytree(params.PARAMS_DIR, tmp_path / "params")
+    for module in (params, experiments):
+        monkeypatch.setattr(module, "PARAMS_DIR", folder)
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
+
+    def points(points, name="ablations", **fields):
+        given = {"study": name, "points": points, "seeds": [0, 1]} | fields
+        given = {field: value for field, value in given.items() if value is not None}
+        content = f"# Why?\n{yaml.safe_dump(given, sort_keys=False)}"
+        (folder / "studies" / f"{name}.yaml").write_text(content, encoding="utf-8")
+
+    return points
 
 
 @pytest.fixture(scope="session")

@@ -91,6 +91,19 @@ def test_failed_run_keeps_earlier_result(quick, first):
     assert [p.name for p in (folder / "model_8").iterdir() if p.name.startswith(".")] == []
 
 
+def test_node_reads_its_file_alone(quick, first):
+    """A job on a cluster, as Snakemake calls it there: what is in params now is not its concern."""
+    path = quick / "params" / "model_3.yaml"
+    good = path.read_text()
+    path.write_text("broken: [")
+    call = engine_call(quick)
+    call["args"] += ["--mode", "remote", "--target-jobs", "run:model=model_3,seed=0", "--force", "--nolock"]
+    result = subprocess.run(**call)
+    path.write_text(good)
+    assert result.returncode == 0, result.stdout
+    assert "sample model_3 seed 0  done in" in result.stdout
+
+
 @pytest.mark.long  # rare; the unit tests of the plan, its markers and the table at the end have its parts
 def test_suite_of_papermill_has_a_report(quick, first):
     """Whatever is in a suite's folder: here a run of the engine's under another name in another suite."""
