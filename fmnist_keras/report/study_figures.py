@@ -39,25 +39,23 @@ def by_value(study):
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # inches; labels keep clear of the next panel
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
-    alts = [_panel(axes, study, *panel, hue) for axes, panel in zip(grid.flat, panels)]
-    for axes in grid.flat[1 : len(panels)]:
-        if axes.get_legend():
-            axes.get_legend().remove()
+    shown = enumerate(zip(grid.flat, panels))
+    alts = [_panel(axes, study, *panel, hue, legend=at == 0) for at, (axes, panel) in shown]
     figure.set_label("; ".join(alts) + ".")
     sns.despine(figure)
     return figure
 
 
-def _panel(axes, study, field, quantity, hue):
+def _panel(axes, study, field, quantity, hue, legend):
     """Draw a quantity by a field, a line a value of `hue` if there is one; return it in words."""
     keys, values = [name for name in (field, hue) if name], study.factors[field]
     seeds = study.runs.groupby([*keys, "seed"], sort=False)[quantity].mean().reset_index()
     tint = dict(zip(study.factors.get(hue, [None]), PALETTE))
-    shown = {"x": field, "y": quantity, "ax": axes, "hue": hue}
+    shown = {"x": field, "y": quantity, "ax": axes, "hue": hue, "legend": legend and "full"}
     shown |= {"palette": tint} if hue else {"color": PALETTE[0]}
     bars = {"errorbar": _student, "err_style": "bars", "err_kws": {"capsize": 3}}
     sns.lineplot(seeds, marker="o", **bars, **shown)
-    sns.scatterplot(seeds, s=12, legend=False, **shown)
+    sns.scatterplot(seeds, s=12, **shown | {"legend": False})
     if all(isinstance(value, int | float) for value in values):
         if min(values) > 0 and max(values) >= 10 * min(values):
             axes.set_xscale("log")
@@ -66,9 +64,8 @@ def _panel(axes, study, field, quantity, hue):
     for base in study.about["bases"] if study.about["suite"] in paper.SUITES else ():
         if theirs := paper.RESULTS.get(base, {}).get(quantity.replace("_", " ")):
             axes.axhline(theirs, linestyle="--", color=tint.get(base, "0.3"))
-    means = seeds.groupby(keys, sort=False)[quantity].mean()
-    places = (", ".join(map(str, at if isinstance(at, tuple) else (at,))) for at in means.index)
-    ends = (f"{at} {mean:.4f}" for at, mean in zip(places, means))
+    means = seeds.groupby(keys, sort=False)[quantity].mean().reset_index().astype(object)
+    ends = (f"{', '.join(map(str, at))} {mean:.4f}" for *at, mean in means.itertuples(index=False))
     return f"{quantity} by {' and '.join(keys)}: {', '.join(ends)}"
 
 
