@@ -40,6 +40,19 @@ def test_second_call_trains_nothing(quick, first):
     assert_ends_with_the_table(output.stdout, quick)
 
 
+def test_node_reads_its_file_alone(quick, first):
+    """A job on a cluster, as Snakemake calls it there: what is in params now is not its concern."""
+    path = quick / "params" / "model_3.yaml"
+    good = path.read_text()
+    path.write_text("broken: [")
+    call = engine_call(quick)
+    call["args"] += ["--mode", "remote", "--target-jobs", "run:model=model_3,seed=0", "--force", "--nolock"]
+    result = subprocess.run(**call)
+    path.write_text(good)
+    assert result.returncode == 0, result.stdout
+    assert "sample model_3 seed 0  done in" in result.stdout
+
+
 def test_graph_alone_is_on_stdout(quick, first):
     """A program reads it, as in `snakemake --dag | dot`: the table of results is not there."""
     call = engine_call(quick)
@@ -89,19 +102,6 @@ def test_failed_run_keeps_earlier_result(quick, first):
     assert (folder / "model_8" / "seed_0.failed.ipynb").is_file()
     assert "Failed: model_8, seed_0" in (folder / "index.html").read_text()
     assert [p.name for p in (folder / "model_8").iterdir() if p.name.startswith(".")] == []
-
-
-def test_node_reads_its_file_alone(quick, first):
-    """A job on a cluster, as Snakemake calls it there: what is in params now is not its concern."""
-    path = quick / "params" / "model_3.yaml"
-    good = path.read_text()
-    path.write_text("broken: [")
-    call = engine_call(quick)
-    call["args"] += ["--mode", "remote", "--target-jobs", "run:model=model_3,seed=0", "--force", "--nolock"]
-    result = subprocess.run(**call)
-    path.write_text(good)
-    assert result.returncode == 0, result.stdout
-    assert "sample model_3 seed 0  done in" in result.stdout
 
 
 @pytest.mark.long  # rare; the unit tests of the plan, its markers and the table at the end have its parts
