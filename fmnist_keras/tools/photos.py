@@ -1,8 +1,8 @@
-"""A photograph of one's own, made into an image like those of the data set.
+"""Turn a photograph into an image like those of the data set.
 
-By textbook methods: the background's light as a surface (flat-field correction), Otsu's threshold, growing
-from what is surely garment, the largest component, and what the data set's authors did with their
-photographs (arXiv 1708.07747, section 2): cut out, fitted to 28 pixels, centred.
+By textbook methods: the background's light as a surface (flat-field correction), a threshold between two
+means with hysteresis at edges, the largest component, and the steps of the data set's authors (arXiv
+1708.07747, section 2): cut out, fitted to 28 pixels, centred.
 """
 
 import io
@@ -13,29 +13,27 @@ from unittest import mock
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from scipy import ndimage
+from scipy.cluster.vq import kmeans
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 PROFILE = 2**26  # bytes of a PNG's colour profile, unpacked; Pillow refuses a picture from 2**20 on
 SIDE = 168  # pixels of the longer side in which the garment is looked for: six times the result's
-DEGREE = 5  # of the polynomials of each side, that the background's light is made of
 # In parts of the background's light; one that is darker than DARK is compared by difference.
 DARK = 0.25
 CONTRAST = 0.08  # at least, of a garment with its background
-SOFT = 0.04  # what changes less from a pixel to the next is the rim of a shadow, not of a garment
-SMALL = 0.1  # of the largest component: what is smaller is dirt, what is larger the other shoe
+SOFT = 0.04  # a smaller change from a pixel to the next is the rim of a shadow, not of a garment
+WEAK = 0.25  # of the threshold: enough contrast for a pixel at an edge
+SMALL = 0.1  # of the largest component: smaller ones are dirt, larger ones the other shoe
 FAINT = 0.15  # a garment whose median is fainter, its brightest being 1, shows little but its outline
 
 
 def to_image(photo):
-    """A photograph as Fashion-MNIST would have it: grey, light on black, 28x28, centred, in full contrast.
+    """Return a photograph as the data set would have it, `(28, 28)` uint8: grey, light on black, centred.
 
     Args:
         photo: the bytes of a picture of any size, its path, or a `PIL.Image.Image`. An animation's first
-            frame counts. Where there is transparency, what is opaque is the garment. A picture of 28x28 is
-            taken for one of the data set, and at most turned into light on black.
-
-    Returns:
-        `(28, 28)` uint8.
+            frame counts. If there is transparency, the opaque part is the garment. A picture of 28x28 is
+            taken as one of the data set, and at most turned into light on black.
 
     Raises:
         ValueError: it cannot be read, is too large, or has no garment that differs from its background.
@@ -49,7 +47,9 @@ def to_image(photo):
     grey, opaque = _read(photo)
     if min(grey.shape) < 2:
         raise ValueError("this picture shows nothing: it is one pixel wide")
-    if opaque is not None:
+    if not opaque.any():
+        raise ValueError("this picture shows nothing: all of it is transparent")
+    if not opaque.all():
         return _fit(1 - grey, opaque)  # as on white paper: a hidden pixel's own colour means nothing
     if grey.shape == (28, 28):
         return np.round(255 * (1 - grey if is_dark_on_light(grey) else grey)).astype("uint8")
@@ -57,13 +57,13 @@ def to_image(photo):
 
 
 def is_dark_on_light(images):
-    """Whether the border of images `(..., 28, 28)` in [0, 1] is light, as that of none in the data set is."""
+    """Return whether the border of images `(..., 28, 28)` in [0, 1] is light; in the data set none is."""
     sides = images[..., 0, :], images[..., -1, :], images[..., :, 0], images[..., :, -1]
     return np.concatenate(sides, axis=-1).mean(axis=-1) > 0.5
 
 
 def _read(photo):
-    """A picture upright, of at most `SIDE` pixels a side: grey in [0, 1]; where it is opaque, or None."""
+    """Return a picture upright, at most `SIDE` pixels a side: grey in [0, 1], and where it is opaque."""
     try:
         with warnings.catch_warnings(), mock.patch.object(PngImagePlugin, "MAX_TEXT_CHUNK", PROFILE):
             warnings.simplefilter("ignore")  # a camera's broken notes, whose picture is whole
@@ -80,17 +80,12 @@ def _read(photo):
     except Exception as error:  # Pillow's are of many kinds, by the part of a file that is broken
         raise ValueError(f"this picture cannot be read: {error}") from error
     picture.thumbnail((SIDE, SIDE))
-    opaque = np.asarray(picture.getchannel("A")) > 127
     grey = np.asarray(picture.convert("RGB").convert("L"), "float32") / 255
-    if opaque.all():
-        return grey, None
-    if not opaque.any():
-        raise ValueError("this picture shows nothing: all of it is transparent")
-    return grey, opaque
+    return grey, np.asarray(picture.getchannel("A")) > 127
 
 
 def _eight_bits(picture):
-    """A picture of any mode as RGBA. Of 16 bits, as many count as are in use: cameras fill 12 of them."""
+    """Return a picture of any mode as RGBA; of 16 bits as many count as are in use: cameras fill 12."""
     if picture.mode.startswith(("I", "F")):  # Pillow itself would cut off at 255
         pixels = np.asarray(picture, "float64")
         white = 1 if pixels.max() <= 1 else 2 ** max(8, int(pixels.max()).bit_length()) - 1
@@ -99,18 +94,20 @@ def _eight_bits(picture):
 
 
 def _separate(grey):
-    """How much each pixel differs from its background, in parts of its light, and where the garment is."""
+    """Return how much pixels differ from the background, in parts of its light, and the garment's mask."""
     blur = max(grey.shape) / 200
     light = _background(ndimage.gaussian_filter(grey, blur))
     contrast = (grey - light) / np.maximum(light, DARK)
     size = abs(ndimage.gaussian_filter(contrast, blur))
+    threshold = min(kmeans(size.ravel(), np.array([size.min(), size.max()]))[0].mean(), size.max())
     steepness = ndimage.gaussian_gradient_magnitude(contrast, max(blur, 0.5))
     frame = _frame(grey.shape)
-    high = _otsu(size)
-    low = min(high, max(high / 4, 6 * np.median(size[frame])))  # six: hardly any noise is larger
-    rim = steepness < max(SOFT, 4 * np.median(steepness[frame]))
-    outside = ndimage.binary_propagation(size < low, mask=(size < low) | (rim & (size < high)))
-    garment = _largest(ndimage.binary_propagation(size >= high, mask=~outside))
+    edge = steepness > max(SOFT, 4 * np.median(steepness[frame]))  # four, and six: hardly any noise is larger
+    edge &= size > max(WEAK * threshold, 6 * np.median(size[frame]))
+    parts, _ = ndimage.label((size >= threshold) | edge, np.ones((3, 3)))
+    pixels = np.bincount(parts.ravel())
+    pixels[0] = 0  # of the background
+    garment = np.isin(parts, np.flatnonzero(pixels >= max(1, SMALL * pixels.max())))
     garment = ndimage.binary_fill_holes(garment | ndimage.binary_closing(garment, iterations=2))
     found = np.percentile(size[garment], 90)
     if found < CONTRAST:
@@ -122,52 +119,27 @@ def _separate(grey):
 
 
 def _frame(shape):
-    """The pixels along a picture's sides, as a mask."""
-    frame = np.ones(shape, bool)
+    """Return the pixels along a picture's sides, as a mask."""
     rows, columns = (max(1, side // 25) for side in shape)
-    frame[rows:-rows, columns:-columns] = False
-    return frame
+    return ~np.pad(np.ones((shape[0] - 2 * rows, shape[1] - 2 * columns), bool), ((rows,), (columns,)))
 
 
 def _background(grey):
-    """The background's light as a smooth surface, fitted to the frame; what a garment hides is an outlier.
+    """Return the background's light: a smooth surface, fitted to the frame, where a garment is an outlier.
 
     The surface is a polynomial of each side and of their product: a shadow from any side, a gradient, a dark
     rim. It starts from the four corners, and is fitted by iteratively reweighted least squares.
     """
     y, x = (side.ravel() for side in np.mgrid[-1 : 1 : grey.shape[0] * 1j, -1 : 1 : grey.shape[1] * 1j])
-    powers = [side**n for n in range(2, DEGREE + 1) for side in (x, y)]
-    terms = np.stack([np.ones_like(x), x, y, x * y, *powers], axis=-1)
-    values = grey.ravel()
-    corners = [(x * right > 0.85) & (y * down > 0.85) for right in (-1, 1) for down in (-1, 1)]
-    ends = [np.median(values[corner]) for corner in corners]
-    start = np.linalg.lstsq([terms[corner, :4].mean(axis=0) for corner in corners], ends)[0]
+    terms = np.stack([np.ones_like(x), x * y, *(side**n for n in range(1, 6) for side in (x, y))], axis=-1)
     frame = np.flatnonzero(_frame(grey.shape))
     frame = frame[:: max(1, len(frame) // 1000)]
-    fitted = terms[frame, :4] @ start
+    known, values = terms[frame], grey.ravel()[frame]
+    weights = abs(x * y)[frame] > 0.7
     for scale in np.geomspace(0.1, 0.01, 20):  # Cauchy's weights, of ever smaller residuals
-        weights = 1 / np.hypot(1, (values[frame] - fitted) / scale)
-        found = np.linalg.lstsq(terms[frame] * weights[:, np.newaxis], values[frame] * weights)[0]
-        fitted = terms[frame] @ found
+        found = np.linalg.lstsq(known * weights[:, np.newaxis], values * weights, rcond=1e-3)[0]
+        weights = 1 / np.hypot(1, (values - known @ found) / scale)
     return (terms @ found).clip(0, 1).reshape(grey.shape)
-
-
-def _otsu(values):
-    """Otsu's threshold (1979): where the variance between what is below and what is above is largest."""
-    counts, edges = np.histogram(values, 256)
-    below, moment = np.cumsum(counts), np.cumsum(counts * edges[:-1])
-    above = np.maximum(below[-1] - below, 1)
-    return edges[1:][
-        np.argmax(below * above * (moment / np.maximum(below, 1) - (moment[-1] - moment) / above) ** 2)
-    ]
-
-
-def _largest(mask):
-    """The largest connected part of a mask, and others that are not `SMALL` beside it."""
-    labels, _ = ndimage.label(mask, np.ones((3, 3)))
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return np.isin(labels, np.flatnonzero(sizes >= max(1, SMALL * sizes.max())))
 
 
 def _fit(pixels, garment):
