@@ -47,7 +47,6 @@ def show_progress(command):
     The command has a process group of its own, which is sent each signal that this process gets: Ctrl-C
     ends all of it. Where this process is killed outright, Linux tells the command to end.
     """
-    import psutil
     from rich.console import Console
 
     fall_back_to_plain_characters()
@@ -62,9 +61,26 @@ def show_progress(command):
         preexec_fn=_end_with_parent if sys.platform == "linux" else None,
     )
 
+    _pass_signals(engine.pid)
+    console = Console(highlight=False, markup=False, emoji=False)
+    with _bars(console) as bars:
+        board = Board(bars)
+        for line in engine.stdout:
+            kept = board.take(line.rstrip("\n"))
+            if kept or not line.strip():
+                console.print(kept, soft_wrap=True)
+            bars.refresh()
+    status = engine.wait()
+    return status if status >= 0 else 128 - status
+
+
+def _pass_signals(group):
+    """Pass signals that end this process on to a process group, and pause it with this process."""
+    import psutil
+
     def pass_on(number, frame):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(engine.pid, number)
+            os.killpg(group, number)
 
     def pause(number, frame):
         """Stop all at Ctrl-Z until `fg`: a kernel has a session, and hears no terminal."""
@@ -82,16 +98,6 @@ def show_progress(command):
     for number in SIGNALS:
         signal.signal(number, pass_on)
     signal.signal(signal.SIGTSTP, pause)
-    console = Console(highlight=False, markup=False, emoji=False)
-    with _bars(console) as bars:
-        board = Board(bars)
-        for line in engine.stdout:
-            kept = board.take(line.rstrip("\n"))
-            if kept or not line.strip():
-                console.print(kept, soft_wrap=True)
-            bars.refresh()
-    status = engine.wait()
-    return status if status >= 0 else 128 - status
 
 
 def _bars(console):
@@ -101,9 +107,8 @@ def _bars(console):
         *(TextColumn("{task.description}", markup=False), BarColumn(8), MofNCompleteColumn()),
         *(TextColumn("{task.fields[figures]}", markup=False), TimeRemainingColumn(compact=True)),
     ]
-    whole = 7 * 86_400  # seconds: an epoch may take long, and its pace is that of all before
-    options = {"transient": True, "auto_refresh": False, "speed_estimate_period": whole}
-    return Progress(*columns, console=console, **options)
+    week = 604_800  # seconds: of epochs that may take long, all count for their pace
+    return Progress(*columns, console=console, transient=True, auto_refresh=False, speed_estimate_period=week)
 
 
 class Board:
@@ -124,7 +129,7 @@ class Board:
                 self.running[match["run"]] = self.bars.add_task(match["run"], figures="")
             self.bars.update(self.running[match["run"]], figures=shown, **epochs)
         else:
-            if match := PLAN.search(line):
+            if self.all is None and (match := PLAN.search(line)):
                 total = len(match[1].split(", ")) + int(match[2] or 0)
                 self.all = self.bars.add_task("all", total=total, figures="", visible=total > 1)
             elif (match := ENDS.match(line)) and match["run"] in self.running:
