@@ -12,20 +12,8 @@ if TYPE_CHECKING:  # for editors, which complete these names
     from .tools.predict import load_model, predict
 
 __version__ = "0.1.0"
-__all__ = [
-    "data",
-    "evaluation",
-    "layers",
-    "load_model",
-    "models",
-    "params",
-    "plots",
-    "predict",
-    "report",
-    "runs",
-    "tools",
-    "training",
-]
+__all__ = ["data", "evaluation", "layers", "models", "params", "plots", "report", "runs", "tools", "training"]
+__all__ += ["load_model", "predict"]
 
 
 def __getattr__(name):

@@ -181,12 +181,6 @@ def _named(labels):
     return [CLASS_NAMES[label] for label in labels]
 
 
-def _range(values, labels):
-    """Return "0.0557 (Sneaker) to 0.1145 (Pullover)" for a value an image or a class, and its labels."""
-    ends = ((values[i], CLASS_NAMES[labels[i]]) for i in (values.argmin(), values.argmax()))
-    return " to ".join(f"{value:.4f} ({name})" for value, name in ends)
-
-
 def _chart(axes, **labels):
     """Label a chart, without a frame and with its legend, and return its figure."""
     axes.set(**labels)
@@ -388,9 +382,10 @@ def examples(images, labels):
 def reconstructions(images, decoded, labels):
     """Draw originals over reconstructions, each pair with its class above it."""
     images, decoded, labels = check_arrays(images=images, decoded=decoded, labels=labels)
-    errors = _range(image_errors(images, decoded), labels)
+    errors, names = image_errors(images, decoded), _named(labels)
+    best, worst = (f"{errors[i]:.4f} ({names[i]})" for i in (errors.argmin(), errors.argmax()))
     alt = f"{len(images)} validation images over their reconstructions; mean squared error per image from "
-    return image_rows({"original": images, "reconstruction": decoded}, f"{alt}{errors}.", _named(labels))
+    return image_rows({"original": images, "reconstruction": decoded}, f"{alt}{best} to {worst}.", names)
 
 
 def interpolation(images, first, last):
