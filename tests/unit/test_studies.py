@@ -2,10 +2,8 @@ import json
 import shutil
 import zipfile
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
@@ -295,19 +293,6 @@ def test_effects_are_differences_all_else_equal(done):
     assert effects["difference"].between(effects["low"], effects["high"]).all()
 
 
-def test_values_that_share_no_start_are_not_paired(study):
-    """Of dropout they are, by seed; codes of two lengths share no start, and no seed of theirs is a pair."""
-    found = study()
-    for values in found.params.values():
-        for seed in found.seeds[values.latent_dim == 32 :]:
-            finish(values, seed, cost(values) + 0.001 * seed)
-    effects = write(found, "paper").effects.set_index("field")
-    assert effects["seeds"].to_dict() == {"dropout": "2 + 3", "latent_dim": "2 + 3"}
-    assert effects["unused"]["dropout"] == 0
-    spread = effects["high"] - effects["low"]
-    assert spread["latent_dim"] > 20 * spread["dropout"]
-
-
 def test_figures_say_their_numbers(done):
     drawn = [study_figures.by_value(done), study_figures.heat_map(done), study_figures.losses(done)]
     assert "val_loss by dropout and latent_dim: 0.1, 32 0.0189" in drawn[0].get_label()
@@ -361,15 +346,6 @@ def test_a_consistent_point_has_all_four_numbers(study):
     assert "consistent" not in alone.points
     said = "Closest to all of Table III's numbers of model_8 of 3 points: encoder.epochs 20, within 0.0"
     assert said in studies.answer(alone)
-
-
-def test_consistent_points_are_listed_by_one_field():
-    rows = [(20, "pytorch", "yes", 2.0), (25, "pytorch", "yes", 1.0), (25, "glorot", "no", 9.0)]
-    points = pd.DataFrame(rows, columns=["epochs", "initializer", "consistent", "F"])
-    study = SimpleNamespace(factors=["epochs", "initializer"])
-    said = studies._consistency(study, "model_8", points)
-    assert "2 of 3 points are" in said
-    assert ": epochs 20, 25 with initializer pytorch. Closest: epochs 25, initializer pytorch." in said
 
 
 def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
