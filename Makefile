@@ -10,7 +10,7 @@ SEEDS ?=
 STUDY ?=
 SUITE ?= sample
 CONFIRM ?=
-SECTIONS ?= 1 2 3 4 5 6 7 8 9
+SECTIONS ?=
 REPEATS ?= 3
 MODEL ?= model_6
 FORMAT ?= onnx
@@ -131,8 +131,8 @@ $(VENV)/torch/installed: requirements/bench.txt $(VENV)/installed
 	@$(INSTALL) $< --target $(VENV)/torch
 	@touch $@
 
-bench: data $(VENV)/torch/installed  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="1 2"
-	@$(PY) benchmarks/bench.py --torch $(VENV)/torch --repeats $(REPEATS) --sections $(SECTIONS)
+bench: data $(VENV)/torch/installed  ## measure against Keras' defaults and PyTorch -> reports/bench.md; SECTIONS="throughput suite"
+	@$(PY) benchmarks/bench.py --torch $(VENV)/torch --repeats $(REPEATS) $(if $(SECTIONS),--sections $(SECTIONS))
 
 backends: $(VENV)/backends.installed  ## JAX and PyTorch beside TensorFlow: KERAS_BACKEND=jax make report
 

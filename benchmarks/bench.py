@@ -1,374 +1,275 @@
 """Measure the project against plain Keras and PyTorch on this machine: reports/bench.json and bench.md.
 
-Nine sections, in the order of the page. As soon as one is measured, it goes into bench.json with every
-repetition, the machine, the date and the versions. Sections that are not asked for stay as they are, so that
-a bench that was cut off goes on with `--sections`. page.py makes the page from bench.json alone.
+A section measures its ways in turn, then each again: what drifts on the machine hits all of them. bench.json
+gets every repetition; a section that is not asked for stays. `--page` writes bench.md from it alone.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import median
 
-import page
-import watch
+import jinja2
+import pandas as pd
 import yaml
 
-from fmnist_keras.workflow import experiments
 from fmnist_keras.workflow.execute import KERNEL_ENVIRONMENT
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 COPIED = ("Snakefile", "fmnist_keras", "notebooks", "params", "profiles")
-MODELS = tuple(f"model_{number}" for number in range(1, 9))
-MEASURED = ("model_1", "model_4", "model_5", "model_8")  # sections 1 and 8
-LIKE = {"model_2": "model_1", "model_3": "model_1", "model_6": "model_5", "model_7": "model_5"}
-SETTINGS_MODELS = ("model_1", "model_4")  # section 7: a batch of 100 and one of 1,000
-ONE_THREAD = ("model_1", "model_5")  # section 9
-QUICK = ("model_4", "model_8")
-FEWER = 2  # repetitions at most of what takes minutes, or differs little from one to the next
-MALLOC = {name: v for name, v in KERNEL_ENVIRONMENT.items() if name.startswith("MALLOC_")}
 CORES = len(os.sched_getaffinity(0))
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+MALLOC = {name: value for name, value in KERNEL_ENVIRONMENT.items() if name.startswith("MALLOC_")}
+PROJECT, FORMATS = "this project", ("contiguous", "channels_last")
+CPU_TIME = ("settings",)  # sections whose ways are measured at once
+EIGHT = [f"model_{number}" for number in range(1, 9)]
 
 
 class Bench:
-    """What all sections share: how often to repeat, how large, and a folder to work in.
-
-    Args:
-        options: the command line.
-        folder: a scratch folder, which gets a copy of the repository, so that no params file is touched.
-    """
+    """Hold what all sections share: the options, and a copy of the repository to work in."""
 
     def __init__(self, options, folder):
-        self.json, self.repeats, self.quick = options.json, options.repeats, options.quick
-        self.torch, self.folder = options.torch.resolve(), folder
-        self.models = QUICK if self.quick else MODELS
-        self.root = self.copy("copy")
+        self.quick, self.torch, self.repeats = options.quick, options.torch.resolve(), options.repeats
+        self.folder, self.root = folder, folder / "copy"
+        for part in COPIED:
+            source, to = ROOT / part, self.root / part
+            to.parent.mkdir(exist_ok=True)
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, to)
         if self.quick:
             self.write_suite("sample", epochs=2)
 
-    def sections(self):
-        """What bench.json has measured."""
-        return json.loads(self.json.read_text(encoding="utf-8"))["sections"] if self.json.is_file() else {}
-
-    def copy(self, name):
-        """A copy of what the engine needs, as `folder/name`."""
-        for part in COPIED:
-            source, to = ROOT / part, self.folder / name / part
-            to.parent.mkdir(exist_ok=True)
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, to)
-        return self.folder / name
-
-    def env(self, threads=None, root=None, **more):
-        """The environment of a command; `threads` None leaves every framework its default."""
-        unset = {*THREADS, *KERNEL_ENVIRONMENT, "REPORTS_DIR", "KERAS_BACKEND"}
-        env = {name: value for name, value in os.environ.items() if name not in unset}
-        env |= {"PYTHONPATH": str(root or self.root), "TF_CPP_MIN_LOG_LEVEL": "3", **more}
-        env["CUDA_VISIBLE_DEVICES"] = "-1"  # everything on the CPU, also where there is a GPU
-        return env | ({name: str(threads) for name in THREADS} if threads else {})
-
-    def python(self, *arguments, threads=None, at_once=1, torch=False, **env):
-        """Run Python so many times at once, with `env` in its environment: a `watch.Done` for each."""
-        env = self.env(threads, **env)
-        env["PYTHONPATH"] += f"{os.pathsep}{self.torch}" if torch else ""
-        return watch.together([[sys.executable, *map(str, arguments)]] * at_once, env, self.root)
-
-    def engine(self, reports, *config, root=None):
-        """Run the engine as the Makefile does; a `watch.Done` with its jobs."""
-        root = root or self.root
-        command = [sys.executable, "-m", "snakemake", "--cores", "all", "--config", *config]
-        (done,) = watch.together([command], self.env(root=root, REPORTS_DIR=str(reports)), root, jobs=True)
-        return done
-
-    def suite(self, reports, name):
-        """All models of a suite; see `engine`."""
-        return self.engine(reports, f"suite={name}", f"models={' '.join(self.models)}")
+    def models(self, *models):
+        """Return the models, two small ones if the bench is only tried."""
+        return ("model_4", "model_8") if self.quick else models
 
     def write_suite(self, name, **values):
-        """A suite of the bench's own, on the sample if nothing else is said; tiny where all is."""
-        values = {"data": "sample", "protocol": "paper"} | values
+        """Write a suite into the copy: on the sample if nothing else is said, tiny if the bench is tried."""
+        values = {"data": "sample", "protocol": "paper", "restore_epoch": None} | values
         values |= {"data": "sample", "limit": 200, "batch_size": 100} if self.quick else {}
-        path = self.root / "params" / "suites" / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+        (self.root / "params" / "suites" / f"{name}.yaml").write_text(yaml.safe_dump(values), "utf-8")
 
-    def rounds(self, ways, at_most=None):
-        """Measure each way in turn, then each again: what drifts on the machine hits all of them.
+    def call(self, *arguments, at_once=1, threads=None, torch=False, **env):
+        """Run Python `at_once` times at the same time; return the texts printed.
 
-        Args:
-            ways: dict of a name to a function without arguments.
-            at_most: repetitions, where the bench's own are more.
-
-        Returns:
-            dict of the name to the list of what the function returned.
+        `threads` None leaves every framework its default; `torch` puts PyTorch on the path.
         """
-        found = {name: [] for name in ways}
-        for number in range(min(self.repeats, at_most or self.repeats)):
-            for name, way in ways.items():
-                start = time.perf_counter()
-                found[name].append(way())
-                print(f"  round {number + 1}: {name}, {time.perf_counter() - start:.0f} s", flush=True)
-        return found
+        unset = {*THREADS, *KERNEL_ENVIRONMENT, "REPORTS_DIR", "KERAS_BACKEND"}
+        clean = {name: value for name, value in os.environ.items() if name not in unset}
+        paths = [str(self.root), *([str(self.torch)] if torch else [])]
+        clean |= {"PYTHONPATH": os.pathsep.join(paths), "CUDA_VISIBLE_DEVICES": "-1"}
+        clean |= {"TF_CPP_MIN_LOG_LEVEL": "3"} | ({name: str(threads) for name in THREADS} if threads else {})
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
+        command = [sys.executable, *map(str, arguments)]
+        made = [subprocess.Popen(command, env=clean | env, cwd=self.root, **pipes) for _ in range(at_once)]
+        texts = [process.communicate()[0] for process in made]
+        for process, text in zip(made, texts):
+            if process.returncode:
+                last = "\n".join(text.splitlines()[-15:])
+                sys.exit(f"error: {' '.join(command)} exited with {process.returncode}:\n{last}")
+        return texts
+
+    def rates(self, *command, of="rate", **how):
+        """Return a script's images a second by model, added up over the processes."""
+        found = pd.DataFrame([json.loads(text.splitlines()[-1]) for text in self.call(*command, **how)])
+        return found.map(lambda one: one[of]).sum().to_dict()
+
+    def engine(self, suite, *config):
+        """Run the engine as the Makefile does; return the seconds."""
+        config = [f"suite={suite}", f"models={' '.join(self.models(*EIGHT))}", *config]
+        start = time.perf_counter()
+        command = ("-m", "snakemake", "--cores", "all", "--config", *config)
+        self.call(*command, REPORTS_DIR=str(self.folder / "reports"))
+        return time.perf_counter() - start
 
 
 def throughput(bench):
-    """Section 1: training images a second, after the first epoch."""
-    images, few = (500, 200) if bench.quick else (5_000, 400)
-    models = QUICK if bench.quick else MEASURED
-    common = [
-        "--suite",
-        "sample" if bench.quick else "paper",
-        "--val-limit",
-        "100",
-        "--epochs",
-        "2",
-        "--limit",
-    ]
-    project = [HERE / "keras_script.py", *models, *common, images, "--how", "project"]
-    at_once = {"threads": 1, "at_once": CORES}
-
-    def way(*command, **how):
-        return lambda: watch.rates(bench.python(*command, **how), images)
-
+    """Return the ways to train four models on a part of the images of suite paper, in images a second."""
+    images = 500 if bench.quick else 5_000
+    common = [*bench.models("model_1", "model_4", "model_5", "model_8"), "--val-limit", 100]
+    common += ["--suite", "sample" if bench.quick else "paper", "--epochs", 2, "--limit", images]
+    one = {"threads": 1, "at_once": CORES}
+    project = [HERE / "keras_script.py", *common, "--how", "project"]
     ways = {
-        "project, one a core": way(*project, **at_once, **MALLOC),
-        "keras": way(HERE / "keras_script.py", *models, *common, images),
+        PROJECT: lambda: bench.rates(*project, **one, **MALLOC),
+        "Keras": lambda: bench.rates(HERE / "keras_script.py", *common),
     }
-    for layout in page.FORMATS:
-        command = [HERE / "pytorch_script.py", *models, *common, images, "--memory-format", layout]
-        ways[f"pytorch {layout}"] = way(*command, torch=True)
-        ways[f"pytorch {layout}, one a core"] = way(*command, torch=True, **at_once)
-    xla = [HERE / "keras_script.py", "model_1", *common, few, "--xla"]
-    aside = {  # nothing is judged by these
-        "project, all threads": way(*project, **MALLOC),
-        "keras, XLA": lambda: watch.rates(bench.python(*xla), few),
-    }
-    return {"images": images, "images_xla": few, "rates": bench.rounds(ways) | bench.rounds(aside, 1)}
+    for layout in FORMATS:
+        command = [HERE / "pytorch_script.py", *common, "--memory-format", layout]
+        ways[f"PyTorch {layout}"] = lambda c=command: bench.rates(*c, torch=True)
+        ways[f"PyTorch {layout}, one a core"] = lambda c=command: bench.rates(*c, torch=True, **one)
+    return ways
 
 
 def suite(bench):
-    """Section 2, and 3 for the sample: all eight models of the sample suite, and where the time went."""
-    return {"runs": bench.rounds(suite_ways(bench, "sample"), FEWER)}
+    """Return the ways to train all eight models on the sample, in seconds."""
 
-
-def paper(bench):
-    """Section 3: the same on all 70,000 images, each model stopped after two epochs.
-
-    The scripts train and validate on a fifth of the images: all that their epochs are needed for is a rate.
-    """
-    epochs, part = 2, 1 if bench.quick else 5
-    bench.write_suite("bench", data="sample" if bench.quick else "full", epochs=epochs)
-    some = () if bench.quick else ("--limit", 60_000 // part, "--val-limit", 10_000 // part)
-    landed = {
-        model: (ROOT / "reports" / "paper" / model).glob("seed_*/metrics.json") for model in bench.models
-    }
-    landed = {
-        model: [json.loads(p.read_text(encoding="utf-8")) for p in files] for model, files in landed.items()
-    }
-    code = "import time, fmnist_keras as fk; start = time.perf_counter(); fk.data.load('full'); "
-    (load,) = bench.python("-c", f"{code} print(time.perf_counter() - start)")
-    return {
-        "epochs": epochs,
-        "scripts_part": part,  # of the images: one in so many
-        "data": float(load.lines[-1][1]),
-        "epochs_paper": {
-            model: median(run["epochs_run"] for run in seeds) for model, seeds in landed.items()
-        },
-        "encoder_from": {model: seeds[0]["params"].get("encoder_from") for model, seeds in landed.items()},
-        "runs": bench.rounds(suite_ways(bench, "bench", *some), 1),
-    }
-
-
-def suite_ways(bench, name, *some):
-    """How the eight models of a suite are trained: dict of way to a function, for `Bench.rounds`."""
-    if "1" not in (sections := bench.sections()):
-        raise watch.BenchError("section 1 has to be measured first: it finds PyTorch's better memory format")
-    formats, reports = sections["1"]["rates"], bench.folder / name
-
-    def better(model):  # memory format, of the model or of its kin
-        like = LIKE.get(model, model)
-        return max(page.FORMATS, key=lambda f: median(r[like] for r in formats[f"pytorch {f}"]))
-
-    def scripts(framework):  # one after another, each with all threads, each a command of its own
-        models = {}
+    def scripts(framework, *options):  # one after another, each with all threads and of its own
+        start = time.perf_counter()
         with tempfile.TemporaryDirectory(dir=bench.folder) as encoders:
-            for model in bench.models:
-                layout = ["--memory-format", better(model)] if framework == "pytorch" else []
-                options = [model, "--suite", name, "--encoders", encoders, *some, *layout]
-                (done,) = bench.python(HERE / f"{framework}_script.py", *options, torch=bool(layout))
-                models[model] = {"seconds": done.seconds, "epoch": watch.epoch_seconds(done.lines).get(model)}
-        return {"seconds": sum(model["seconds"] for model in models.values()), "models": models}
+            for model in bench.models(*EIGHT):
+                command = [HERE / f"{framework}_script.py", model, "--encoders", encoders, *options]
+                bench.call(*command, torch=True)
+        return {"all eight": time.perf_counter() - start}
 
     def project():
-        shutil.rmtree(reports, ignore_errors=True)
-        return engine_result(bench.suite(reports, name), reports / name)
+        shutil.rmtree(bench.folder / "reports", ignore_errors=True)
+        return {"all eight": bench.engine("sample")}
 
-    return {"pytorch": lambda: scripts("pytorch"), "keras": lambda: scripts("keras"), "project": project}
-
-
-def engine_result(done, folder):
-    """What the page needs of a call of the engine."""
-    each, runs = watch.epoch_seconds(done.lines), {}
-    for name, job in done.jobs.items():
-        model = name.split("/")[0]
-        runs[model] = {"seconds": job.ended - job.began, "epoch": each.get(model)}
-        runs[model] |= {"memory": sum(job.peaks.values()), "parts": watch.parts(folder / name, job)}
-    last = max(job.ended for job in done.jobs.values()) - min(job.began for job in done.jobs.values())
-    return {"seconds": done.seconds, "around": done.seconds - last, "models": runs}
-
-
-def floor(bench):
-    """Section 4: operations a step needs, and how many this machine can do in a second."""
-    import keras_script
-    from floor import operations
-
-    def rate(threads):
-        (done,) = bench.python(HERE / "floor.py", threads=threads)
-        return json.loads(done.lines[-1][1])
-
-    found, models = (
-        bench.rounds({"one thread": lambda: rate(1), "all threads": lambda: rate(CORES)}, FEWER),
-        {},
-    )
-    for model in bench.models:
-        params = experiments.resolve(model, "paper", 0)
-        by = operations(keras_script.build(params))
-        forward = sum(count for (_, way), count in by.items() if way == "forward")
-        models[model] = {"batch_size": params.batch_size, "forward": forward, "step": sum(by.values())}
-    return {"rates": found, "models": models}
-
-
-def growth(bench):
-    """Section 5: how the wall time of a run, and of the engine, grows; the memory of a run."""
-    root = bench.copy("growth")
-    images = (100, 200) if bench.quick else (5_000, 20_000, 40_000, 60_000)
-    epochs = (1, 2) if bench.quick else (1, 4, 8)
-    counts = (1, 2) if bench.quick else (1, 2, 4)
-    base = yaml.safe_load((root / "params" / "model_1.yaml").read_text(encoding="utf-8"))
-    base |= {"data": "sample" if bench.quick else "full", "epochs": 1, "limit": images[0]}
-    shutil.rmtree(root / "params")
-
-    def write(name, **values):
-        path = root / "params" / f"{name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(values), encoding="utf-8")
-
-    def model(name, **changes):
-        write(f"model_{name}", **base | changes | {"model": f"model_{name}"})
-        return f"model_{name}"
-
-    write("suites/growth", protocol="paper")
-    larger = {n: model(f"{n}_images", limit=n) for n in images}
-    longer = {n: model(f"{n}_epochs", epochs=n) for n in epochs}
-    tiny = [model(f"tiny_{n}", data="sample", limit=64) for n in range(max(counts))]
-
-    def engine(models, seeds=1):
-        with tempfile.TemporaryDirectory(dir=bench.folder) as reports:
-            config = (f"models={' '.join(models)}", f"seeds={' '.join(map(str, range(seeds)))}")
-            done = bench.engine(reports, "suite=growth", *config, root=root)
-            return engine_result(done, Path(reports) / "growth") if seeds == 1 else {"seconds": done.seconds}
-
-    def runs():
-        made = engine([*larger.values(), *longer.values()])["models"]
-        return {
-            "images": {n: made[name] for n, name in larger.items()},
-            "epochs": {n: made[name] for n, name in longer.items()},
-        }
-
-    once = {f"models {n}": lambda n=n: engine(tiny[:n])["seconds"] for n in counts}
-    once |= {f"seeds {n}": lambda n=n: engine(tiny[:1], n)["seconds"] for n in counts[1:]}
-    return bench.rounds({"runs": runs} | once, 1)
+    return {
+        PROJECT: project,
+        "Keras": lambda: scripts("keras"),
+        "PyTorch": lambda: scripts("pytorch", "--memory-format", FORMATS[1]),
+    }
 
 
 def second_call(bench):
-    """Section 6: the engine's second call, with nothing to do, after a touch, and after an edit."""
-    reports = bench.folder / "sample"
+    """Return ways to call the engine again after a suite is finished, in seconds."""
     path = bench.root / "params" / "model_8.yaml"
-    bench.suite(reports, "sample")  # section 2 may have left everything up to date
-    text, edits = path.read_text(encoding="utf-8"), iter(range(1, 1000))
-
-    def call(expected):
-        done = bench.suite(reports, "sample")
-        if set(done.jobs) != expected:
-            raise watch.BenchError(f"the second call trained {sorted(done.jobs)}, not {sorted(expected)}")
-        return done.seconds
-
-    def touched():
-        path.touch()
-        return call(set())
+    text = path.read_text(encoding="utf-8")
+    edits = (text.replace("learning_rate: 0.001", f"learning_rate: 0.001{n}") for n in range(1, 1000))
+    bench.engine("sample")
 
     def edited():
-        changed = text.replace("learning_rate: 0.001", f"learning_rate: 0.001{next(edits)}")
-        path.write_text(changed, encoding="utf-8")
-        return call({"model_8/seed_0"})
+        path.write_text(next(edits), encoding="utf-8")
+        return {"seconds": bench.engine("sample")}
 
-    return bench.rounds({"nothing": lambda: call(set()), "touched": touched, "edited": edited}, FEWER)
+    return {"nothing to do": lambda: {"seconds": bench.engine("sample")}, "one params file edited": edited}
+
+
+def growth(bench):
+    """Return runs of model 1 on more and more images, one epoch each: wall seconds."""
+
+    def run(images):
+        bench.write_suite(f"n_{images}", data="full", limit=images, epochs=1, models={})
+        start = time.perf_counter()
+        command = ("-m", "fmnist_keras", "run", "model_1", "--suite", f"n_{images}")
+        bench.call(*command, threads=1, REPORTS_DIR=str(bench.folder / "growth"))
+        return {"seconds": time.perf_counter() - start}
+
+    counts = (100, 200) if bench.quick else (5_000, 10_000, 20_000, 40_000, 60_000)
+    return {f"{images:,} images": lambda n=images: run(n) for images in counts}
+
+
+def memory(bench):
+    """Return a run of model 1 on all images, one epoch: the most that one of its processes holds, in MB."""
+    bench.write_suite("memory", data="full", epochs=1, models={})
+    command = (sys.executable, "-m", "fmnist_keras", "run", "model_1", "--suite", "memory")
+    code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+    code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+
+    def run():
+        (text,) = bench.call(
+            "-c", code, *command, threads=1, REPORTS_DIR=str(bench.folder / "memory"), **MALLOC
+        )
+        return {"MB": float(text.splitlines()[-1])}
+
+    return {"model_1": run}
 
 
 def settings(bench):
-    """Section 7: settings that make training faster, each taken back, against all of them."""
+    """Return ways to train with one of the project's settings taken back, in images a second of CPU time.
+
+    Seconds of the clock would need an idle machine for differences as small as these. All ways train at once:
+    anything else that the machine does hits all alike.
+    """
     images = 500 if bench.quick else 6_000
-    command = [HERE / "keras_script.py", *(QUICK if bench.quick else SETTINGS_MODELS), "--how", "project"]
-    command += ["--suite", "sample", "--val-limit", "100", "--epochs", "2", "--limit", images]
-
-    def way(*options, kept=MALLOC, **env):
-        how = {"threads": 1, "at_once": CORES, **kept, **env}
-        return lambda: watch.rates(bench.python(*command, *options, **how), images)
-
-    ways = {
-        "as the project trains": way(),
-        "Keras' own Dropout": way("--keras-layers"),
-        "one step at a time (`steps_per_execution`), Keras' default": way("--steps", "1"),
-        "malloc gives back what is freed, its default": way(kept={}),
-        "the pipeline of batches tunes itself, its default": way("--autotune"),
-        "TensorFlow without oneDNN, its default here": way(TF_ENABLE_ONEDNN_OPTS="0"),
+    command = [HERE / "keras_script.py", *bench.models("model_1", "model_4"), "--how", "project"]
+    command += ["--val-limit", 100, "--epochs", 2, "--limit", images]
+    one = {"threads": 1, "of": "cpu"}
+    return {
+        PROJECT: lambda: bench.rates(*command, **one, **MALLOC),
+        "Keras' own Dropout": lambda: bench.rates(*command, "--keras-layers", **one, **MALLOC),
+        "one step at a time": lambda: bench.rates(*command, "--steps", 1, **one, **MALLOC),
+        "malloc returns freed memory": lambda: bench.rates(*command, **one),
+        "the pipeline of batches tunes itself": lambda: bench.rates(*command, "--autotune", **one, **MALLOC),
+        "without oneDNN": lambda: bench.rates(*command, **one, **MALLOC, TF_ENABLE_ONEDNN_OPTS="0"),
     }
-    return {"images": images, "rates": bench.rounds(ways, FEWER)}
-
-
-def step(bench):
-    """Section 8: what a training step is made of, by TensorFlow's profiler; a process a core at once."""
-    models, images = (QUICK, 1_000) if bench.quick else (MEASURED, 6_000)
-    command = [HERE / "profile_step.py", *models, "--images", images, "--json"]
-
-    def profiles():
-        return [json.loads(done.lines[-1][1]) for done in bench.python(*command, threads=1, at_once=CORES)]
-
-    return {"runs": sum(bench.rounds({"profile": profiles}, FEWER)["profile"], [])}
 
 
 def one_thread(bench):
-    """Section 9: seconds of ten epochs' `fit` on one thread, plain Keras' and the notebooks', in turn."""
-    name, epochs = "one_thread", 2 if bench.quick else 10
-    bench.write_suite(name, epochs=epochs, patience=epochs, batch_size=100)
-    reports = bench.folder / name
+    """Return plain Keras' ten epochs on one thread and the notebook's, in seconds of `fit`."""
+    epochs, models = 2 if bench.quick else 10, bench.models("model_1", "model_5")
+    bench.write_suite("one_thread", epochs=epochs, patience=epochs, batch_size=100)
 
-    def plain(model):
-        (done,) = bench.python(HERE / "keras_script.py", model, "--suite", name, threads=1)
-        return next(float(text.split()[2]) for _, text in done.lines if text.startswith(f"{model} fit "))
+    def plain():
+        (text,) = bench.call(HERE / "keras_script.py", *models, "--suite", "one_thread", threads=1)
+        return {model: found["fit"] for model, found in json.loads(text.splitlines()[-1]).items()}
 
-    def notebook(model):
-        command = ["-m", "fmnist_keras", "run", model, "--suite", name]
-        bench.python(*command, threads=1, REPORTS_DIR=str(reports))
-        metrics = (reports / name / model / "seed_0" / "metrics.json").read_text(encoding="utf-8")
-        return json.loads(metrics)["seconds"]["fit"]
+    def notebook():
+        reports, found = bench.folder / "one", {}
+        for model in models:
+            command = ("-m", "fmnist_keras", "run", model, "--suite", "one_thread")
+            bench.call(*command, threads=1, REPORTS_DIR=str(reports))
+            path = reports / "one_thread" / model / "seed_0" / "metrics.json"
+            found[model] = json.loads(path.read_text(encoding="utf-8"))["seconds"]["fit"]
+        return found
 
-    ways = {  # the classifier's notebook finds the encoder that the autoencoder's has left
-        f"{model} {how.__name__}": lambda how=how, model=model: how(model)
-        for model in (QUICK if bench.quick else ONE_THREAD)
-        for how in (plain, notebook)
-    }
-    return {"epochs": epochs, "seconds": bench.rounds(ways, FEWER)}
+    return {PROJECT: notebook, "Keras": plain}
 
 
-SECTIONS = dict(
-    zip("123456789", (throughput, suite, paper, floor, growth, second_call, settings, step, one_thread))
-)
+SECTIONS = {
+    "throughput": throughput,
+    "suite": suite,
+    "second_call": second_call,
+    "growth": growth,
+    "memory": memory,
+    "settings": settings,
+    "one_thread": one_thread,
+}
+
+
+def measure(bench, section):
+    """Return a section's repetitions: dict of way to a list of dict of row to number."""
+    ways = SECTIONS[section](bench)
+    found = {name: [] for name in ways}
+    with ThreadPoolExecutor(len(ways) if section in CPU_TIME else 1) as pool:
+        for number in range(bench.repeats):
+            for name, rows in zip(ways, pool.map(lambda way: way(), ways.values())):
+                found[name].append(rows)
+                print(f"  round {number + 1}: {name}: {rows}", flush=True)
+    return found
+
+
+def machine():
+    """Return where and with what a section is measured, in words."""
+    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("model name", 1)[1].split(":", 1)[1]
+    versions = ""
+    for name in ("keras", "tensorflow", "torch", "numpy"):
+        with contextlib.suppress(PackageNotFoundError):  # a section of the project alone needs no PyTorch
+            versions += f", {name} {version(name)}"
+    load = f"load average {os.getloadavg()[0]:.1f} before it began"
+    return f"{cpu.splitlines()[0].strip()}, {CORES} cores; Python {sys.version.split()[0]}{versions}; {load}"
+
+
+def medians(section):
+    """Return the medians of a section: a DataFrame, its rows by its ways."""
+    return pd.DataFrame({way: pd.DataFrame(found).median() for way, found in section["ways"].items()})
+
+
+def ratios(section):
+    """Return how many times as fast as each other way the project is: rows by ways."""
+    frame = medians(section)
+    ours = frame.pop(PROJECT)
+    return frame.rdiv(ours, axis=0) if section["unit"] == "images/s" else frame.div(ours, axis=0)
+
+
+def write_page(path):
+    """Write bench.md beside a bench.json."""
+    sections = json.loads(path.read_text(encoding="utf-8"))["sections"]
+    files = jinja2.FileSystemLoader(HERE)
+    environment = jinja2.Environment(loader=files, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.globals |= {"medians": medians, "ratios": ratios, "format": format}
+    text = environment.get_template("bench.md.j2").render(sections=sections, names=SECTIONS)
+    path.with_suffix(".md").write_text(text.strip() + "\n", encoding="utf-8")
 
 
 def main():
@@ -377,27 +278,23 @@ def main():
     parser.add_argument("--sections", nargs="*", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--repeats", type=int, default=3, help="of each measurement (default: 3)")
     parser.add_argument("--quick", action="store_true", help="tiny, to try the bench")
+    parser.add_argument("--page", action="store_true", help="measure nothing")
     parser.add_argument("--torch", type=Path, default=ROOT / ".venv" / "torch", help="folder of PyTorch")
     parser.add_argument("--json", type=Path, default=ROOT / "reports" / "bench.json")
     options = parser.parse_args()
     sys.path.append(str(options.torch))  # for its version alone
-    names = ("keras", "tensorflow", "torch", "numpy", "snakemake", "papermill")
-    where = watch.machine(os.getloadavg()[0], *names)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(options, Path(folder))
-        for name in options.sections:
-            print(f"section {name}: {SECTIONS[name].__name__}", flush=True)
-            start = time.perf_counter()
-            found = SECTIONS[name](bench)
-            about = {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": where, "quick": bench.quick}
-            about |= {"took": round(time.perf_counter() - start), "repeats": bench.repeats}
-            results = {"sections": bench.sections() | {name: about | found}}
-            options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    page.write(options.json)
+        for name in () if options.page else options.sections:
+            print(f"section {name}", flush=True)
+            about = {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": machine(), "quick": bench.quick}
+            about["unit"] = "images/s" if name in ("throughput", "settings") else "s"
+            ways = measure(bench, name)
+            held = json.loads(options.json.read_text(encoding="utf-8")) if options.json.is_file() else {}
+            sections = held.get("sections", {}) | {name: about | {"ways": ways}}
+            options.json.write_text(json.dumps({"sections": sections}, indent=1) + "\n", encoding="utf-8")
+    write_page(options.json)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except watch.BenchError as error:
-        sys.exit(f"error: {error}")
+    main()

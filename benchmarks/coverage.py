@@ -6,9 +6,7 @@ Worlds are simulated in which the truth is known. The spreads of the first two a
 over two seeds: of their accuracies and of their recall of shirts.
 """
 
-import argparse
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -118,6 +116,9 @@ def mean_errors(seeds, rng, images=2_000):
     return [statistics.linear_log(one) for one in errors], 0.4
 
 
+DRAWN = {"right or wrong, image by image": right_or_wrong, "ratio of mean errors": mean_errors}
+
+
 def drawn(world, seeds, times, rng):
     """Return `coverage` of a world whose images are drawn one by one."""
     found = []
@@ -130,14 +131,14 @@ def drawn(world, seeds, times, rng):
 
 
 def predicted(seeds, times, rng):
-    """The share of 95 % prediction intervals that hold one more run."""
+    """Return the share of 95 % prediction intervals that hold one more run."""
     runs = rng.normal(size=(times, seeds + 1))
     bounds = [statistics.prediction_interval(row[1:]) for row in runs]
     return np.mean([low <= run <= high for (low, high), run in zip(bounds, runs[:, 0])])
 
 
 def verdicts(draw, times):
-    """The share of each verdict over claims of estimates that `draw()` gives."""
+    """Return the share of each verdict over claims of estimates that `draw()` gives."""
     made = []
     for _ in range(times):
         found = draw()
@@ -147,7 +148,7 @@ def verdicts(draw, times):
 
 
 def differences(truth, low, high, count, seeds, rng):
-    """Estimates of `count` comparisons with one truth, in a world like that of accuracies, 500 images."""
+    """Return estimates of `count` comparisons with one truth: accuracies of 500 images."""
     made = (
         truth + rng.normal(0, 0.01, (seeds, 1)) + rng.normal(0, 0.09, 500) + rng.normal(0, 0.22, (seeds, 500))
         for _ in range(count)
@@ -156,7 +157,7 @@ def differences(truth, low, high, count, seeds, rng):
 
 
 def cells(apart, seeds, rng):
-    """Sixteen cells of cuadro III: runs that spread by 0.15 margins, the paper's `apart` from such a run."""
+    """Return sixteen cells of Table III: runs 0.15 margins apart, the paper's `apart` from such a run."""
     ours = rng.normal(0, 0.15, (16, seeds + 1))
     return [statistics.narrow_prediction([(row[1:] - row[0] - apart)[:, None]], -1, 1) for row in ours]
 
@@ -166,22 +167,15 @@ def tables(times, drawn_times, seed=0):
     rng = np.random.default_rng(seed)
     (one, above), (two, above_two) = (intervals(units, times, drawn_times, rng) for units in (ONE, TWO))
     one["prediction interval, one more run"] = [predicted(*seeds, drawn_times, rng) for seeds in ONE]
-    for name, verdict, draw in (
-        (
-            "holds, three comparisons at the bound",
-            claims.HOLDS,
-            lambda s: differences(0, 0, np.inf, 3, s, rng),
-        ),
-        ("alike, the truth at the margin", claims.HOLDS, lambda s: differences(0.03, -0.03, 0.03, 1, s, rng)),
-        ("does not hold, nine at the bound", claims.FAILS, lambda s: differences(0, 0, np.inf, 9, s, rng)),
-        (
-            "holds, a share of exactly one half",
-            claims.HOLDS,
-            lambda s: [statistics.share([rng.random((s, 1)) < 0.5])],
-        ),
-        ("cuadro III holds, the paper's 1 margin away", claims.HOLDS, lambda s: cells(1, s, rng)),
-        ("cuadro III does not hold, the paper's a run of ours", claims.FAILS, lambda s: cells(0, s, rng)),
-    ):
+    for name, draw in {
+        "holds, three comparisons at the bound": lambda s: differences(0, 0, np.inf, 3, s, rng),
+        "alike, the truth at the margin": lambda s: differences(0.03, -0.03, 0.03, 1, s, rng),
+        "does not hold, nine at the bound": lambda s: differences(0, 0, np.inf, 9, s, rng),
+        "holds, a share of exactly one half": lambda s: [statistics.share([rng.random((s, 1)) < 0.5])],
+        "cuadro III holds, the paper's 1 margin away": lambda s: cells(1, s, rng),
+        "cuadro III does not hold, the paper's a run of ours": lambda s: cells(0, s, rng),
+    }.items():
+        verdict = claims.FAILS if "does not hold" in name else claims.HOLDS
         above[name] = [verdicts(partial(draw, *seeds), drawn_times)[verdict] for seeds in ONE]
     columns = [[f"{' + '.join(map(str, seeds))} seeds" for seeds in units] for units in (ONE, TWO)]
     made = zip((one, two, above, above_two), 2 * columns)
@@ -190,16 +184,13 @@ def tables(times, drawn_times, seed=0):
 
 def intervals(units, times, drawn_times, rng):
     """Return rows of `coverage` of all worlds, a value for each number of seeds of units: two dicts."""
+    ways = {name: partial(coverage, spreads, times=times) for name, spreads in WORLDS.items()}
+    ways |= {name: partial(drawn, world, times=drawn_times) for name, world in DRAWN.items()}
     rows, above = {}, {}
-    for name, spreads in WORLDS.items():
-        found = [coverage(spreads, seeds, times, rng) for seeds in units]
-        rows[name], above[f"holds, truth at the bound: {name}"] = zip(*found)
-    for name, world in (
-        ("right or wrong, image by image", right_or_wrong),
-        ("ratio of mean errors", mean_errors),
-    ):
-        found = [drawn(world, seeds, drawn_times, rng) for seeds in units]
-        rows[name], above[f"holds, truth at the bound: {name}"] = zip(*found)
+    for name, way in ways.items():
+        rows[name], above[f"holds, truth at the bound: {name}"] = zip(
+            *(way(seeds, rng=rng) for seeds in units)
+        )
     return rows, above
 
 
@@ -210,9 +201,4 @@ def page(times, drawn_times):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--times", type=int, default=20_000)
-    parser.add_argument("--drawn-times", type=int, default=2_000)
-    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "coverage.md")
-    options = parser.parse_args()
-    options.out.write_text(page(options.times, options.drawn_times), encoding="utf-8")
+    (ROOT / "reports" / "coverage.md").write_text(page(times=20_000, drawn_times=2_000), encoding="utf-8")

@@ -4,8 +4,7 @@ python pytorch_script.py model_1 --suite sample --encoders DIR --memory-format c
 
 The data lies in memory as one tensor that a permutation indexes, which is faster than a DataLoader. Training
 loss is summed on the way, validation runs after each epoch, the best weights are restored, and the restored
-model is measured on training and validation images: the work that a run of the project does. One line an
-epoch goes to stdout; bench.py takes the time of each line.
+model is measured on training and validation images: the work that a run of the project does.
 """
 
 from copy import deepcopy
@@ -14,15 +13,11 @@ import script
 import torch
 from torch import nn
 
-PARAMETERS = {  # as Keras counts them in the project's own models
-    **{"model_1": 116_417, "model_2": 423_809, "model_3": 116_417, "model_4": 223_601},
-    **{"model_5": 56_714, "model_6": 212_426, "model_7": 108_618, "model_8": 108_618},
-}
 EVALUATION_BATCH = 1000
 
 
 def encoder(latent_dim, dropout):
-    """Images `(n, 1, 28, 28)` to codes `(n, latent_dim)`."""
+    """Return an encoder: images `(n, 1, 28, 28)` to codes `(n, latent_dim)`."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 3),  # 28x28 -> 26x26
         nn.ReLU(),
@@ -40,7 +35,7 @@ def encoder(latent_dim, dropout):
 
 
 def decoder(latent_dim, dropout, upsampling):
-    """Codes `(n, latent_dim)` to images `(n, 1, 28, 28)`."""
+    """Return a decoder: codes `(n, latent_dim)` to images `(n, 1, 28, 28)`."""
     (kernel_1, kernel_2), padding = ((4, 3), 1) if upsampling == "output_padding" else ((5, 4), 0)
     return nn.Sequential(
         nn.Linear(latent_dim, 32 * 5 * 5),
@@ -55,8 +50,8 @@ def decoder(latent_dim, dropout, upsampling):
     )
 
 
-def build(name, params, encoders):
-    """The model of a run; a classifier's encoder comes from its autoencoder's file."""
+def build(params, encoders):
+    """Return the model of a run; a classifier's encoder comes from its autoencoder's file."""
     first = encoder(params.latent_dim, params.dropout)
     if params.kind == "autoencoder":
         model = nn.Sequential(first, decoder(params.latent_dim, params.dropout, params.upsampling))
@@ -66,15 +61,12 @@ def build(name, params, encoders):
         first.requires_grad_(params.train_encoder)
         last = [nn.ReLU()] if params.final_activation == "relu" else []
         model = nn.Sequential(first, nn.Linear(params.latent_dim, 10), *last)
-    count = sum(weight.numel() for weight in model.parameters())
-    assert count == PARAMETERS.get(name, count), f"{name} has {count} parameters, not {PARAMETERS[name]}"
-    print(f"{name} parameters {count}", flush=True)
     return model
 
 
 @torch.no_grad()
 def measure(model, images, targets, loss_function):
-    """Mean loss over all images, and accuracy where the targets are labels; dropout off."""
+    """Return the mean loss over all images, and accuracy where the targets are labels; dropout off."""
     model.eval()
     loss, right = 0.0, 0
     for x, y in zip(images.split(EVALUATION_BATCH), targets.split(EVALUATION_BATCH)):
@@ -85,18 +77,18 @@ def measure(model, images, targets, loss_function):
 
 
 def fit(model, train, val, params, loss_function):
-    """Train with early stopping; the best epoch's weights are in `model` afterwards."""
+    """Train with early stopping and restore the best epoch's weights; return the times as `script.report`."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    fused = train[0].is_cuda or None  # one kernel a step; on a CPU, PyTorch's own choice
     optimizer = torch.optim.SGD(weights, lr=params.learning_rate)
     if params.optimizer == "adam":
-        optimizer = torch.optim.Adam(weights, lr=params.learning_rate, eps=params.epsilon, fused=fused)
+        optimizer = torch.optim.Adam(weights, lr=params.learning_rate, eps=params.epsilon)
     images, targets = train
+    times = [script.now()]
     best, best_weights, waited = float("inf"), None, 0
-    for epoch in range(1, params.epochs + 1):
+    for _ in range(params.epochs):
         model.train()
         total = 0.0
-        for batch in torch.randperm(len(images), device=images.device).split(params.batch_size):
+        for batch in torch.randperm(len(images)).split(params.batch_size):
             x = images[batch]
             y = x if targets is images else targets[batch]
             optimizer.zero_grad()
@@ -104,51 +96,45 @@ def fit(model, train, val, params, loss_function):
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(batch)
-        val_loss, accuracy = measure(model, *val, loss_function)
-        line = f"loss {float(total) / len(images):.4f}  val_loss {val_loss:.4f}  val_accuracy {accuracy:.4f}"
-        print(f"epoch {epoch}/{params.epochs}  {line}", flush=True)
+        val_loss, _ = measure(model, *val, loss_function)
+        times.append(script.now())
         waited += 1
         if val_loss < best - params.min_delta:
             best, best_weights, waited = val_loss, deepcopy(model.state_dict()), 0
         if waited >= params.patience:
             break
     model.load_state_dict(best_weights)
+    return times
 
 
-def tensors(images, targets, layout, device):
-    """Images and targets as tensors on the device: an autoencoder's targets are the images themselves."""
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).to(device).contiguous(memory_format=layout)
-    return x, x if targets is images else torch.from_numpy(targets.astype("int64")).to(device)
+def tensors(images, targets, layout):
+    """Return images and targets as tensors; an autoencoder's targets are the images themselves."""
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+    return x, x if targets is images else torch.from_numpy(targets.astype("int64"))
 
 
 def main(given):
-    """The models named on the command line, from their parameters to their losses."""
+    """Train the models named on the command line."""
     layout = torch.channels_last if given.memory_format == "channels_last" else torch.contiguous_format
+    fits = {}
     for name in given.models:
         params, *parts = script.run(name, given)
         torch.manual_seed(0)
-        train, val = (tensors(*part, layout, given.device) for part in parts)
-        model = build(name, params, given.encoders).to(given.device, memory_format=layout)
-        if given.compile:
-            torch._dynamo.config.recompile_limit = 64  # all models here are one class: each is compiled anew
-            model = torch.compile(model, mode=given.compile, dynamic=False)
+        train, val = (tensors(*part, layout) for part in parts)
+        model = build(params, given.encoders).to(memory_format=layout)
         autoencoder = params.kind == "autoencoder"
         loss = nn.functional.mse_loss if autoencoder else nn.functional.cross_entropy
-        fit(model, train, val, params, loss)
+        fits[name] = len(train[0]), fit(model, train, val, params, loss)
         if given.encoders:  # a whole run, not a measurement of `fit` alone
             for part in (train, val):
                 print(measure(model, *part, loss))
             torch.save(model.state_dict(), given.encoders / f"{name}.model.pt")
             if autoencoder:
                 torch.save(model[0].state_dict(), given.encoders / f"{name}.pt")
+    script.report(fits)
 
 
 if __name__ == "__main__":
     parser = script.arguments(__doc__)
     parser.add_argument("--memory-format", choices=("contiguous", "channels_last"), default="contiguous")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compile", help="a mode of torch.compile's")
-    given = parser.parse_args()
-    if given.device == "cuda":
-        torch.set_float32_matmul_precision("high")  # TF32, as in JAX by default
-    main(given)
+    main(parser.parse_args())

@@ -1,7 +1,9 @@
-"""What keras_script.py and pytorch_script.py share: their command line, and a run's parameters and images."""
+"""Share between keras_script.py and pytorch_script.py: the command line, a run's parameters and images."""
 
 import argparse
 import functools
+import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,20 +16,20 @@ load = functools.cache(data.load)  # read once for all models of a call
 
 
 def arguments(description):
-    """The parser of what both scripts take."""
+    """Return the parser of both scripts."""
     parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
     parser.add_argument("models", nargs="+")
     parser.add_argument("--suite", default="sample", help="a file of params/suites (default: sample)")
     parser.add_argument("--epochs", type=int, help="instead of the suite's")
-    parser.add_argument("--limit", type=int, help="train on so many images, over again where there are fewer")
+    parser.add_argument("--limit", type=int, help="train on so many images, repeated if there are fewer")
     parser.add_argument("--val-limit", type=int, help="validate on so many")
-    parser.add_argument("--encoders", type=Path, help="folder where autoencoders leave their encoder")
+    parser.add_argument("--encoders", type=Path, help="folder for the autoencoders' encoders: a whole run")
     return parser
 
 
 def run(name, given):
-    """A model's `Params`; its images and targets to train on, and to validate on: see `data.Dataset`."""
-    params = experiments.resolve(name, given.suite, seed=0)
+    """Return a model's `Params`, and its images and targets for training and for validation."""
+    params = experiments.resolve(name, given.suite)
     params, found = replace(params, epochs=given.epochs or params.epochs), load(params.data, params.protocol)
     parts = []
     for part, limit in (("train", given.limit), ("val", given.val_limit)):
@@ -36,3 +38,22 @@ def run(name, given):
         images = images[:count] if count <= len(images) else np.resize(images, (count, 28, 28, 1))
         parts.append((images, images if params.kind == "autoencoder" else np.resize(labels, count)))
     return params, *parts
+
+
+def now():
+    """Return the time, and the CPU time of this process, in seconds."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def report(fits):
+    """Print one line of JSON: of each model `fit`'s seconds and, without the first epoch, images a second.
+
+    Args:
+        fits: dict of model to (number of training images, what `now` returned at the start of `fit` and at
+            the end of each epoch, validation included).
+    """
+    found = {}
+    for model, (images, (start, *ends)) in fits.items():
+        rate, cpu = images * (len(ends) - 1) / np.maximum(ends[-1] - ends[0], 1e-9)
+        found[model] = {"rate": rate, "cpu": cpu, "fit": (ends[-1] - start)[0]}
+    print(json.dumps(found))

@@ -17,8 +17,8 @@ class Dropout(keras.layers.Dropout):
     A unit is dropped if a 32-bit hash of its position is below `round(rate * 2**32)`. The hash is the
     finalizer of MurmurHash3 (A. Appleby) under two 32-bit keys, which TensorFlow's counter-based generator
     (Philox; Salmon et al. 2011) draws at each call from the seed of the layer's own
-    `keras.random.SeedGenerator`. Kept units are scaled by `1 / (1 - rate)`. The same seed gives the same mask,
-    bit for bit.
+    `keras.random.SeedGenerator`. Kept units are scaled by `1 / (1 - rate)`. The same seed gives the same
+    mask, bit for bit.
 
     Other backends, accelerators, Windows (where TensorFlow has no compiler), a `noise_shape` and eval mode
     fall back to Keras' layer. The layer is saved as Keras' own, so that a `.keras` file loads without this

@@ -12,7 +12,7 @@ from ._fast.adam import Adam
 from ._fast.batches import EVALUATION_BATCH, batches
 from .params import PAPER_EPSILON, OneSentence, ParamsError, require
 
-STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: section 7 of bench.md
+STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: Settings in bench.md
 
 
 class TrainingDiverged(OneSentence, RuntimeError):

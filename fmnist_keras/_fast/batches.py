@@ -10,7 +10,7 @@ EVALUATION_BATCH = 1000  # images at once outside training; it changes no number
 
 
 def batches(images, targets, batch_size=EVALUATION_BATCH, shuffle=False):
-    """What Keras' `fit` and `evaluate` take in place of arrays, faster on a CPU.
+    """Return batches for Keras' `fit` and `evaluate`, faster on a CPU than arrays.
 
     Under TensorFlow, Keras makes of arrays a pipeline of tf.data that tunes itself. On one core the thread
     that does so was seen to keep an epoch waiting for as long as the last one had taken: here it is off.
@@ -58,7 +58,7 @@ class _Batches(keras.utils.PyDataset):
     """The same for the other backends, and for what is read in order: in NumPy, or where JAX computes.
 
     Under JAX the images are sent once, and a batch is picked from them by its numbers: on a GPU that was seen
-    to take less time than sending each batch (section gpu of bench.md).
+    to train 1.02 to 1.65 times as fast as sending each batch (an H200, models 1, 4, 5 and 8).
     """
 
     def __init__(self, images, targets, batch_size, shuffle):

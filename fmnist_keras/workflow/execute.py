@@ -24,7 +24,8 @@ KERNEL_ENVIRONMENT = {
     "TF_ENABLE_ONEDNN_OPTS": "1",  # TensorFlow takes oneDNN's faster convolutions only on some CPUs by itself
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several runs share a GPU: none takes all its memory at the start
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the same, for JAX
-    # glibc keeps what a step frees for the next, since fresh memory costs time (section 7 of bench.md).
+    # glibc keeps what a step frees for the next. It costs nothing, and brings next to nothing here: see
+    # Settings in bench.md.
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
 }
