@@ -14,6 +14,7 @@ from statistics import median
 import yaml
 
 from .. import params, runs
+from ..params import ParamsError
 from ..runs import locks
 from . import experiments
 
@@ -29,8 +30,8 @@ class Job:
 
     Attributes:
         params: the run's `Params`.
-        current: True if the run's folder already holds what these parameters give.
-        equals: points that come out as the same configuration in this suite, and are not run again.
+        current: True if the run's folder already contains the result of these parameters.
+        equals: points that are the same configuration in this suite, and are not run again.
         why: why a run that is in the folder is made again, in words.
     """
 
@@ -43,6 +44,9 @@ class Job:
     def source(self):
         """The name of the autoencoder that this run starts from, or None."""
         return self.params.encoder_from
+
+    def __str__(self):
+        return f"{self.params.model} seed {self.params.seed}"
 
 
 def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
@@ -63,7 +67,7 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
         dict of (model, seed) to `Job`.
 
     Raises:
-        params.ParamsError: an unknown model or suite, or a wrong params file.
+        ParamsError: an unknown model or suite, or a wrong params file.
     """
     if not names and _is_by_hand(suite):
         return {}
@@ -72,8 +76,7 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     known, equal = found | (asked.params if asked else {}), asked.equal if asked else {}
     allowed = list(dict.fromkeys([*known, *equal]))
     if unknown := [name for name in names if name not in allowed]:
-        hint = params.did_you_mean(unknown[0], allowed)
-        raise params.ParamsError(f"MODELS: {unknown[0]!r} is not allowed; {hint}")
+        raise ParamsError("MODELS", unknown[0], allowed)
     wanted = names or (allowed if ablations else [*found])
     chosen = {equal.get(name, name) for name in wanted}
     chosen |= {known[name].encoder_from for name in chosen} - {None}
@@ -92,19 +95,19 @@ def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
         confirmed: start more than `MANY` runs, too.
 
     Raises:
-        params.ParamsError: an invalid study, a seed it does not list, or more than `MANY` runs without
+        ParamsError: an invalid study, a seed it does not list, or more than `MANY` runs without
             confirmation.
     """
     asked = experiments.study(name, suite)
     for seed in seeds:
         if seed not in asked.seeds:
             allowed = f"allowed with study {name}: {', '.join(map(str, asked.seeds))}"
-            raise params.ParamsError(f"SEEDS: {seed} is not allowed; {allowed}")
+            raise ParamsError(f"SEEDS: {seed} is not allowed; {allowed}")
     wanted = [seed for seed in asked.seeds if seed in seeds or not seeds]
     plan = _plan(asked.params.values(), wanted, asked.equal, force)
     todo = [job for job in plan.values() if not job.current]
     if len(todo) > MANY and not confirmed:
-        raise params.ParamsError(f"study {name}: {len(todo)} runs, {_time(todo)}; CONFIRM=1 starts them")
+        raise ParamsError(f"study {name}: {len(todo)} runs, {_time(todo)}; CONFIRM=1 starts them")
     return plan
 
 
@@ -139,9 +142,9 @@ def _plan(values, seeds, equal, force):
 
 def _is_by_hand(suite):
     """Return whether no file of `params/suites` describes a suite, and it has runs: of papermill by hand."""
-    listed = {path.stem for path in (params.PARAMS_DIR / "suites").glob("*.yaml")}
-    there = {path.name for path in runs.reports_dir().glob("[!.]*/")} - listed
-    return suite in there and bool(runs.read_suite(suite))
+    listed = [path.stem for path in (params.PARAMS_DIR / "suites").glob("*.yaml")]
+    there = [path.name for path in runs.reports_dir().glob("[!.]*/")]
+    return suite in there and suite not in listed and bool(runs.read_suite(suite))
 
 
 def from_config(config):
@@ -152,41 +155,39 @@ def from_config(config):
             `study`, whose file has the rest, some of its `seeds`, and `confirm`; and `force`.
 
     Raises:
-        params.ParamsError: see `jobs`; or the config has another name, or a claim is wrong.
+        ParamsError: see `jobs`; or the config has another name, or a claim is wrong.
     """
     for name in config:
         if name not in CONFIG:
-            raise params.ParamsError(f"--config: {name!r} is unknown; {params.did_you_mean(name, CONFIG)}")
+            raise ParamsError(f"--config: {name!r} is unknown; {params.did_you_mean(name, CONFIG)}")
     experiments.check_claims()
     suite, force = str(config.get("suite", "sample")), yes_or_no(config, "force")
     seeds, ablations = _words(config, "seeds"), yes_or_no(config, "ablations")
     if wrong := [seed for seed in seeds if not seed.isdecimal()]:
-        raise params.ParamsError(f"SEEDS: {wrong[0]!r} is not allowed; allowed: whole numbers from 0")
+        raise ParamsError("SEEDS", wrong[0], "whole numbers from 0")
     seeds = [int(seed) for seed in seeds]
     if "study" in config:
         if config.get("models") or ablations:
-            raise params.ParamsError("MODELS, ABLATIONS: not allowed with a study; its file has its points")
+            raise ParamsError("MODELS, ABLATIONS: not allowed with a study; its file has its points")
         return study_jobs(str(config["study"] or ""), suite, seeds, force, yes_or_no(config, "confirm"))
     return jobs(suite, _words(config, "models"), seeds or (0,), force, ablations)
 
 
 def _words(config, name):
     """Return the words of a text as a list; a list, such as a `--configfile` may have, is one already."""
-    value = config.get(name)
-    listed = value if isinstance(value, list) else str("" if value is None else value).split()
-    return [str(word) for word in listed]
+    value = "" if config.get(name) is None else config[name]
+    return [str(word) for word in (value if isinstance(value, list) else str(value).split())]
 
 
 def yes_or_no(config, name):
     """Return whether a word in Snakemake's config means yes; nothing is no.
 
     Raises:
-        params.ParamsError: it is neither a word for yes nor one for no.
+        ParamsError: it is neither a word for yes nor one for no.
     """
     word = str(config.get(name) or "no")  # Snakemake may have read it as YAML does
     if word.lower() not in YES + NO:
-        allowed = f"allowed: {', '.join(YES + NO)}"
-        raise params.ParamsError(f"{name.upper()}: {word!r} is not allowed; {allowed}")
+        raise ParamsError(name.upper(), word, ", ".join(YES + NO))
     return word.lower() in YES
 
 
@@ -202,9 +203,9 @@ def priority(plan, model, seed):
 
 
 def _why_again(values, source):
-    """Return None if the folder holds these parameters' result, from the encoder that a `Job` left.
+    """Return None if the folder contains these parameters' result, from the encoder of a `Job`.
 
-    Otherwise return why it does not, in words, or "" if there is nothing in its place.
+    Otherwise return why it does not, in words, or "" if there is no folder.
     """
     folder = runs.run_dir(values.suite, values.model, values.seed)
     try:
@@ -250,26 +251,20 @@ def describe(plan, force=False):
         plan: see `jobs`, as the next.
         force: no run was taken for current.
     """
-    stand, todo = (
-        [f"{model} seed {seed}" for (model, seed), job in plan.items() if job.current is current]
-        for current in (True, False)
-    )
-    first = (
-        f"{len(stand)} of {len(plan)} runs are up to date" if plan else "nothing to train, only the report"
-    )
-    first += f" and stay: {_some(stand)}" if todo and stand else ""
-    again, equal = {"FORCE": ["what is finished"]} if force else {}, {}
-    for (model, seed), job in plan.items():
-        equal |= dict.fromkeys(job.equals, model)
+    done = [str(job) for job in plan.values() if job.current]
+    todo = [str(job) for job in plan.values() if not job.current]
+    line = f"{len(done)} of {len(plan)} runs are up to date" if plan else "nothing to train, only the report"
+    line += f" and stay: {_some(done)}" if todo and done else ""
+    line += f"; to run: {_some(todo)}" if todo else ""
+    again = {"FORCE": ["what is finished"]} if force else {}
+    for job in plan.values():
         if job.why:
-            again.setdefault(job.why, []).append(f"{model} seed {seed}")
-    lines = [first + (f"; to run: {_some(todo)}" if todo else "")]
-    lines += [f"made again: {_some(names)}: {why}" for why, names in [*again.items()][:LISTED]]
+            again.setdefault(job.why, []).append(str(job))
+    lines = [line, *(f"made again: {_some(names)}: {why}" for why, names in [*again.items()][:LISTED])]
     if len(again) > LISTED:
         lines.append(f"made again for {len(again) - LISTED} more reasons")
-    lines += [
-        f"{name} is {model} in this suite, and is trained once, as that" for name, model in equal.items()
-    ]
+    equal = {name: job.params.model for job in plan.values() for name in job.equals}
+    lines += [f"{one} is {other} in this suite, and is trained once, as that" for one, other in equal.items()]
     print(*lines, sep="\n", file=sys.stderr, flush=True)
 
 
