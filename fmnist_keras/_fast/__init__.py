@@ -1,1 +1,1 @@
-"""What makes training fast on a CPU, and changes no result: batches and Adam."""
+"""Batches and Adam, faster on a CPU and with the same results."""

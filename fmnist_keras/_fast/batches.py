@@ -55,7 +55,7 @@ def _pipeline(images, targets, batch_size):
 
 
 class _Batches(keras.utils.PyDataset):
-    """The same for the other backends, and for what is read in order: in NumPy, or where JAX computes.
+    """Batches of the other backends, and of images read in order: in NumPy, or under JAX on its device.
 
     Under JAX the images are sent once, and a batch is picked from them by its numbers: on a GPU that was seen
     to train 1.02 to 1.65 times as fast as sending each batch (an H200, models 1, 4, 5 and 8).

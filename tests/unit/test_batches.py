@@ -7,7 +7,7 @@ from fmnist_keras._fast import batches
 
 
 def under_jax(*arguments, **options):
-    """The batches of the other backends as they are where JAX computes."""
+    """Return the batches of the other backends as JAX has them."""
     pytest.importorskip("jax", reason="JAX is not installed here: make backends")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras.backend, "backend", lambda: "jax")
@@ -18,7 +18,7 @@ MAKERS = [batches.batches, batches._Batches, under_jax]  # of TensorFlow, and of
 
 
 def epoch(made):
-    """All images and targets of an epoch, as Keras would go through them."""
+    """Return all images and targets of an epoch, as Keras would go through them."""
     pairs = [made[number] for number in range(len(made))] if hasattr(made, "on_epoch_end") else list(made)
     if hasattr(made, "on_epoch_end"):
         made.on_epoch_end()
@@ -26,7 +26,7 @@ def epoch(made):
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_order_is_kept_and_the_last_batch_is_smaller(make, sample, images):
+def test_order_and_sizes_of_batches(make, sample, images):
     labels = sample.y_val[:100]
     found = epoch(make(images[:100], labels, 32, shuffle=False))
     assert [(len(x), x.dtype.name) for x, _ in found] == [(n, "float32") for n in (32, 32, 32, 4)]
@@ -36,14 +36,15 @@ def test_order_is_kept_and_the_last_batch_is_smaller(make, sample, images):
 
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("other", [lambda x: x, np.copy])
-def test_an_autoencoder_s_targets_are_its_images(make, other, images):
+def test_an_autoencoder_has_its_images_back(make, other, images):
     ((found, targets),) = epoch(make(images[:50], other(images[:50]), 50, shuffle=False))
     np.testing.assert_array_equal(found, images[:50])
     np.testing.assert_array_equal(targets, images[:50])
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_each_epoch_has_every_image_once_with_its_label_in_another_order_from_the_seed(make):
+def test_each_epoch_is_shuffled_by_seed(make):
+    """Every image is there once, with its label."""
     images = np.arange(100, dtype="float32").reshape(100, 1, 1, 1)
     orders = []
     for seed in (0, 0, 1):
@@ -59,14 +60,14 @@ def test_each_epoch_has_every_image_once_with_its_label_in_another_order_from_th
     assert len({tuple(order) for order in orders}) == 4
 
 
-def test_tensorflow_s_pipelines_do_not_tune_themselves(images):
+def test_pipelines_do_not_tune_themselves(images):
     """Their tuning was seen to keep the next epoch waiting for as long as the last one took."""
     made = training.batches(images, images, 64, shuffle=True)
     assert made.options().autotune.enabled is False
     assert isinstance(batches._Batches(images, images, 64, False), keras.utils.PyDataset)
 
 
-def test_in_order_no_copy_of_all_images_is_kept(images):
+def test_in_order_nothing_is_copied(images):
     """A copy for `fit` and one for each `evaluate` were seen to add half a gigabyte to a run."""
     made = batches.batches(images, images, 32)
     assert [part is images for part in made.parts] == [True]

@@ -19,7 +19,7 @@ def sections():
     return json.loads(LANDED.read_text(encoding="utf-8"))["sections"]
 
 
-def test_landed_page_is_that_of_the_numbers(tmp_path):
+def test_landed_page_has_the_numbers(tmp_path):
     (tmp_path / "bench.json").write_bytes(LANDED.read_bytes())
     bench.write_page(tmp_path / "bench.json")
     landed = LANDED.with_suffix(".md").read_text(encoding="utf-8")
@@ -47,7 +47,7 @@ def test_a_ratio_above_one_is_faster():
     assert bench.ratios({"ways": ways, "unit": "s"}).loc["m", "Keras"] == 0.5
 
 
-def test_plain_keras_has_layers_of_its_own(images):
+def test_plain_keras_has_its_own_layers(images):
     import keras_script
 
     ours = build(params.load_all()["model_8"])

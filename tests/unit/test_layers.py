@@ -15,14 +15,14 @@ on_tensorflow = pytest.mark.skipif(
 
 
 def dropped(rate, shape=SHAPE, seed=0, steps=1, dtype="float32"):
-    """What comes out of ones, a call a step: `(steps, *shape)`."""
+    """Return dropout of ones, a call a step: `(steps, *shape)`."""
     layer = layers.Dropout(rate, seed=seed, dtype=dtype)
     ones = keras.ops.ones(shape, dtype)
     return np.stack([keras.ops.convert_to_numpy(layer(ones, training=True)) for _ in range(steps)])
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.2, 0.3, 0.5, 0.999])
-def test_units_are_kept_with_probability_one_minus_rate(rate):
+def test_units_kept_match_the_rate(rate):
     out = dropped(rate, (UNITS,))
     kept = out[out != 0]
     assert stats.binomtest(kept.size, UNITS, 1 - rate).pvalue > 0.001
@@ -39,7 +39,7 @@ def test_rates_at_the_ends_are_met(rate):
 
 
 def correlation(a, b):
-    """Of two arrays of 0 and 1, in standard errors of independent ones."""
+    """Return the correlation of two arrays of 0 and 1, in standard errors of independent ones."""
     a, b = (part.astype("float64") - part.mean() for part in (a, b))
     return (a * b).mean() / (a.std() * b.std()) * np.sqrt(a.size)
 
@@ -56,7 +56,7 @@ def test_neighbours_are_not_correlated(mask, axis, distance):
     assert abs(correlation(kept[distance:], kept[:-distance])) < 4
 
 
-def test_steps_and_layers_are_not_correlated():
+def test_steps_and_layers_are_uncorrelated():
     steps = dropped(0.3, steps=6) > 0
     keras.utils.set_random_seed(0)
     others = [layers.Dropout(0.3)(keras.ops.ones(SHAPE), training=True) for _ in range(3)]
@@ -66,14 +66,14 @@ def test_steps_and_layers_are_not_correlated():
     assert np.std(pairs) < 1.5
 
 
-def test_runs_of_kept_units_are_as_long_as_independent_ones():
+def test_runs_of_kept_units_are_independent():
     kept = dropped(0.5, (UNITS,))[0] > 0
     patterns = np.packbits(kept.reshape(-1, 8), axis=1)
     assert stats.chisquare(np.bincount(patterns.ravel(), minlength=256)).pvalue > 0.001
 
 
 @on_tensorflow
-def test_the_gradient_has_the_mask_of_the_output():
+def test_the_gradient_has_the_mask():
     import tensorflow as tf
 
     layer = layers.Dropout(0.3, seed=1)
@@ -88,7 +88,7 @@ def test_the_gradient_has_the_mask_of_the_output():
         np.testing.assert_allclose(out.numpy(), x.numpy() * gradient / 2, rtol=1e-6)
 
 
-def test_eval_mode_and_rate_zero_do_nothing():
+def test_eval_mode_and_rate_zero():
     x = np.random.default_rng(0).normal(size=(5, 7)).astype("float32")
     for layer, how in (
         (layers.Dropout(0.5), {"training": False}),
@@ -98,7 +98,7 @@ def test_eval_mode_and_rate_zero_do_nothing():
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(x, **how)), x)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
+def test_the_seed_decides_the_bytes():
     first, again, other = (dropped(0.2, seed=seed, steps=3) for seed in (5, 5, 6))
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != other.tobytes()
@@ -106,14 +106,14 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
-def test_other_floating_point_types_stay_what_they_are(dtype):
+def test_other_dtypes_are_kept(dtype):
     layer = layers.Dropout(0.5, dtype=dtype)
     out = layer(keras.ops.ones((10, 10), dtype), training=True)
     assert keras.backend.standardize_dtype(out.dtype) == dtype
     assert set(np.unique(keras.ops.convert_to_numpy(keras.ops.cast(out, "float32")))) == {0, 2}
 
 
-def test_a_noise_shape_is_left_to_keras():
+def test_a_noise_shape_is_keras_own():
     out = keras.ops.convert_to_numpy(
         layers.Dropout(0.5, noise_shape=(None, 1), seed=0)(np.ones((50, 9), "float32"), training=True)
     )
