@@ -45,7 +45,7 @@ def page(notebook, path, title, home=None):
 
 
 def results_first(cells):
-    """A notebook's cells with those tagged `verdict`, then those tagged `first`, right below its title.
+    """Return the cells with those tagged `verdict`, then those tagged `first`, right below the title.
 
     Where what they show begins with a title of its own, as a study's question, that is the page's.
     """

@@ -26,7 +26,7 @@ STRIPE_PIXELS = 28 * 28 - 25 * 25  # in rows and columns 25 to 27
 
 
 def banner(suite, data, protocol, limit=None):
-    """A Markdown warning above results that are not to be compared with the paper's; else ""."""
+    """Return a Markdown warning above results that are not to be compared with the paper's; else ""."""
     if suite in paper.SUITES and data == "full" and protocol == "paper" and limit is None:
         return READING if suite == "reading" else ""
     images = "the embedded sample" if data == "sample" else "all 70,000 images"
@@ -147,7 +147,7 @@ def baselines(error, errors):
 
 
 def stripes(figures):
-    """What the stripes of an autoencoder cost. Markdown.
+    """Return what the stripes of an autoencoder cost as Markdown.
 
     Args:
         figures: see `evaluation.stripe_report`.
@@ -184,7 +184,7 @@ def class_table(confusion):
 
 
 def classes(confusion):
-    """The hardest and the easiest classes, the largest confusion, and a warning of dead ones. Markdown."""
+    """Return the hardest and easiest classes, the largest confusion and dead classes as Markdown."""
     confusion = np.asarray(confusion)
     recall = evaluation.class_scores(confusion)["recall"]
     order = np.argsort(recall)
