@@ -35,6 +35,14 @@ KERNEL_ARGUMENTS = [
     # Importing TensorFlow makes some 500,000 objects that stay: collecting garbage meanwhile takes 1 to 2 s.
     "--IPKernelApp.exec_lines=import gc; gc.set_threshold(500_000)",
 ]
+PAPERMILL = {
+    "cwd": str(runs.ROOT),
+    "kernel_name": "python3",  # a notebook may name none, and this one starts the same for all
+    "language": "python",
+    "progress_bar": False,
+    "shutdown_kernel": "immediate",  # it may be in the middle of a fit and deaf to a request
+    "extra_arguments": KERNEL_ARGUMENTS,
+}
 # Of a kernel's stderr, and papermill's, what does not say why the kernel died.
 NOISE = r"\s*$|\[IPKernelApp\] WARNING|Kernel died|Passed unknown|[IW]\d{4} |WARNING: All log messages before"
 LAST = 3  # lines of a kernel's stderr that an error has
@@ -46,7 +54,7 @@ class JobFailed(RuntimeError):
 
 
 def execute_notebook(notebook, output, values, label, failed):
-    """Execute a notebook with papermill, its epoch lines printed under `label` as they come.
+    """Execute a notebook with papermill, and print its epoch lines.
 
     Args:
         notebook: the notebook's `Path`.
@@ -65,20 +73,11 @@ def execute_notebook(notebook, output, values, label, failed):
     params.require_repository()
     _save_once()
     partial = output.with_name(f".{os.getpid()}.{output.name}")
+    options = PAPERMILL | {"kernel_manager_class": InterpreterKernel, "stdout_file": EpochLines(label)}
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
             with _kernel_stderr():
-                papermill.execute_notebook(
-                    *(_literal(notebook), _literal(partial), values),
-                    cwd=str(runs.ROOT),
-                    kernel_name="python3",  # a notebook may name none, and this one starts the same for all
-                    language="python",
-                    kernel_manager_class=InterpreterKernel,
-                    stdout_file=EpochLines(label),
-                    progress_bar=False,
-                    shutdown_kernel="immediate",  # it may be in the middle of a fit and deaf to a request
-                    extra_arguments=KERNEL_ARGUMENTS,
-                )
+                papermill.execute_notebook(_literal(notebook), _literal(partial), values, **options)
             break
         except Exception as error:
             # jupyter_client's own; a kernel that dies later is nbclient's DeadKernelError, a cell papermill's
@@ -88,12 +87,15 @@ def execute_notebook(notebook, output, values, label, failed):
             if partial.is_file():
                 _forget_job(partial)
                 partial.replace(failed)
-            reason = getattr(error, "evalue", None) or " ".join(str(error).split())
-            reason = disk_full(error) or disk_full(reason) or reason
-            raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
+            raise JobFailed(f"{label}: {_reason(error)}\n  the failed notebook: {failed}") from error
     _forget_job(partial)
     failed.unlink(missing_ok=True)
     partial.replace(output)
+
+
+def _reason(error):
+    reason = getattr(error, "evalue", None) or " ".join(str(error).split())
+    return disk_full(error) or disk_full(reason) or reason
 
 
 @contextlib.contextmanager
