@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -64,6 +65,15 @@ def test_commands_run_without_docstrings():
     assert result.returncode == 0, result.stderr
     claims = json.loads((runs.ROOT / "reports/paper/claims.json").read_text())
     assert len(result.stdout.splitlines()) == len({row["claim"] for row in claims})
+
+
+@pytest.mark.parametrize("model", ["model_1", "model_6"])
+def test_page_of_one_kind_alone(tmp_path, model):
+    """A suite may have autoencoders and no classifier, or the reverse, one seed, and no holdout."""
+    shutil.copytree(runs.ROOT / "reports" / "paper" / model / "seed_0", tmp_path / "paper" / model / "seed_0")
+    result = python("-m", "fmnist_keras", "report", "paper", REPORTS_DIR=str(tmp_path))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "paper" / "index.html").is_file()
 
 
 @pytest.mark.parametrize("backend", ["foo", "TkAgg"])
