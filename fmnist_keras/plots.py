@@ -52,6 +52,7 @@ TOGETHER = 8  # models in one chart; more have one each
 MODEL_COLOURS = [PALETTE[i] for i in (0, 1, 2, 3, 4, 5, 9, 7, 8, 6)]  # the two pinks of it far apart
 WIDTH = {"svg": 96, "png": 80}  # pixels of a page to an inch of a figure
 DPI = 120  # pixels of a PNG to an inch
+HTML_ALONE = "FMNIST_HTML_ALONE"  # set where a page is made, which needs no PNG beside a chart's SVG
 # Text stays text, in the fonts a reader has: the first of these is what matplotlib measures with, and the
 # others are no wider. With a fixed salt and without a date the same numbers give the same bytes.
 SVG = {
@@ -87,9 +88,9 @@ class Figure(matplotlib.figure.Figure):
             engine.execute(self)
             self.set_layout_engine(None)  # laid out once for all formats
             bounds = self.get_tightbbox().padded(matplotlib.rcParams["savefig.pad_inches"])
-            self.rendered = {".png": self._png(bounds)} | (
-                {".svg": self._svg(bounds)} if self.is_chart else {}
-            )
+            self.rendered = {".svg": self._svg(bounds)} if self.is_chart else {}
+            if not (self.rendered and os.environ.get(HTML_ALONE)):
+                self.rendered[".png"] = self._png(bounds)
             self.set_layout_engine(engine)
             self.stale = False
         return self.rendered
@@ -111,7 +112,8 @@ class Figure(matplotlib.figure.Figure):
         """Return an `<img>` with the alt text, and beside it, for LaTeX and Word, a PNG of few colours."""
         files, kind = self.files(), "svg" if self.is_chart else "png"
         width = int(self.get_figwidth() * WIDTH[kind])
-        return Shown.image(files[f".{kind}"], self.get_label(), width, files[".png"])._repr_mimebundle_()
+        shown = Shown.image(files[f".{kind}"], self.get_label(), width, files.get(".png"))
+        return shown._repr_mimebundle_()
 
 
 class Shown:
@@ -128,13 +130,15 @@ class Shown:
             image: the bytes of a PNG or SVG.
             alt: the alt text.
             width: in pixels of a page.
-            png: the same as PNG, which is kept in 64 colours beside the HTML; None if `image` is one.
+            png: the same as PNG, which is kept in 64 colours beside the HTML; None without.
         """
         kind = "png" if image.startswith(b"\x89PNG") else "svg+xml"
         source, few = base64.b64encode(image).decode(), io.BytesIO()
-        pixels = Image.open(io.BytesIO(png or image)).convert("RGB")
-        pixels.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(few, "png")
         html = f'<img alt="{escape(alt)}" width="{width}" src="data:image/{kind};base64,{source}">'
+        if png is None:
+            return cls(html, alt)
+        pixels = Image.open(io.BytesIO(png)).convert("RGB")
+        pixels.quantize(64, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(few, "png")
         return cls(html, alt, **{"image/png": few.getvalue()})
 
     def __repr__(self):

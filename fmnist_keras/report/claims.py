@@ -6,6 +6,7 @@ of the claim's. `grouped` is a dict of model name to the list of its runs, one p
 them are paired.
 """
 
+import csv
 import json
 from collections.abc import Callable
 from math import inf, nan
@@ -65,7 +66,8 @@ def _from_paper(run, row):
 
 
 def _losses(run):
-    return runs.read_history(run["folder"])["val_loss"].dropna().to_numpy()
+    with (run["folder"] / "history.csv").open(encoding="utf-8", newline="") as file:
+        return np.array([float(row["val_loss"]) for row in csv.DictReader(file) if row["val_loss"]])
 
 
 def _later_loss(run, epoch=None):

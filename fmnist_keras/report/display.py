@@ -87,7 +87,7 @@ def saved_figure(folder, name):
     try:
         with Image.open(path) as image:
             alt, width = image.text["Description"], int(image.width / 1.5)
-        return Shown.image(path.read_bytes(), f"{model}: {alt}", width)
+        return Shown.image(path.read_bytes(), f"{model}: {alt}", width, path.read_bytes())
     except (OSError, KeyError, SyntaxError, ValueError) as error:  # what PIL raises of a truncated file
         reason = str(error).replace(str(path), path.name)
         if isinstance(error, FileNotFoundError):

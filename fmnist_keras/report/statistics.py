@@ -30,9 +30,11 @@ class Estimate(NamedTuple):
 def mean_squares(unit):
     """Return the mean squares of a unit `(seeds, images)`: of its seeds, and of the rest."""
     seeds, images = unit.shape
-    by_seed = unit.mean(axis=1)
-    rest = unit - by_seed[:, None] - unit.mean(axis=0) + unit.mean()
-    return images * by_seed.var(ddof=1), np.vdot(rest, rest) / ((seeds - 1) * max(images - 1, 1))
+    centred = unit - unit.mean()  # so that the difference of sums of squares below keeps its digits
+    by_seed, by_image = centred.mean(axis=1), centred.mean(axis=0)
+    of_seeds, of_images = images * np.vdot(by_seed, by_seed), seeds * np.vdot(by_image, by_image)
+    rest = max(np.vdot(centred, centred) - of_seeds - of_images, 0)
+    return of_seeds / (seeds - 1), rest / ((seeds - 1) * max(images - 1, 1))
 
 
 def mean_error(of_images, units, images):

@@ -284,9 +284,19 @@ def make_study(name, suite):
         make_report(suite)
 
 
+@contextlib.contextmanager
+def _html_alone():
+    """Tell `plots.Figure` that no PNG is needed beside the SVG that a page takes."""
+    os.environ["FMNIST_HTML_ALONE"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["FMNIST_HTML_ALONE"]
+
+
 def _make_page(folder, notebook, values, label, title, home=None):
     """Execute a notebook of `notebooks` into a folder, its page beside it as `index.html`."""
-    with locks.hidden_folder(folder / notebook, "job") as scratch:
+    with locks.hidden_folder(folder / notebook, "job") as scratch, _html_alone():
         executed, failed = scratch / f"{notebook}.ipynb", folder / f"{notebook}.failed.ipynb"
         execute_notebook(NOTEBOOKS / executed.name, executed, values, label, failed)
         pages.page(executed, scratch / "index.html", title, home)
