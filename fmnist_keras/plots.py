@@ -249,6 +249,8 @@ def error_map(errors, stripe):
 @in_house_style
 def error_maps(maps, stripe):
     """Draw the error maps of several models, a dict of name to `(28, 28)`, on one colour scale."""
+    if not maps:
+        return absent("No autoencoder, so no error map.")
     means = ", ".join(f"{k} {m[stripe].mean():.4f} and {m[~stripe].mean():.4f}" for k, m in maps.items())
     alt = f"Mean squared error per pixel, in rows and columns 25 to 27 and elsewhere: {means}."
     columns = min(len(maps), 4)
