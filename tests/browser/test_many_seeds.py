@@ -128,7 +128,7 @@ def test_every_run_sorts_and_filters(tab):
     tab.locator("input[type=search]").last.fill("model_8, seed")
     shown = [row for row in rows.all() if row.is_visible()]
     assert len(shown) == 10
-    table.get_by_role("button", name="validation loss").click()
+    table.get_by_role("button", name="val.loss").click()
     losses = [float(row.locator("td").nth(1).inner_text()) for row in rows.all() if row.is_visible()]
     assert losses == sorted(losses)
     assert table.locator("th[aria-sort=ascending]").count() == 1
