@@ -19,11 +19,6 @@ def note(words):
     return f"> {as_text(words)}" if words else ""
 
 
-def figure(drawn):
-    """Return a `plots.Figure`, which renders itself."""
-    return drawn
-
-
 def table(frame, index=True, kind="wide", **formats):
     """Return a table as HTML, and beside it as text and Markdown; a sentence if it has no row.
 
