@@ -143,8 +143,11 @@ def _still_to_run(suite, rows):
     absent = [model for model in paper.HYPERPARAMETERS if model not in found]
     texts = [f"{', '.join(map(as_text, absent))}, without a run in this suite"] if absent else []
     if suite == "paper":
-        counts = {seed: sum(seed not in seeds for seeds in found) for seed in SEEDS}
-        texts += [f"seed {seed} of {count} models" for seed, count in counts.items() if count]
+        wanted = set(SEEDS).union(*found)
+        short = found.map(lambda seeds: len(wanted - seeds)).pipe(lambda counts: counts[counts > 0])
+        texts += [
+            f"{n} of {len(wanted)} seeds of {', '.join(some.index)}" for n, some in short.groupby(short)
+        ]
         honest = {path.parts[-3] for path in runs.suite_dir("holdout").glob("*/seed_*/metrics.json")}
         if lacking := sorted(paper.RESULTS.keys() - honest):
             texts.append(f"the suite `holdout` of {', '.join(lacking)}")

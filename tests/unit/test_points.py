@@ -94,7 +94,7 @@ def put(metrics):
 @pytest.fixture
 def done(write):
     """The study of four landed points of both kinds, two seeds each, as its page reads it."""
-    write([{"base": "model_3", "optimizer": "adam"}, {"base": "model_8", "train_encoder": True}])
+    write([{"base": "model_3", "optimizer": "adam"}, {"base": "model_6", "encoder_from": None}])
     found = experiments.study("ablations", "paper")
     for point in found.points:
         for seed in found.seeds:
@@ -110,16 +110,16 @@ def test_each_point_is_compared_with_its_base(done):
     effects = done().effects
     assert effects[["base", "changes", "of", "seeds"]].to_numpy().tolist() == [
         ["model_3", "optimizer adam", "val_loss", "2"],
-        ["model_8", "train_encoder true", "val_accuracy", "2"],
+        ["model_6", "encoder_from null", "val_accuracy", "2 + 2"],
     ]
     ours, theirs = (
         [landed(name, seed)["val"]["accuracy"] for seed in (0, 1)]
-        for name in ("model_8-train_encoder_true", "model_8")
+        for name in ("model_6-encoder_from_null", "model_6")
     )
     assert effects["difference"][1] == pytest.approx((sum(ours) - sum(theirs)) / 2, abs=1e-6)
     said = studies.answer(done())
     assert "optimizer adam changes the val_loss of model_3 by -0.0" in said
-    assert "train_encoder true changes the val_accuracy of model_8 by +0.0" in said
+    assert "encoder_from null changes the val_accuracy of model_6 by +0.0" in said
 
 
 def test_a_page_of_points_has_all_parts(done):
@@ -129,18 +129,18 @@ def test_a_page_of_points_has_all_parts(done):
     assert set(found.points["of"]) == {"val_loss", "val_accuracy"}
     assert found.points["apart"].notna().sum() == 2
     drawn = [draw(found) for draw in (study_figures.by_value, study_figures.heat_map, study_figures.losses)]
-    assert "val_accuracy of model_8, train_encoder true +0.0" in drawn[0].get_label()
-    assert "base model_8, changes train_encoder true 0." in drawn[2].get_label()
+    assert "val_accuracy of model_6, encoder_from null +0.0" in drawn[0].get_label()
+    assert "base model_6, changes encoder_from null 0." in drawn[2].get_label()
     assert len(found.factors) == 1
 
 
 def test_a_study_says_what_it_leaves_out(done):
-    path = runs.run_dir("paper", "model_8", 1) / "metrics.json"
-    path.write_text(json.dumps(landed("model_8", 1) | {"interrupted": True}))
+    path = runs.run_dir("paper", "model_6", 1) / "metrics.json"
+    path.write_text(json.dumps(landed("model_6", 1) | {"interrupted": True}))
     assert len(done().runs) == 7
-    assert "**Left out:** model_8, seed 1: interrupted in epoch" in studies.introduction(done())
+    assert "**Left out:** model_6, seed 1: interrupted in epoch" in studies.introduction(done())
     for seed in (0, 1):
-        shutil.rmtree(runs.run_dir("paper", "model_8", seed))
+        shutil.rmtree(runs.run_dir("paper", "model_6", seed))
         shutil.rmtree(runs.run_dir("paper", "model_3", seed))
     assert done().effects.empty
     assert "no point and its base" in studies.answer(done()).lower()

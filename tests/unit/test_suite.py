@@ -171,7 +171,7 @@ def test_the_opening_names_what_is_missing(save, reports):
     assert "1 runs of 1 models, seeds: 1; 60,000 training and 10,000 validation images" in said
     assert "**Failed:** model_6, seed_0; [its notebook](model_6/seed_0.failed.ipynb)" in said
     assert "**Still to run:** model_1, model_2, model_3, model_4, model_6, model_7, model_8, without" in said
-    assert "; seed 1 of 1 models; " in said
+    assert "; 2 of 3 seeds of model_5; " in said
     assert "the suite `holdout` of model_5, model_6" in said
 
 
