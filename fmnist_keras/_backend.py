@@ -16,7 +16,7 @@ ALLOWED = {  # in keras.json, the default first; of anything else Keras makes a 
 
 def check_backend():
     """Raise a `ParamsError` if Keras would not start, or its backend cannot train or is not installed."""
-    path = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
+    path = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")) / "keras.json"
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

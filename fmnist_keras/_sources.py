@@ -121,7 +121,7 @@ def read_folder(folder, sha256):
 def cache_dir():
     """Return the folder in which Keras' own loader keeps Fashion-MNIST."""
     home = os.environ.get("KERAS_HOME") or "~/.keras"
-    return Path(home).expanduser() / "datasets" / "fashion-mnist"
+    return Path(os.path.expanduser(home)) / "datasets" / "fashion-mnist"
 
 
 def _download_with_keras():

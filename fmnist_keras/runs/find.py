@@ -64,7 +64,7 @@ def find(run, suite=None, seed=None, file=WEIGHTS, say=warnings.warn):
         raise RunError(f"run: {short(run)} is not allowed; {ALLOWED}")
     is_path = isinstance(run, Path) or text.startswith((".", "~")) or text.endswith(".keras")
     if is_path or os.path.isabs(text) or not (named := NAME.fullmatch(text)):
-        found = Path(run).expanduser().resolve()
+        found = Path(os.path.expanduser(run)).resolve()
         if not found.exists():
             raise RunError(f"{found} does not exist; {ALLOWED}")
         return found

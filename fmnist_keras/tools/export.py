@@ -1,6 +1,7 @@
 """Export a trained model to other formats, checked against the original, with a model card."""
 
 import json
+import os
 import tempfile
 import warnings
 import zipfile
@@ -53,7 +54,7 @@ def export(run, format, folder):
     check_libraries(format)
     run = runs.find(run)
     metrics, model = runs.check(run), load_model(run)
-    path = Path(folder).expanduser() / f"{metrics['model']}{ENDINGS[format]}"
+    path = Path(os.path.expanduser(folder)) / f"{metrics['model']}{ENDINGS[format]}"
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         raise runs.RunError(f"{path} is a folder with something else in it, and is not replaced")
     if path.is_file() and format == "saved_model":

@@ -6,6 +6,7 @@ means with hysteresis at edges, the largest component, and the steps of the data
 """
 
 import io
+import os
 import warnings
 from pathlib import Path
 from unittest import mock
@@ -41,7 +42,7 @@ def to_image(photo):
     """
     if isinstance(photo, (str, Path)):
         try:
-            return to_image(Path(photo).expanduser().read_bytes())
+            return to_image(Path(os.path.expanduser(photo)).read_bytes())
         except ValueError as error:
             raise ValueError(f"{photo}: {error}") from error
     grey, opaque = _read(photo)

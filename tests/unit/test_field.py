@@ -13,6 +13,7 @@ import pytest
 from fmnist_keras import _sources as sources
 from fmnist_keras import data, params, runs
 from fmnist_keras.runs import record
+from fmnist_keras.tools import photos
 from fmnist_keras.tools.predict import as_images
 from fmnist_keras.workflow import execute
 
@@ -49,6 +50,14 @@ def test_given_paths_are_expanded(tmp_path, monkeypatch, tiny):
     execute.set_job_environment()
     assert os.environ["FMNIST_DATA_DIR"] == str(tmp_path / "fm")
     assert os.environ["REPORTS_DIR"] == str(tmp_path / "resultados")
+
+
+def test_paths_of_unknown_users_are_refused(monkeypatch, reports):
+    """A home that nobody has is a folder's name, as in a shell; no traceback."""
+    with pytest.raises(runs.RunError, match="nobody_here"):
+        runs.find("~nobody_here/model_6")
+    with pytest.raises(FileNotFoundError, match="nobody_here"):
+        photos.to_image("~nobody_here/shoe.png")
 
 
 def test_run_is_valid_with_cr_lf(tmp_path):
