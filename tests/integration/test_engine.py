@@ -72,10 +72,12 @@ def test_edits_train_what_depends_on_them(quick, first):
     path = quick / "params" / "model_4.yaml"
     path.write_text(path.read_text().replace("dropout: 0.3", "dropout: 0.25"))
     (quick / "params" / "model_3.yaml").touch()  # a new date alone changes nothing
-    points = quick / "params" / "studies" / "ablations.yaml"
+    points, claims = (quick / "params" / name for name in ("studies/ablations.yaml", "claims.yaml"))
+    claims.rename(claims.with_suffix(".off"))  # it names points that this copy has not
     points.write_text("study: ablations\npoints: [{base: model_8, train_encoder: true}]\nseeds: [0]\n")
     engine(quick, "suite=sample", "ablations=1")
     points.unlink()
+    claims.with_suffix(".off").rename(claims)
     point = "model_8-train_encoder_true"
     names = ("model_4", "model_8", "model_9", point)  # model_8 starts from model_4
     assert changed(before, results(quick)) == {f"{name}/seed_0" for name in names}
