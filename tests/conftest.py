@@ -163,7 +163,10 @@ def assert_ends_with_the_table(printed, root):
     """The last lines are what came out, and where it is; nothing of Snakemake's."""
     *_, table, address = printed.strip().split("\n\n")
     assert address == f"The report: {(root / 'reports' / 'sample' / 'index.html').as_uri()}"
-    assert " ".join(table.splitlines()[0].split()) == "model seed validation loss accuracy best epoch seconds"
+    assert (
+        " ".join(table.splitlines()[0].split())
+        == "model seed validation loss accuracy restored epoch seconds"
+    )
     assert {line.split()[0] for line in table.splitlines()[2:]} >= set(MODELS)
 
 

@@ -34,7 +34,7 @@ for name in ("model", "encoder")[: 1 if values.kind == "classifier" else 2]:
 metrics = json.loads((landed / f"{values.kind}.json").read_text())
 metrics |= {"model": values.model, "suite": values.suite, "seed": values.seed, "params": given}
 metrics |= {"base": values.base or values.model, "changes": values.changes or {}}
-metrics |= {"epochs_run": values.epochs, "best_epoch": values.epochs}
+metrics |= dict.fromkeys(("epochs_run", "best_epoch", "restored_epoch"), values.epochs)
 metrics |= {"encoder_sha256": started_from, "started_from_sha256": started_from}
 (folder / "metrics.json").write_text(json.dumps(metrics))
 """

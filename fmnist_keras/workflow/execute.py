@@ -248,8 +248,9 @@ def run_model(values):
         notebook.replace(made / "notebook.ipynb")
         runs.publish(made, final)
     metrics = runs.read(final)
+    restored = metrics.get("restored_epoch") or metrics["best_epoch"]
     say(
-        f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {metrics['best_epoch']} of "
+        f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {restored} of "
         f"{metrics['epochs_run']}, val loss {metrics['val']['loss']:.4f}"
     )
 

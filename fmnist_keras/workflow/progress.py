@@ -183,7 +183,7 @@ def show_results(plan, suite, study=""):
 
     rows = [_result(job, model, seed, suite) for (model, seed), job in plan.items()]
     if rows:
-        headers = ("model", "seed", "validation loss", "accuracy", "best epoch", "seconds", "")
+        headers = ("model", "seed", "validation loss", "accuracy", "restored epoch", "seconds", "")
         right = ("left", "right", "right", "right", "right", "right", "left")
         shown = len(headers) if any(row[-1] for row in rows) else -1  # no empty column at the end
         rows = [row[:shown] for row in rows]
@@ -203,7 +203,7 @@ def _result(job, model, seed, suite):
     if metrics is None:  # one that ended without a word, on a cluster or by kill -9, has left no notebook
         return model, seed, "", "", "", "", "failed" if failed else "no result"
     accuracy = f"{metrics['val']['accuracy']:.1%}" if "accuracy" in metrics["val"] else ""
-    epochs = f"{metrics['best_epoch']} of {metrics['epochs_run']}"
+    epochs = f"{metrics.get('restored_epoch') or metrics['best_epoch']} of {metrics['epochs_run']}"
     seconds = f"{metrics['seconds']['total']:,.0f}"
     if failed or not params.same(job.params, params.Params(**metrics["params"])):
         state = f"{'failed' if failed else 'no result'}; previous result kept"

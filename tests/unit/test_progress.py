@@ -92,11 +92,11 @@ def test_results_are_a_table(landed, reports, capsys):
     jobs = {(name, 0): plan.Job(found[name], name == "model_1") for name in names}
     progress.show_results(jobs, "paper")
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "model seed validation loss accuracy best epoch seconds" in rows
+    assert "model seed validation loss accuracy restored epoch seconds" in rows
     for name, row in zip(made, (line for line in rows if line.startswith("model_"))):
         run = made[name]
         assert row.startswith(f"{name} 0 {run['val']['loss']:.4f} ")
-        assert f" {run['best_epoch']} of {run['epochs_run']} " in row
+        assert f" {run.get('restored_epoch') or run['best_epoch']} of {run['epochs_run']} " in row
         assert (f" {run['val'].get('accuracy', 0):.1%} " in row) == (name == "model_8")
         assert row.endswith("up to date") == (name == "model_1")
     assert {"model_2 0 failed", "model_6 0 no result"} <= set(rows)  # one that had not begun
