@@ -111,10 +111,11 @@ def _predict(options):
         except (ValueError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
     if images:
-        answers = predict.predict(np.stack([*images.values()]), model)
-        for picture, image, label, probabilities in zip(images, images.values(), *answers):
-            print(f"{picture}: {data.CLASS_NAMES[label]}")
-            print(predict.in_characters(image / 255, probabilities))
+        answers = predict.answer(np.stack([*images.values()]), model)
+        for picture, image, probabilities, mirrored in zip(images, *answers):
+            said = f", {predict.MIRRORED}" if mirrored else ""
+            print(f"{picture}: {data.CLASS_NAMES[probabilities.argmax()]}{said}")
+            print(predict.in_characters(image[..., 0], probabilities))
     _say("".join(left_out))
     if wrong := len(set(options.pictures)) - len(images):
         sys.exit(f"error: {wrong} of {len(options.pictures)} pictures could not be read")

@@ -1,6 +1,7 @@
 """The widgets of `explore.ipynb`: an image, its reconstruction, its code, and the class of both."""
 
 import base64
+import contextlib
 import functools
 import io
 import os
@@ -51,16 +52,21 @@ def app(suite=None, run=None):
         if not first:
             raise runs.RunError(f"{run} is not among the runs to explore: {', '.join(trained) or 'none'}")
         trained = first | trained
-    kinds = {"autoencoder": {}, "classifier": {}}
-    for name, held in trained.items():
-        kinds[held["kind"]][name] = held
+    autoencoders, classifiers = (by_suite(trained, kind) for kind in ("autoencoder", "classifier"))
     left_out = escape(" ".join(filter(None, [runs.left_out(reasons), runs.elsewhere()])))
-    if not kinds["autoencoder"]:
+    if not autoencoders:
         return widgets.HTML(NOTHING + left_out)
     try:
-        return Explorer(*kinds.values(), left_out).box
+        return Explorer(autoencoders, classifiers, left_out).box
     except runs.RunError as error:
         return widgets.HTML(bold(error))
+
+
+def by_suite(trained, kind):
+    """Return the runs of a kind, suite by suite; the first of all stays the first."""
+    mine = {name: held for name, held in trained.items() if held["kind"] == kind}
+    suites = [held["suite"] for held in mine.values()]
+    return dict(sorted(mine.items(), key=lambda run: suites.index(run[1]["suite"])))
 
 
 def bold(error):
@@ -179,7 +185,7 @@ class Explorer:
         number = of_class[min(self.number.value, len(of_class) - 1)]
         image, title = self.images[number], f"{data.CLASS_NAMES[self.label.value]}, image {number}"
         if self.own is not None:
-            image, title = predict.as_images(self.own[np.newaxis])[0], "Your own picture"
+            image, title = self._own_image()
         code, pinned = encode(np.stack([image, image if self.pinned is None else self.pinned]))
         moved = code + np.array([slider.value for slider in self.sliders[: len(names)]]) @ axes
         moved = ((1 - self.mix.value) * moved + self.mix.value * pinned).clip(least).astype("float32")
@@ -196,6 +202,14 @@ class Explorer:
         self.number.max = len(of_class) - 1
         self.classes.value = ""
         self.classes.value = self._class_bars(np.stack([image, decoded]))
+
+    def _own_image(self):
+        """Return the uploaded picture, mirrored if `predict.answer` says so, and its title."""
+        with contextlib.suppress(runs.RunError, KeyError):  # without a classifier it is shown as it is
+            model = self.load_classifier(self.classifiers[self.classifier.value]["folder"])
+            (image,), _, (mirrored,) = predict.answer(self.own[np.newaxis], model)
+            return image, f"Your own picture, {predict.MIRRORED}" if mirrored else "Your own picture"
+        return predict.as_images(self.own[np.newaxis])[0], "Your own picture"
 
     def _class_bars(self, images):
         """Return the classifier's probabilities of the original and the decoded image as an HTML table."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import warnings
 from itertools import zip_longest
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from . import photos
 
 PICTURES = (str, bytes, Path, Image.Image)  # what `photos.to_image` reads
 SHADES = " .:-=+*#%@"  # from black to white
+SHOES = ("Sandal", "Sneaker", "Ankle boot")  # all of the data set's point left
+MIRRORED = "mirrored, since all shoes of the data set point left"
 
 
 def load_model(run):
@@ -71,13 +74,14 @@ def as_images(images):
     return np.clip(images[..., np.newaxis].astype("float32"), 0, 1)
 
 
-def predict(images, run):
-    """Classify images with a trained classifier.
+def predict(images, run, say=warnings.warn):
+    """Classify images with a trained classifier; of photographs, a shoe that points right is mirrored.
 
     Args:
         images: arrays or photographs, see `as_images`.
         run: the name of a classifier's run or a path, see `runs.find`; or a Keras model that takes images
             `(n, 28, 28, 1)` and returns logits `(n, 10)`, or probabilities if it ends in a softmax.
+        say: is called with one sentence if photographs are taken as their mirror images.
 
     Returns:
         labels `(n,)` int64 in [0, 9], see `data.CLASS_NAMES`, and probabilities `(n, 10)` float32.
@@ -87,10 +91,30 @@ def predict(images, run):
         OSError: a photograph does not exist.
         runs.RunError: the run is missing, or the model is not a classifier of such images.
     """
+    photographs = isinstance(images, PICTURES) or (len(images) and isinstance(images[0], PICTURES))
+    _, probabilities, mirrored = answer(images, run, photographs)
+    if mirrored.any():
+        say(f"photographs {np.flatnonzero(mirrored).tolist()}, counted from 0: {MIRRORED}")
+    return probabilities.argmax(axis=1), probabilities.astype("float32")
+
+
+def answer(images, run, photographs=True):
+    """Return images `(n, 28, 28, 1)`, their probabilities `(n, 10)`, and which are mirrored, `(n,)` bool.
+
+    A photograph is mirrored if its mirror image is a shoe, and it is not one, or is one less surely.
+    Arguments and errors as `predict`.
+    """
     images = as_images(images)
     model, name = (run, f"model {run.name}") if isinstance(run, keras.Model) else _found(run)
-    probabilities = classify(model, images, name)
-    return probabilities.argmax(axis=1), probabilities.astype("float32")
+    straight = classify(model, images, name)
+    if not photographs:
+        return images, straight, np.zeros(len(images), bool)
+    mirror = classify(model, images[:, :, ::-1], name)
+    shoes = [label for label, name in enumerate(data.CLASS_NAMES) if name in SHOES]
+    is_shoe, is_shoe_mirrored = (np.isin(found.argmax(axis=1), shoes) for found in (straight, mirror))
+    mirrored = is_shoe_mirrored & (~is_shoe | (mirror.max(axis=1) > straight.max(axis=1)))
+    images = np.where(mirrored[:, np.newaxis, np.newaxis, np.newaxis], images[:, :, ::-1], images)
+    return images, np.where(mirrored[:, np.newaxis], mirror, straight), mirrored
 
 
 def classify(model, images, name):

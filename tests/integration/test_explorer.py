@@ -141,3 +141,22 @@ def test_a_static_page_gets_a_picture(monkeypatch):
     page = explorer.app().data
     assert explorer.STATIC_ALT in page
     assert base64.b64decode(page.split("base64,")[1].split('"')[0]).startswith(b"\x89PNG")
+
+
+def test_the_run_trained_last_comes_first(untouched):
+    """In each dropdown, and the runs of a suite are together."""
+    names = {"mine/a": "mine", "sample/a": "sample", "mine/b": "mine", "sample/c": "sample"}
+    kinds = dict(zip(names, ["classifier", *["autoencoder"] * 3]))
+    trained = {name: {"kind": kinds[name], "suite": suite} for name, suite in names.items()}
+    assert list(explorer.by_suite(trained, "autoencoder")) == ["sample/a", "sample/c", "mine/b"]
+    assert list(explorer.by_suite(trained, "classifier")) == ["mine/a"]
+
+
+def test_an_upload_that_points_right_is_mirrored(app, monkeypatch):
+    """And the page says so."""
+    found = np.eye(28)[np.newaxis, ..., np.newaxis], np.ones((1, 10)), np.ones(1, bool)
+    monkeypatch.setattr(explorer.predict, "answer", lambda images, model: found)
+    app.own = np.zeros((28, 28), "uint8")
+    app.update()
+    np.testing.assert_array_equal(app.shown["original"], found[0][0])
+    assert app.message.value.startswith("Your own picture, mirrored, since all shoes")

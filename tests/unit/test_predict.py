@@ -131,3 +131,34 @@ def test_code_in_a_model_file_is_refused(trained):
     evil.save(folder / "model.keras")
     with pytest.raises(runs.RunError, match=r"[Ll]ambda"):
         load_model(folder)
+
+
+def pointing(image):
+    """Logits of a model that knows left: an image brighter on its left is an ankle boot, else a bag."""
+    left = image[:, :, :14].sum((1, 2, 3)) > image[:, :, 14:].sum((1, 2, 3))
+    return 9 * np.eye(10)[np.where(left, 9, 8)]
+
+
+def test_a_shoe_that_points_right_is_mirrored(run, monkeypatch, tmp_path, capsys):
+    """It says so; arrays, which may be the data set's, stay as they are."""
+    monkeypatch.setattr(training, "predict", lambda model, images, *rest: pointing(images))
+    shoes = np.zeros((2, 28, 28), "uint8")
+    shoes[0, 10:18, 4:10] = shoes[1, 10:18, 18:24] = 255
+    paths = [tmp_path / "left.png", tmp_path / "right.png"]
+    for path, shoe in zip(paths, shoes):
+        Image.fromarray(shoe).save(path)
+    with pytest.warns(UserWarning, match=r"photographs \[1\], counted from 0: mirrored, since"):
+        assert predict(paths, run)[0].tolist() == [9, 9]
+    assert predict(shoes, run)[0].tolist() == [9, 8]
+    main(["predict", str(run), *map(str, paths)])
+    heads = [line for line in capsys.readouterr().out.splitlines() if ".png: " in line]
+    assert [head.partition(": ")[2].partition(",")[0] for head in heads] == ["Ankle boot"] * 2
+    assert ["mirror" in head for head in heads] == [False, True]
+
+
+def test_no_other_garment_is_mirrored(run, monkeypatch):
+    """A picture whose mirror image is a bag stays as it is, however sure the model is of the bag."""
+    monkeypatch.setattr(training, "predict", lambda model, images, *rest: pointing(images[:, :, ::-1]) / 2)
+    bag = np.zeros((28, 28), "uint8")
+    bag[10:18, 18:24] = 255
+    assert predict(Image.fromarray(bag), run)[0].tolist() == [9]
