@@ -112,10 +112,11 @@ def _predict(options):
             print(f"error: {error}", file=sys.stderr)
     if images:
         answers = predict.answer(np.stack([*images.values()]), model)
+        names = predict.data_of(model)["class_names"]
         for picture, image, probabilities, mirrored in zip(images, *answers):
             said = f", {predict.MIRRORED}" if mirrored else ""
-            print(f"{picture}: {data.CLASS_NAMES[probabilities.argmax()]}{said}")
-            print(predict.in_characters(image[..., 0], probabilities))
+            print(f"{picture}: {names[probabilities.argmax()]}{said}")
+            print(predict.in_characters(image[..., 0], probabilities, names))
     _say("".join(left_out))
     if wrong := len(set(options.pictures)) - len(images):
         sys.exit(f"error: {wrong} of {len(options.pictures)} pictures could not be read")

@@ -4,7 +4,7 @@ import numpy as np
 
 from ._yaml import ParamsError
 
-CLASSES = 10
+CLASSES = 100  # at most
 IMAGES = ("images", "reconstructions", "decoded")  # the names of arrays of images; other arrays are labels
 
 
@@ -13,19 +13,21 @@ def is_count(value):
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
 
 
-def check_arrays(**arrays):
+def check_arrays(classes=CLASSES, **arrays):
     """Return arrays that belong together as NumPy arrays, checked by their names.
 
     Args:
+        classes: how many there are.
         arrays: `images`, `reconstructions` or `decoded`, `(n, 28, 28, 1)` floating point; any other name is
-            that of labels `(n,)`, whole numbers in [0, 9]. All have the same n.
+            that of labels `(n,)`, whole numbers from 0 to below `classes`. All have the same n.
 
     Raises:
         ParamsError: an array is of another shape, type or range, or they are not equally many.
     """
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
-        if fault := (_of_images if name in IMAGES else _of_labels)(name, array):
+        fault = _of_images(name, array) if name in IMAGES else _of_labels(name, array, classes)
+        if fault:
             raise ParamsError(f"{name} {fault}")
     counts = {name: len(array) for name, array in arrays.items()}
     if len(set(counts.values())) > 1:
@@ -42,7 +44,7 @@ def _of_images(name, images):
     return "" if floating else f"are {images.dtype}; divide by 255 to get floating point in [0, 1]"
 
 
-def _of_labels(name, labels):
+def _of_labels(name, labels, classes):
     """Return what is wrong with labels, "" if nothing is."""
     if labels.ndim != 1:
         hint = f"; for probabilities or logits, give {name}.argmax(axis=1)"
@@ -51,9 +53,9 @@ def _of_labels(name, labels):
     if not labels.size:
         return ""
     found = "" if np.issubdtype(labels.dtype, np.integer) else f"are {labels.dtype}"
-    if not found and not (labels.min() >= 0 and labels.max() < CLASSES):
+    if not found and not (labels.min() >= 0 and labels.max() < classes):
         found = f"are in [{labels.min()}, {labels.max()}]"
-    return found and f"{found}; allowed: whole numbers from 0 to {CLASSES - 1}"
+    return found and f"{found}; allowed: whole numbers from 0 to {classes - 1}"
 
 
 def check_shape(name, array, *sizes):
@@ -70,9 +72,9 @@ def check_shape(name, array, *sizes):
 
 
 def check_probabilities(probabilities, labels):
-    """Return probabilities `(n, 10)` and labels `(n,)`; raise a `ParamsError` if they are not that."""
-    (labels,) = check_arrays(labels=labels)
-    probabilities = check_shape("probabilities", probabilities, len(labels), CLASSES)
+    """Return probabilities `(n, k)` and labels `(n,)`; raise a `ParamsError` if they are not that."""
+    probabilities = check_shape("probabilities", probabilities, np.size(labels), "k")
+    (labels,) = check_arrays(probabilities.shape[1], labels=labels)
     if probabilities.min(initial=0) < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=0.01):
         raise ParamsError(
             "the rows of probabilities do not sum to 1; if these are logits, give softmax(logits)"

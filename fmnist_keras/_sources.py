@@ -1,4 +1,4 @@
-"""Find the four files of Fashion-MNIST, and check their SHA-256."""
+"""Find the four files of Fashion-MNIST, or Keras' MNIST, and check their SHA-256."""
 
 import gzip
 import hashlib
@@ -31,6 +31,12 @@ SHA256 = {  # of the decompressed bytes: the .gz files of Debian and of the auth
             b40abac7ec8228f434940f579deb7cf7b6e3103b5274cb91d1545771f5ef1c8b""",
     }.items()
 }
+CLASS_NAMES = (  # from the data set's README, in the order of the labels 0 to 9
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+MNIST = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"  # of mnist.npz, as Keras has it
+DOWNLOADS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 SAMPLE_DIR = Path(__file__).parent / "sample"
 DISTRIBUTION_DIR = Path("/usr/share/datasets/fashion-mnist")  # Debian's and Ubuntu's package
 GZIP = b"\x1f\x8b"  # how a gzip file begins; an IDX file begins with two zeros
@@ -128,14 +134,30 @@ def _download_with_keras():
     """Fetch the four files where `keras.datasets.fashion_mnist` does; hash them; then cache them."""
     import keras
 
-    base = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
     with tempfile.TemporaryDirectory() as scratch:
         for name in FILES:
             try:
-                keras.utils.get_file(f"{name}.gz", origin=f"{base}{name}.gz", cache_dir=scratch)
+                keras.utils.get_file(f"{name}.gz", origin=f"{DOWNLOADS}{name}.gz", cache_dir=scratch)
             except Exception as error:  # get_file raises a bare Exception for every network fault
                 raise DataError(f"{error}") from error
         return _into_cache(Path(scratch) / "datasets")
+
+
+def mnist():
+    """Return the path of Keras' own mnist.npz: in its cache, or else downloaded, and verified.
+
+    Raises:
+        DataError: it is not there, and there is no network.
+    """
+    import keras
+
+    path = cache_dir().with_name("mnist.npz")
+    try:
+        keras.utils.get_file(path.name, f"{DOWNLOADS}{path.name}", file_hash=MNIST, cache_dir=path.parents[1])
+    except Exception as error:  # as above
+        fault = f"data: mnist: {path} is missing, and was not downloaded ({error})"
+        raise DataError(f"{fault}; put Keras' mnist.npz there, or give the path of an .npz file") from error
+    return path
 
 
 def _download_with_apt():

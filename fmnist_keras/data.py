@@ -1,31 +1,32 @@
-"""Fashion-MNIST: its images as floats, its classes, and the two ways of splitting it.
+"""Fashion-MNIST, or data of one's own: images as floats, the classes, and the two ways of splitting them.
 
-Where it is found, and what it must hash to: `_sources.py`.
+Where Fashion-MNIST is found, and what it must hash to: `_sources.py`. Data of one's own: `_npz.py`.
 """
 
+import hashlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from . import _npz
 from ._arrays import is_count
-from ._sources import FILES, SHA256, DataError, find
+from ._sources import CLASS_NAMES, FILES, MNIST, SHA256, DataError, find, mnist
 from .params import ParamsError, require
 
-__all__ = ["CLASS_NAMES", "SHA256", "DataError", "Dataset", "find", "load", "one_per_class", "to_float"]
-CLASS_NAMES = (  # from the data set's README, in the order of the labels 0 to 9
-    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-)
-HOLDOUT = 5_000  # images of the training set that validate under `protocol: holdout`
+__all__ = ["CLASS_NAMES", "SHA256", "DataError", "Dataset", "find", "from_arrays", "load", "one_per_class"]
+__all__ += ["sha256", "to_float"]
+HOLDOUT = 12  # of so many training images one validates under `protocol: holdout`: 5,000 of 60,000
 HOLDOUT_SEED = 0  # fixed, so that every model and seed is judged on the same images
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images `(n, 28, 28, 1)` float32 in [0, 1] and labels `(n,)` uint8 in [0, 9], split.
+    """Images `(n, 28, 28, 1)` float32 in [0, 1] and labels `(n,)` uint8, split; the names of the classes.
 
-    Under `protocol="paper"` the 10,000 test images validate, and `x_test` and `y_test` are None (paper.md,
-    section I, says how many validate, not which). Under "holdout" a stratified part of the training set does.
+    Under `protocol="paper"` the test images validate, and `x_test` and `y_test` are None (paper.md, section
+    I, says how many validate, not which). Under "holdout" a stratified part of the training set does.
     """
 
     x_train: np.ndarray
@@ -36,8 +37,8 @@ class Dataset:
     y_test: np.ndarray | None
     source: str
     sha256: dict
-    name: str = "fashion_mnist"
-    class_names: tuple = CLASS_NAMES
+    name: str
+    class_names: tuple
 
     def __repr__(self):
         parts = [(name, getattr(self, name)) for name in ("x_train", "x_val", "x_test")]
@@ -69,28 +70,82 @@ def load(data="full", protocol="paper", limit=None):
     """Return the data set, verified and split, as a `Dataset`.
 
     Args:
-        data: "full" (60,000 and 10,000 images) or "sample" (the first 6,000 and 1,000 of them,
-            embedded in the package).
+        data: "full" (60,000 and 10,000 images), "sample" (the first 6,000 and 1,000 of them, embedded in the
+            package), "mnist" (Keras' own download); or the path of an .npz file of one's own, absolute or
+            relative to the repository's root, see `from_arrays`.
         protocol: "paper" (all training images train, the test images validate) or "holdout" (a
             twelfth of the training images, stratified by class, validates; test images are apart).
         limit: keep the first `limit` images of each part, or None for all.
 
     Raises:
         DataError: no source has the files, or a file is not what its SHA-256 says.
+        ParamsError: an argument is none of these, or an .npz file is wrong.
+    """
+    data = os.fspath(data) if isinstance(data, Path) else data
+    require(data=data, protocol=protocol)
+    if data in SHA256:
+        source, files = find(data)
+        name = "fashion_mnist" if data == "full" else "fashion_mnist_sample"
+        about = source, SHA256[data], name, _npz.check_names(CLASS_NAMES, 10)
+        return _split([files[name] for name in FILES], protocol, limit, about)
+    path = mnist() if data == "mnist" else _npz.path_of(data)
+    arrays, names = _npz.read(path)
+    return _split(arrays, protocol, limit, (f"file {path}", {path.name: _npz.sha256(path)}, path.stem, names))
+
+
+def from_arrays(x_train, y_train, x_test, y_test, class_names=None, name="own", protocol="paper", limit=None):
+    """Return a `Dataset` of arrays, as `load` does of an .npz file that has them under these names.
+
+    Args:
+        x_train: images to train, `(n, 28, 28)` or `(n, 28, 28, 1)`, uint8 or floating point in [0, 1].
+        y_train: their labels, `(n,)` whole numbers from 0, without gaps; from 2 to 100 classes.
+        x_test: images to validate or test, as `x_train`.
+        y_test: their labels.
+        class_names: a text for each class, in order; None names them "0", "1", ...
+        name: of the data set.
+        protocol: as of `load`.
+        limit: as of `load`.
+
+    Raises:
         ParamsError: an argument is none of these.
     """
-    require(data=data, protocol=protocol)
+    require(protocol=protocol)
+    arrays = dict(zip(_npz.REQUIRED, map(np.asarray, (x_train, y_train, x_test, y_test))))
+    if class_names is not None:
+        arrays["class_names"] = np.asarray(class_names)
+    checked, names = _npz.check(arrays)
+    digests = {
+        array: hashlib.sha256(np.ascontiguousarray(values)).hexdigest()
+        for array, values in zip(_npz.REQUIRED, checked)
+    }
+    return _split(checked, protocol, limit, ("arrays", digests, str(name), names))
+
+
+def sha256(data):
+    """Return the SHA-256 of the files of a data set by their names: what `load(data).sha256` is."""
+    if data in SHA256:
+        return SHA256[data]
+    path = _npz.path_of(data)
+    return {"mnist.npz": MNIST} if data == "mnist" else {path.name: _npz.sha256(path)}
+
+
+def _split(arrays, protocol, limit, about):
+    """Return the `Dataset` of x_train, y_train, x_test, y_test; `about` are its last four fields."""
     if limit is not None and not is_count(limit):
         raise ParamsError(f"limit: {limit!r} is not allowed; allowed: a whole number from 1, or None for all")
-    source, arrays = find(data)
-    x_train, y_train, x_test, y_test = (arrays[name] for name in FILES)
+    x_train, y_train, x_test, y_test = arrays
     x_val, y_val = x_test, y_test
     if protocol == "holdout":
+        counts = np.bincount(y_train)
+        if len(y_train) // HOLDOUT < len(counts) or counts.min() < 2:
+            few = f"{len(y_train)} training images of {len(counts)} classes, {counts.min()} of the rarest"
+            allowed = f"paper; or {HOLDOUT} training images a class, and at least 2 of each"
+            raise ParamsError(f"protocol: 'holdout' is not allowed with {few}; allowed: {allowed}")
         from sklearn.model_selection import train_test_split
 
         x_train, x_val, y_train, y_val = train_test_split(
             *(x_train, y_train),
-            test_size=HOLDOUT * len(x_train) // 60_000,
+            test_size=len(y_train) // HOLDOUT,
             stratify=y_train,
             random_state=HOLDOUT_SEED,
         )
@@ -99,14 +154,16 @@ def load(data="full", protocol="paper", limit=None):
     parts = (x_train, y_train, x_val, y_val, x_test, y_test)
     parts = [part if part is None else part[:limit] for part in parts]
     parts = [to_float(part) if part is not None and part.ndim > 1 else part for part in parts]
-    return Dataset(
-        *parts, source, SHA256[data], "fashion_mnist" if data == "full" else "fashion_mnist_sample"
-    )
+    return Dataset(*parts, *about)
 
 
-def one_per_class(labels):
-    """Return the place of the first image of each class in labels `(n,)`: `(k,)` int64, class by class."""
-    return np.unique(labels, return_index=True)[1]
+def one_per_class(labels, most=12):
+    """Return the place of the first image of each class in labels `(n,)`: `(k,)` int64, class by class.
+
+    Of more than `most` classes it is those of `most` classes, evenly chosen.
+    """
+    first = np.unique(labels, return_index=True)[1]
+    return first[np.linspace(0, len(first) - 1, min(most, len(first))).astype(int)]
 
 
 def to_float(images):

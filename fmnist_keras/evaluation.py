@@ -1,6 +1,6 @@
 """Numbers from arrays, in NumPy: errors, maps, confusion counts, intervals. No model is needed.
 
-Images and reconstructions are `(n, 28, 28, 1)` float32 in [0, 1], labels `(n,)` integers in [0, 9], counts
+Images and reconstructions are `(n, 28, 28, 1)` float32 in [0, 1], labels `(n,)` integers from 0, counts
 `(k, k)` with a row for each true class and a column for each predicted one.
 """
 
@@ -10,7 +10,6 @@ import zlib
 import numpy as np
 
 from ._arrays import check_arrays, check_probabilities, check_shape
-from .data import CLASS_NAMES
 
 GUESSES = ("constant grey", "mean image")  # whatever the image: an autoencoder has to be better
 
@@ -114,12 +113,12 @@ def softmax(logits):
     return along_axis(check_shape("logits", logits, "n", "k").astype("float64"), axis=1)
 
 
-def confusion_counts(labels, predictions):
-    """Count how often each class (row) was taken for each class (column): `(10, 10)` int64."""
+def confusion_counts(labels, predictions, classes=10):
+    """Count how often each of `classes` (row) was taken for each class (column): `(k, k)` int64."""
     from sklearn.metrics import confusion_matrix
 
-    labels, predictions = check_arrays(labels=labels, predictions=predictions)
-    return confusion_matrix(labels, predictions, labels=range(len(CLASS_NAMES)))
+    labels, predictions = check_arrays(classes, labels=labels, predictions=predictions)
+    return confusion_matrix(labels, predictions, labels=range(classes))
 
 
 def most_confused(counts, k=1):
@@ -151,19 +150,22 @@ def _ratio(part, whole):
 
 
 def dead_classes(counts):
-    """Return the labels of the classes that are never recognised, from counts: a list of ints."""
-    return np.flatnonzero(np.diag(check_shape("counts", counts, "k", "k")) == 0).tolist()
+    """Return the labels of the classes that have images, none recognised, from counts: a list of ints."""
+    counts = check_shape("counts", counts, "k", "k")
+    return np.flatnonzero((np.diag(counts) == 0) & (counts.sum(axis=1) > 0)).tolist()
 
 
 def proportion_interval(hits, total):
-    """Return Wilson's 95 % interval of a proportion: two floats in [0, 1]."""
+    """Return Wilson's 95 % interval of a proportion: two floats in [0, 1]; NaN of nothing."""
     from scipy.stats import binomtest
 
+    if not total:
+        return np.nan, np.nan
     return tuple(binomtest(int(hits), int(total)).proportion_ci(method="wilson"))
 
 
 def calibration(probabilities, labels, bins=15):
-    """Return how far probabilities `(n, 10)` can be trusted, after Guo et al., "On Calibration", ICML 2017.
+    """Return how far probabilities `(n, k)` can be trusted, after Guo et al., "On Calibration", ICML 2017.
 
     Returns:
         dict: "count", "confidence", "accuracy", a value (0 if empty) for each of `bins` equal bins of the

@@ -9,11 +9,11 @@ from functools import partial
 import keras
 from keras import layers
 
+from ._arrays import CLASSES, is_count
 from .layers import Dropout  # Keras' own made fast on a CPU, saved as Keras'
 from .params import ParamsError, require
 
 IMAGE_SHAPE = (28, 28, 1)
-NUM_CLASSES = 10
 
 # kernel_size and output_padding of the two transposed convolutions, both with stride 2, that take
 # 5 -> 13 -> 28. Section II says only that model 4 lost its output_padding and gained kernel_size:
@@ -121,8 +121,10 @@ def autoencoder(encoder, decoder):
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, decoder], name="autoencoder")
 
 
-def classifier(encoder, final_activation="relu", train_encoder=True, initializer="glorot_uniform"):
-    """Return the classifier of section III (figure 1, cuadro II): images to logits `(n, 10)` float32.
+def classifier(
+    encoder, final_activation="relu", train_encoder=True, initializer="glorot_uniform", classes=10
+):
+    """Return the classifier of section III (figure 1, cuadro II): images to logits `(n, classes)` float32.
 
     Args:
         encoder: the encoder to start from. It is shared, not copied, so give a classifier its own.
@@ -130,14 +132,17 @@ def classifier(encoder, final_activation="relu", train_encoder=True, initializer
         train_encoder: False freezes the encoder's weights (model 8), True leaves `encoder.trainable` as it
             is. The dropout of a frozen encoder stays active in `fit`, as it did in the original.
         initializer: of the dense layer, "glorot_uniform" or "pytorch", see `initial`.
+        classes: of the data set, from 2 to 100.
     """
     require(final_activation=final_activation, train_encoder=train_encoder)
+    if not is_count(classes) or not 2 <= classes <= CLASSES:
+        raise ParamsError("classes", classes, f"a whole number from 2 to {CLASSES}")
     if len(encoder.output_shape) != 2:
         raise ParamsError(f"the encoder returns {encoder.output_shape}; allowed: codes (n, k), as by Flatten")
     if not train_encoder:
         encoder.trainable = False
     weights = initial(initializer, encoder.output_shape[-1])
-    head = [layers.Dense(NUM_CLASSES, name="head", dtype="float32", **weights)]  # also under mixed precision
+    head = [layers.Dense(int(classes), name="head", dtype="float32", **weights)]  # also in mixed precision
     if final_activation is not None:
         head.append(layers.Activation(final_activation, name=f"final_{final_activation}"))
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, *head], name="classifier")

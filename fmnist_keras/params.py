@@ -92,7 +92,14 @@ def shown(value):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
         return f"{value + 0:.12g}".replace("+", "")  # -0.0 + 0 is 0.0
+    if is_own(value):
+        value = Path(value).stem
     return re.sub(r"[^A-Za-z0-9_.-]|(?<![0-9])[.]|[.](?![0-9])", "_", str(value))
+
+
+def is_own(data):
+    """Return whether a value of `data` is not Fashion-MNIST: an .npz file of one's own, or MNIST."""
+    return data not in ("sample", "full") and (data == "mnist" or str(data).endswith(".npz"))
 
 
 def run_name(base, changes):
@@ -134,6 +141,8 @@ def _differing(one, other):
     """Return the names of the fields, but for `PLACE`, that are not the same in two `Params`."""
 
     def is_same(ours, theirs):
+        if is_own(ours) and is_own(theirs):
+            return Path(ours).name == Path(theirs).name  # wherever; its SHA-256 says which file it is
         numbers = isinstance(ours, int | float) and isinstance(theirs, int | float)
         return math.isclose(ours, theirs, rel_tol=1e-9) if numbers else ours == theirs
 

@@ -2,7 +2,8 @@
 
 Every function returns a `Figure` whose label is its alt text, made from its own numbers.
 
-Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers in [0, 9].
+Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers from 0. `class_names` of None
+are `data.CLASS_NAMES`.
 
 The figures are the same on any machine: what a matplotlibrc, `MPLBACKEND` or `seaborn.set_theme` says holds
 for a person's own plots, and not for these.
@@ -35,14 +36,15 @@ from matplotlib.collections import PathCollection
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from . import data
 from ._arrays import check_arrays, check_shape
-from .data import CLASS_NAMES
 from .evaluation import confusion_counts, image_errors, most_confused, normalised_rows
 from .params import ParamsError
 
 # Before a function: matplotlib's own defaults while it draws, and then again what was there.
 in_house_style = matplotlib.style.context("default", after_reset=True)
 
+MANY = 20  # classes, above which a cell of a confusion matrix is too small for a number
 FEW = 10  # images in a bin of the reliability diagram, below which its accuracy is mostly chance
 PALETTE = sns.color_palette("colorblind")
 MARKERS = "osD^vPX<>p"
@@ -181,8 +183,8 @@ def styles(names):
     return {name: dict(zip(fields, look)) | {"markevery": [-1]} for name, look in zip(names, looks)}
 
 
-def _named(labels):
-    return [CLASS_NAMES[label] for label in labels]
+def _names(class_names):
+    return data.CLASS_NAMES if class_names is None else class_names
 
 
 def _chart(axes, **labels):
@@ -271,22 +273,25 @@ def _draw_errors(axes, errors, width, top=None):
     return axes.imshow(errors, cmap="magma", vmin=0, vmax=top)
 
 
-def confusion_matrix(labels, predictions, title=""):
+def confusion_matrix(labels, predictions, title="", class_names=None):
     """Draw figure 3 of the paper from labels and predictions `(n,)`: rows are true classes and sum to 1."""
-    return confusion_shares(normalised_rows(confusion_counts(labels, predictions)), title)
+    counts = confusion_counts(labels, predictions, len(_names(class_names)))
+    return confusion_shares(normalised_rows(counts), title, class_names)
 
 
 @in_house_style
-def confusion_shares(shares, title=""):
+def confusion_shares(shares, title="", class_names=None):
     """Draw a confusion matrix from `evaluation.normalised_rows`; the alt text begins with the title."""
-    recall = np.diag(check_shape("shares", shares, 10, 10))
+    names, classes = _names(class_names), len(_names(class_names))
+    recall = np.diag(check_shape("shares", shares, classes, classes))
     ((true, taken),) = most_confused(shares)
-    worst, best = (f"{recall[i]:.2f} ({CLASS_NAMES[i]})" for i in (recall.argmin(), recall.argmax()))
+    worst, best = (f"{recall[i]:.2f} ({names[i]})" for i in (recall.argmin(), recall.argmax()))
     alt = f"Row-normalised confusion matrix; recall from {worst} to {best}; the largest confusion is "
-    alt += f"{CLASS_NAMES[true]} taken for {CLASS_NAMES[taken]}, {shares[true][taken]:.2f}."
-    figure, axes = new_figure(f"{title}: {alt}" if title else alt, size=(6.8, 6.4))
-    labels = {"xticklabels": CLASS_NAMES, "yticklabels": CLASS_NAMES}
-    shown = {"annot": True, "fmt": ".2f", "cbar": False}  # each cell says its share: no need of a scale
+    alt += f"{names[true]} taken for {names[taken]}, {shares[true][taken]:.2f}."
+    few, side = classes <= MANY, 6.4 + 0.1 * max(classes - 10, 0)
+    figure, axes = new_figure(f"{title}: {alt}" if title else alt, size=(side + 0.4, side))
+    labels = {"xticklabels": names, "yticklabels": names}
+    shown = {"annot": few, "fmt": ".2f", "cbar": not few}  # a cell that says its share needs no scale
     sns.heatmap(shares, cmap="Blues", vmin=0, vmax=1, square=True, ax=axes, **shown, **labels)
     axes.set(xlabel="predicted class", ylabel="true class", title=title)
     axes.tick_params(axis="x", rotation=45)
@@ -317,23 +322,25 @@ def reliability(calibration, model):
 
 
 @in_house_style
-def latent_space(points, labels, variance):
+def latent_space(points, labels, variance, class_names=None):
     """Draw points and their share of the variance, of `evaluation.principal_components`, by class."""
     if not len(points):
         return absent(NO_CODES)
-    (labels,) = check_arrays(labels=labels)
+    names = _names(class_names)
+    (labels,) = check_arrays(len(names), labels=labels)
     check_shape("points", points, len(labels), 2)
     alt = f"{len(points)} codes by class on two principal components, {variance:.0%} of their variance."
     figure, axes = new_figure(alt, size=(7.6, 5.2))
     halo = [patheffects.withStroke(linewidth=2.5, foreground="white")]
-    for label, name in enumerate(CLASS_NAMES):
-        members, marker = points[labels == label], {"color": PALETTE[label], "marker": MARKERS[label]}
+    for label, name in enumerate(names):
+        members, look = points[labels == label], (label + label // len(PALETTE)) % len(MARKERS)
+        marker = {"color": PALETTE[label % len(PALETTE)], "marker": MARKERS[look]}
         axes.scatter(*members.T, s=11, label=f"{label}  {name}", linewidths=0, alpha=0.8, **marker)
         if len(members):  # its number stands amid a class: ten colours alone are too many to tell apart
             at = np.median(members, axis=0)
             axes.annotate(label, at, ha="center", va="center", size=13, weight="bold", path_effects=halo)
     _chart(axes, xlabel="first principal component", ylabel="second principal component")
-    axes.legend(frameon=False, markerscale=2, **BESIDE)
+    axes.legend(frameon=False, markerscale=2, ncols=-(-len(names) // MANY), **BESIDE)
     return figure
 
 
@@ -378,17 +385,19 @@ def image_rows(rows, alt, titles=None):
     return figure
 
 
-def examples(images, labels):
+def examples(images, labels, class_names=None):
     """Draw images in one row, each with its class above it."""
-    images, labels = check_arrays(images=images, labels=labels)
-    names = _named(labels)
+    class_names = _names(class_names)
+    images, labels = check_arrays(len(class_names), images=images, labels=labels)
+    names = [class_names[label] for label in labels]
     return image_rows({"": images}, f"{len(images)} images: {', '.join(names)}.", names)
 
 
-def reconstructions(images, decoded, labels):
+def reconstructions(images, decoded, labels, class_names=None):
     """Draw originals over reconstructions, each pair with its class above it."""
-    images, decoded, labels = check_arrays(images=images, decoded=decoded, labels=labels)
-    errors, names = image_errors(images, decoded), _named(labels)
+    class_names = _names(class_names)
+    images, decoded, labels = check_arrays(len(class_names), images=images, decoded=decoded, labels=labels)
+    errors, names = image_errors(images, decoded), [class_names[label] for label in labels]
     best, worst = (f"{errors[i]:.4f} ({names[i]})" for i in (errors.argmin(), errors.argmax()))
     alt = f"{len(images)} validation images over their reconstructions; mean squared error per image from "
     return image_rows({"original": images, "reconstruction": decoded}, f"{alt}{best} to {worst}.", names)
@@ -403,10 +412,12 @@ def interpolation(images, first, last):
 
 
 @in_house_style
-def prediction_grid(images, labels, predictions, columns=8):
+def prediction_grid(images, labels, predictions, columns=8, class_names=None):
     """Draw figure 2 of the paper: true label left of an image, predicted label above, wrong ones framed."""
-    images, labels, predictions = check_arrays(images=images, labels=labels, predictions=predictions)
-    pairs = list(zip(_named(labels), _named(predictions)))
+    names = _names(class_names)
+    arrays = {"images": images, "labels": labels, "predictions": predictions}
+    images, labels, predictions = check_arrays(len(names), **arrays)
+    pairs = [(names[true], names[taken]) for true, taken in zip(labels, predictions)]
     mistakes = [f"{true} taken for {taken}" for true, taken in pairs if true != taken]
     alt = (
         f"{len(images)} validation images with true and predicted labels; wrong predictions: {len(mistakes)}"
@@ -427,14 +438,16 @@ def prediction_grid(images, labels, predictions, columns=8):
     return figure
 
 
-def confusion_examples(rows, counts):
+def confusion_examples(rows, counts, class_names=None):
     """Draw images of one class that were taken for another.
 
     Args:
         rows: dict of (true class, taken for) to images `(k, 28, 28, 1)`.
         counts: see `evaluation.confusion_counts`.
+        class_names: in order.
     """
-    pairs = [f"{CLASS_NAMES[t]}, taken for {CLASS_NAMES[p]}: {counts[t][p]}" for t, p in rows]
+    names = _names(class_names)
+    pairs = [f"{names[t]}, taken for {names[p]}: {counts[t][p]}" for t, p in rows]
     named = {pair.replace(", ", ",\n"): images for pair, images in zip(pairs, rows.values())}
     return image_rows(named, f"Images of the commonest mistakes. {'; '.join(pairs)}.")
 

@@ -5,8 +5,8 @@ import inspect
 
 import numpy as np
 
-from .. import evaluation, runs
-from ..data import CLASS_NAMES
+from .. import data, evaluation, runs
+from ..params import is_own, shown
 from . import paper
 from .display import as_text, note
 
@@ -29,6 +29,8 @@ def banner(suite, data, protocol, limit=None):
     """Return a Markdown warning above results that are not to be compared with the paper's; else ""."""
     if suite in paper.SUITES and data == "full" and protocol == "paper" and limit is None:
         return READING if suite == "reading" else ""
+    if is_own(data):
+        return ""
     images = "the embedded sample" if data == "sample" else "all 70,000 images"
     images += "" if limit is None else f", at most {limit} of each part"
     text = f"> **Suite `{suite}`, not the paper's runs.** Made from {images} under the `{protocol}` protocol."
@@ -52,7 +54,8 @@ def heading(run):
         run: a `runs.Run`.
     """
     params, named = run.params, ("model", "suite", "seed", "run_dir")
-    rest = [f"{name} {_text(value)}" for name, value in params.as_dict().items() if name not in named]
+    values = params.as_dict() | ({"data": shown(params.data)} if is_own(params.data) else {})
+    rest = [f"{name} {_text(value)}" for name, value in values.items() if name not in named]
     text = f"Model **{params.model}**, suite **{params.suite}**, seed **{params.seed}**: "
     lines = [banner(params.suite, params.data, params.protocol, params.limit)]
     if params.kind == "classifier" and params.encoder_from is None:
@@ -167,38 +170,48 @@ def stripes(figures):
     return text
 
 
-def class_table(confusion):
+def class_table(confusion, class_names=None):
     """Precision, recall and F1 a class, with the recall's 95 % interval: a `pandas.DataFrame`.
 
     Args:
-        confusion: counts `(10, 10)`, rows are true classes.
+        confusion: counts `(k, k)`, rows are true classes.
+        class_names: in order; None are `data.CLASS_NAMES`, as in `classes`.
     """
     import pandas as pd
 
     confusion = np.asarray(confusion)
     scores = evaluation.class_scores(confusion)
     intervals = [evaluation.proportion_interval(row[label], row.sum()) for label, row in enumerate(confusion)]
-    table = pd.DataFrame(scores, index=CLASS_NAMES).rename_axis(columns="class").round(3)
-    table.insert(2, "recall, 95 % interval", [f"{low:.3f} to {high:.3f}" for low, high in intervals])
+    table = pd.DataFrame(scores, index=_names(class_names)).rename_axis(columns="class").round(3)
+    table.insert(
+        2,
+        "recall, 95 % interval",
+        [f"{low:.3f} to {high:.3f}" if low == low else "" for low, high in intervals],
+    )
     return table.assign(images=confusion.sum(axis=1))
 
 
-def classes(confusion):
+def _names(class_names):
+    return data.CLASS_NAMES if class_names is None else class_names
+
+
+def classes(confusion, class_names=None):
     """Return the hardest and easiest classes, the largest confusion and dead classes as Markdown."""
-    confusion = np.asarray(confusion)
+    confusion, names = np.asarray(confusion), _names(class_names)
     recall = evaluation.class_scores(confusion)["recall"]
-    order = np.argsort(recall)
+    there = confusion.sum(axis=1) > 0  # among the validation images
+    order = np.flatnonzero(there)[np.argsort(recall[there])]
     ((true, taken),) = evaluation.most_confused(confusion)
     hardest, easiest = order[0], order[-1]
     text = (
-        f"Hardest: **{CLASS_NAMES[hardest]}**, {recall[hardest]:.1%} of its images are recognised. "
-        f"Easiest: **{CLASS_NAMES[easiest]}**, {recall[easiest]:.1%}. The commonest mistake: "
-        f"{confusion[true, taken]} times {CLASS_NAMES[true]} is taken for {CLASS_NAMES[taken]}. "
+        f"Hardest: **{names[hardest]}**, {recall[hardest]:.1%} of its images are recognised. "
+        f"Easiest: **{names[easiest]}**, {recall[easiest]:.1%}. The commonest mistake: "
+        f"{confusion[true, taken]} times {names[true]} is taken for {names[taken]}. "
         f"One class for every image would be right for {confusion.sum(axis=1).max() / confusion.sum():.1%}."
     )
     if confusion.trace() <= confusion.sum(axis=1).max():
         text += "\n\n> **This model has learned nothing of the images:** it is right no more often than that."
-    dead = [CLASS_NAMES[label] for label in evaluation.dead_classes(confusion)]
+    dead = [names[label] for label in evaluation.dead_classes(confusion)]
     if dead:
         text += f"\n\n> **Warning: never recognised: {', '.join(dead)}.** {DEAD}"
     return text

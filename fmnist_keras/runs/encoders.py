@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..params import names
+from .. import data
+from ..params import names, shown
 from .find import trained
 from .reading import check, read
 from .record import RunError, run_dir
@@ -28,9 +29,10 @@ def latest_encoder(params, notes):
     fitting = [run for run in every if _fits(run, params)]
     chosen = fitting[0]["model"] if fitting else None
     if every and every[0] not in fitting:
-        last = f"{every[0]['model']} (latent_dim {_length(every[0])}, seed {every[0]['seed']})"
+        last = f"{every[0]['model']} (latent_dim {_length(every[0])}, seed {every[0]['seed']}"
+        last += f", data {every[0]['data']['name']})"
         taken = f"{chosen}, which was trained earlier" if chosen else "random weights"
-        wanted = f"latent_dim {params.latent_dim} and seed {params.seed}"
+        wanted = f"latent_dim {params.latent_dim}, seed {params.seed} and data {shown(params.data)}"
         notes.append(
             f"The autoencoder trained last, {last}, does not fit {wanted}: this starts from {taken}."
         )
@@ -43,7 +45,12 @@ def _length(run):
 
 
 def _fits(run, params):
-    return _length(run) == params.latent_dim and run["seed"] == params.seed
+    fits = _length(run) == params.latent_dim and run["seed"] == params.seed
+    return fits and _is_on_its_data(run, params)
+
+
+def _is_on_its_data(run, params):
+    return run["data"]["sha256"] == data.sha256(params.data)
 
 
 def load_encoder(params, notes=()):
@@ -83,6 +90,8 @@ def load_encoder(params, notes=()):
         differs = "the SHA-256 of its weights differs from metrics.json"
         raise RunError(f"{path} does not match its run: {differs}; train {name} again")
     if isinstance(notes, list):
+        if not _is_on_its_data(metrics, params):
+            notes.append(f"The encoder of {name} was trained on other data, {metrics['data']['name']}.")
         if metrics["backend"] != keras.backend.backend():
             notes.append(f"The encoder of {name} was trained under {metrics['backend']}.")
         if departs or metrics["interrupted"]:

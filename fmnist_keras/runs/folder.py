@@ -101,12 +101,12 @@ class Run:
         self.started_from = weights_sha256(self.encoder)
         return self.encoder
 
-    def describe(self, model, history, images=None):
+    def describe(self, model, history, dataset=None):
         """Return what ran, see `ran.describe`, with "departs", see `ran.departures`."""
         from . import ran
 
         held = ran.describe(model, history)
-        held["departs"] = ran.departures(self.params, held, model, images)
+        held["departs"] = ran.departures(self.params, held, model, dataset)
         if self.encoder is not None and all(layer is not self.encoder for layer in model.layers):
             held["departs"].setdefault("encoder", f"not the encoder of {self.params.encoder_from}")
         return held
@@ -139,7 +139,7 @@ class Run:
         )
         if problem and not keep:
             raise RunError(f"{problem}; run.finish(..., keep=True) keeps it in {SCRATCH}/{UNFINISHED}")
-        held = self.describe(model, history, len(dataset.x_train))
+        held = self.describe(model, history, dataset)
         if problem:
             held["departs"][UNFINISHED] = problem
             results = ran.results(model, dataset, self.params.kind)
@@ -307,6 +307,8 @@ def _name_parts(held):
             parts.append(f"{part}_" + re.sub(r"\W+", "_", held[part].split("(")[0]).lower())
     if "epochs" in departs:
         parts.append(f"epochs_{held['epochs']}")
+    if "data" in departs:
+        parts.append("data_" + re.sub(r"\W+", "_", departs["data"].split(" instead")[0]))
     named = {"trainable": "other_weights_train", "steps": "own_batches", "encoder": "own_encoder"}
     return parts + [words for part, words in named.items() if part in departs]
 

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 
-from .. import evaluation, models, training
+from .. import data, evaluation, models, training
 
 EVALUATED = 10_000  # images that losses and accuracies are computed on again, at most
 TOLERANCE = 1e-4  # of a loss or an accuracy, relative: sums over batches of other sizes round otherwise
@@ -54,20 +54,25 @@ def describe(model, history):
     }
 
 
-def departures(params, ran, model, images):
+def departures(params, ran, model, dataset=None):
     """Return how what ran departs from what `params` ask for.
 
     Args:
         params: the run's `Params`.
         ran: see `describe`.
         model: the model that ran.
-        images: how many images trained it; None compares no steps.
+        dataset: the `data.Dataset` that it was trained on; None compares neither it nor the number of steps
+            and classes.
 
     Returns:
-        dict of a part ("layers", "trainable", "loss", "optimizer", "epochs", "steps") to words; empty if all
-        ran as asked.
+        dict of a part ("data", "layers", "trainable", "loss", "optimizer", "epochs", "steps") to words; empty
+        if all ran as asked.
     """
-    asked, found = _asked(params), {}
+    images = dataset and len(dataset.x_train)
+    asked = _asked(params, len(dataset.class_names) if dataset else model.output_shape[-1])
+    found = {}
+    if dataset and dataset.sha256 != data.sha256(params.data):
+        found["data"] = f"{dataset.name} instead of {params.data}"
     if ran["layers"] != (layers := _layers(asked)):
         pairs = zip(_flat(ran["layers"]), _flat(layers))
         words = next((f"{one} instead of {other}" for one, other in pairs if one != other), "other layers")
@@ -91,12 +96,12 @@ def departures(params, ran, model, images):
     return found
 
 
-def _asked(params):
-    """Return the untrained model that `params` ask for."""
+def _asked(params, classes):
+    """Return the untrained model that `params` ask for; of a classifier with so many classes."""
     encoder = models.encoder(params.latent_dim, params.dropout, params.initializer)
     if params.kind == "classifier":
         rest = params.final_activation, params.train_encoder, params.initializer
-        return models.classifier(encoder, *rest)
+        return models.classifier(encoder, *rest, classes)
     rest = params.latent_dim, params.dropout, params.upsampling, params.initializer
     return models.autoencoder(encoder, models.decoder(*rest))
 
@@ -201,7 +206,7 @@ def _of_images(model, dataset, kind):
     predictions = outputs.argmax(axis=1)
     return {
         "predictions": predictions,
-        "confusion": evaluation.confusion_counts(dataset.y_val, predictions),
+        "confusion": evaluation.confusion_counts(dataset.y_val, predictions, len(dataset.class_names)),
         "calibration": evaluation.calibration(evaluation.softmax(outputs), dataset.y_val),
     }
 
@@ -233,7 +238,8 @@ def other_results(model, dataset, kind, handed):
         if name in found and not _close(np.asarray(handed[name]), found[name]):
             return f"{name} are not this model's {AGAIN}"
     if kind == "classifier":
-        counts = evaluation.confusion_counts(dataset.y_val, handed["predictions"])
+        classes = len(dataset.class_names)
+        counts = evaluation.confusion_counts(dataset.y_val, handed["predictions"], classes)
         if not np.array_equal(handed["confusion"], counts):
             return f"confusion is not this model's {AGAIN}"
     return ""

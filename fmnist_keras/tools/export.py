@@ -15,7 +15,7 @@ import pandas as pd
 from jinja2 import Template
 
 from .. import data, evaluation, runs
-from .predict import load_model
+from .predict import ABOUT_DATA, load_model
 
 PARITY_IMAGES = 256
 PARITY = 1e-4  # the largest difference of any output that an export may show
@@ -68,6 +68,9 @@ def export(run, format, folder):
     with scratch:
         made = Path(scratch.name) / path.name
         difference = write_checked(model if own_layers else plain(model), made, format, own_layers)
+        if format == "keras" and "confusion" in metrics:
+            with zipfile.ZipFile(made, "a") as archive:
+                archive.writestr(ABOUT_DATA, json.dumps(metrics["data"]))
         runs.publish(made, path) if path.is_dir() else made.replace(path)
     card = model_card(metrics, path.name, format, difference, own_layers)
     path.with_name(f"{path.name}.md").write_text(card, encoding="utf-8")
@@ -88,7 +91,7 @@ def check_libraries(format):
 
 def write_checked(model, path, format, own_layers):
     """Write a model, and return the largest difference of any output of the file, at most `PARITY`."""
-    images = data.load("sample").x_val[:PARITY_IMAGES]
+    images = data.load("sample").x_val[:PARITY_IMAGES]  # of any data set: outputs are compared, not judged
     expected = model.predict(images, verbose=0)  # Keras exports only a model that has predicted
     try:
         with warnings.catch_warnings():
@@ -168,7 +171,7 @@ def model_card(metrics, name, format, difference, own_layers=False):
     loss, classes = "mean squared error", pd.DataFrame(columns=["recall"])
     if metrics["kind"] == "classifier":
         loss, classes = "cross entropy", evaluation.class_scores(metrics["confusion"])
-        classes = pd.DataFrame(classes, data.CLASS_NAMES).rename_axis("class")
+        classes = pd.DataFrame(classes, metrics["data"]["class_names"]).rename_axis("class")
     loss = runs.departs(metrics).get("loss", loss).split(" instead of ")[0].replace("_", " ")
     parts = {part: metrics[part] for part in ("train", "val", "test") if part in metrics}
     template = Path(__file__).with_name("model_card.md.j2").read_text(encoding="utf-8")
@@ -177,6 +180,7 @@ def model_card(metrics, name, format, difference, own_layers=False):
         code=CODE[format].format(path=name),
         scores=pd.DataFrame(parts).T.rename_axis("images").rename(columns={"loss": loss}),
         classes=classes,
+        fashion=metrics["data"]["name"].startswith("fashion_mnist"),
         never=list(classes.index[classes["recall"] == 0]),
         not_counted=runs.not_counted(metrics),
         parity=f"{difference:.1e} on {PARITY_IMAGES} images",

@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import json
 import warnings
+import zipfile
 from itertools import zip_longest
 from pathlib import Path
 
@@ -10,13 +12,16 @@ import keras
 import numpy as np
 from PIL import Image
 
-from .. import data, evaluation, models, runs, training
+from .. import data, evaluation, runs, training
+from .._arrays import CLASSES
 from ..params import ParamsError
 from . import photos
 
 PICTURES = (str, bytes, Path, Image.Image)  # what `photos.to_image` reads
+FASHION_MNIST = "fashion_mnist"  # with which the name of both of its forms begins
+ABOUT_DATA = "data.json"  # in the zip file that an exported .keras file is
 SHADES = " .:-=+*#%@"  # from black to white
-SHOES = ("Sandal", "Sneaker", "Ankle boot")  # all of the data set's point left
+SHOES = (5, 7, 9)  # the labels of Fashion-MNIST's, which all point left
 MIRRORED = "mirrored, since all shoes of the data set point left"
 
 
@@ -80,11 +85,11 @@ def predict(images, run, say=warnings.warn):
     Args:
         images: arrays or photographs, see `as_images`.
         run: the name of a classifier's run or a path, see `runs.find`; or a Keras model that takes images
-            `(n, 28, 28, 1)` and returns logits `(n, 10)`, or probabilities if it ends in a softmax.
+            `(n, 28, 28, 1)` and returns logits `(n, k)`, or probabilities if it ends in a softmax.
         say: is called with one sentence if photographs are taken as their mirror images.
 
     Returns:
-        labels `(n,)` int64 in [0, 9], see `data.CLASS_NAMES`, and probabilities `(n, 10)` float32.
+        labels `(n,)` int64, see `data_of`, and probabilities `(n, k)` float32.
 
     Raises:
         ValueError: the images are not what a model takes.
@@ -99,7 +104,7 @@ def predict(images, run, say=warnings.warn):
 
 
 def answer(images, run, photographs=True):
-    """Return images `(n, 28, 28, 1)`, their probabilities `(n, 10)`, and which are mirrored, `(n,)` bool.
+    """Return images `(n, 28, 28, 1)`, their probabilities `(n, k)`, and which are mirrored, `(n,)` bool.
 
     A photograph is mirrored if its mirror image is a shoe, and it is not one, or is one less surely.
     Arguments and errors as `predict`.
@@ -107,18 +112,17 @@ def answer(images, run, photographs=True):
     images = as_images(images)
     model, name = (run, f"model {run.name}") if isinstance(run, keras.Model) else _found(run)
     straight = classify(model, images, name)
-    if not photographs:
+    if not (photographs and data_of(run)["name"].startswith(FASHION_MNIST)):
         return images, straight, np.zeros(len(images), bool)
     mirror = classify(model, images[:, :, ::-1], name)
-    shoes = [label for label, name in enumerate(data.CLASS_NAMES) if name in SHOES]
-    is_shoe, is_shoe_mirrored = (np.isin(found.argmax(axis=1), shoes) for found in (straight, mirror))
+    is_shoe, is_shoe_mirrored = (np.isin(found.argmax(axis=1), SHOES) for found in (straight, mirror))
     mirrored = is_shoe_mirrored & (~is_shoe | (mirror.max(axis=1) > straight.max(axis=1)))
     images = np.where(mirrored[:, np.newaxis, np.newaxis, np.newaxis], images[:, :, ::-1], images)
     return images, np.where(mirrored[:, np.newaxis], mirror, straight), mirrored
 
 
 def classify(model, images, name):
-    """Return the probabilities `(n, 10)` float64 that a Keras model gives images `(n, 28, 28, 1)`.
+    """Return the probabilities `(n, k)` float64 that a Keras model gives images `(n, 28, 28, 1)`.
 
     Raises:
         runs.RunError: the model, which the error calls `name`, is not a classifier of such images.
@@ -129,11 +133,9 @@ def classify(model, images, name):
     except Exception as error:  # Keras and its backends raise many kinds
         reason = " ".join(str(error).split())[:200]
         raise runs.RunError(f"{name} is not a classifier of images (n, 28, 28, 1): {reason}") from error
-    if outputs.shape != (len(few), models.NUM_CLASSES):
-        raise runs.RunError(
-            f"{name} is not a classifier: it gives {(None, *outputs.shape[1:])}; "
-            f"allowed: logits (n, {models.NUM_CLASSES})"
-        )
+    if outputs.ndim != 2 or not 2 <= outputs.shape[1] <= CLASSES:
+        gives = f"it gives {(None, *outputs.shape[1:])}; allowed: logits (n, 2) to (n, {CLASSES})"
+        raise runs.RunError(f"{name} is not a classifier: {gives}")
     ends_in = getattr(model.layers[-1], "activation", model.layers[-1]) if model.layers else None
     if not (ends_in is keras.activations.softmax or isinstance(ends_in, keras.layers.Softmax)):
         outputs = evaluation.softmax(outputs)
@@ -155,12 +157,28 @@ def _load(file, written):
     return load_model(file)
 
 
-def in_characters(image, probabilities):
-    """Return an image `(28, 28)` in [0, 1] as lines of text, and the probability of each class beside it."""
+def data_of(run):
+    """Return what `metrics.json` says of the data that a run or an exported `.keras` file was trained on.
+
+    A dict with "name" and "class_names". Of a model, or a file without them, they are Fashion-MNIST's.
+    """
+    unknown = {"name": FASHION_MNIST, "class_names": list(data.CLASS_NAMES)}
+    if isinstance(run, keras.Model):
+        return unknown
+    place = runs.find(run)
+    if metrics := runs.read(place if place.is_dir() else place.parent):
+        return metrics["data"]
+    with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return unknown | json.loads(zipfile.Path(place, ABOUT_DATA).read_text("utf-8"))
+    return unknown
+
+
+def in_characters(image, probabilities, names):
+    """Return an image `(28, 28)` in [0, 1] as lines of text, beside it each class and its probability."""
     levels = ((image[::2] + image[1::2]) / 2 * (len(SHADES) - 1)).round().astype(int)
     picture = ["".join(SHADES[level] for level in row) for row in levels]
     classes = [
-        f"{data.CLASS_NAMES[label]:<11} {probabilities[label]:6.1%} {'#' * round(20 * probabilities[label])}"
+        f"{names[label]:<11} {probabilities[label]:6.1%} {'#' * round(20 * probabilities[label])}"
         for label in np.argsort(-probabilities)
     ]
     return "\n".join(f"{row}   {line}".rstrip() for row, line in zip_longest(picture, classes, fillvalue=""))

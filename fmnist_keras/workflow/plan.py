@@ -13,7 +13,7 @@ from statistics import median
 
 import yaml
 
-from .. import params, runs
+from .. import _npz, data, params, runs
 from ..params import ParamsError
 from ..runs import locks
 from . import experiments
@@ -118,7 +118,9 @@ def _time(todo):
         images = run["epochs_run"] * (run["images"]["train"] + run["images"]["val"])
         cost.setdefault(run["kind"], []).append(run["seconds"]["total"] / images)
     images = {"sample": 7000, "full": 70_000}
-    if not {job.params.kind for job in todo} <= cost.keys():
+    if not (
+        {job.params.kind for job in todo} <= cost.keys() and {j.params.data for j in todo} <= images.keys()
+    ):
         return "of which no landed run says how long they take"
     seconds = sum(median(cost[j.params.kind]) * images[j.params.data] * j.params.epochs for j in todo)
     return f"at most some {max(seconds / 3600, 0.1):,.1f} hours of one core"
@@ -137,7 +139,15 @@ def _plan(values, seeds, equal, force):
         for (_, seed), job in list(plan.items()):
             if job.source and not job.current:
                 _need_encoder(plan, job.source, seed)
+    _check_data(plan)
     return plan
+
+
+def _check_data(plan):
+    """Raise a `ParamsError` of a file of data that is wrong, if a run is to be made with it."""
+    for asked in {job.params.data for job in plan.values() if not job.current} - {"sample", "full", "mnist"}:
+        with params.prefixed("data: "):
+            _npz.read(_npz.path_of(asked))
 
 
 def _is_by_hand(suite):
@@ -218,6 +228,8 @@ def _why_again(values, source):
     if not params.same(held, values):
         new = params.changed(values, held) or {"seed": values.seed}
         return "; ".join(f"{name} is {new[name]}, it was {getattr(held, name)}" for name in new)
+    if reason := _other_data(values.data, metrics["data"]):
+        return reason
     if source is None:
         return None
     if not source.current:
@@ -226,6 +238,16 @@ def _why_again(values, source):
     if metrics.get("started_from_sha256") == encoder.get("encoder_sha256"):
         return None
     return f"it started from another encoder than that of {source.params.model}"
+
+
+def _other_data(asked, held):
+    """Return why a run's data set, of `metrics.json`, is not the one asked for, in words; "" if it is."""
+    try:
+        if held["sha256"] == data.sha256(asked):
+            return ""
+    except ParamsError:  # the file is gone: a run on it stays
+        return ""
+    return f"the SHA-256 of data, {asked}, is another than it was"
 
 
 def _need_encoder(plan, name, seed):

@@ -165,7 +165,7 @@ def test_probabilities_stay_as_they_are(images, end):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (lambda: flat(keras.layers.Dense(3)), r"is not a classifier: it gives \(None, 3\); allowed: logits"),
+        (lambda: flat(keras.layers.Dense(1)), r"is not a classifier: it gives \(None, 1\); allowed: logits"),
         (lambda: models.decoder(8, 0), r"model decoder is not a classifier of images \(n, 28, 28, 1\): "),
     ],
 )

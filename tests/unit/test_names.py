@@ -18,7 +18,12 @@ VALUES = st.one_of(
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "null"), (True, "true"), (100, "100"), (0.1 + 0.2, "0.3"), (1e-8, "1e-08"), (1e16, "1e16")]
-    + [(-0.0, "0"), ("pytorch", "pytorch"), ("../año.npz", "___a_o_npz")],
+    + [
+        (-0.0, "0"),
+        ("pytorch", "pytorch"),
+        ("../año.txt", "___a_o_txt"),
+        ("a/dígitos.npz", "d_gitos"),
+    ],
 )
 def test_a_value_in_a_name(value, text):
     assert params.shown(value) == text

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from fmnist_keras import params, runs
+from fmnist_keras import data, params, runs
 from fmnist_keras.workflow import experiments, plan
 
 LANDED = {
@@ -28,6 +28,7 @@ def finished(reports):
         folder.mkdir(parents=True, exist_ok=True)
         metrics = LANDED[kind] | {"model": model, "seed": seed, "suite": "sample", "encoder_sha256": encoder}
         metrics["params"] = values.as_dict() | changes
+        metrics["data"] = metrics["data"] | {"sha256": data.sha256(metrics["params"]["data"])}
         if kind == "classifier":
             metrics["started_from_sha256"] = encoder
         elif weights:

@@ -110,15 +110,16 @@ def test_the_command_classifies_what_it_can_read(run, sample, tmp_path, capsys):
         main(["predict", "model_8", *map(str, pictures)])
     out, err = capsys.readouterr()
     (label,), (probabilities,) = predict(sample.x_val[:1], "model_8")
+    names = data.CLASS_NAMES
     assert out == (
-        f"{pictures[0]}: {data.CLASS_NAMES[label]}\n{in_characters(sample.x_val[0, ..., 0], probabilities)}\n"
+        f"{pictures[0]}: {names[label]}\n{in_characters(sample.x_val[0, ..., 0], probabilities, names)}\n"
     )
     assert "text.png: this is not a picture" in err
     assert "away.png" in err
 
 
 def test_characters_show_image_and_probabilities():
-    lines = in_characters(np.eye(28), np.arange(10) / 45).splitlines()
+    lines = in_characters(np.eye(28), np.arange(10) / 45, data.CLASS_NAMES).splitlines()
     assert lines[0].startswith(f"{'==':<31}Ankle boot   20.0% ####")
     assert lines[9].split() == ["==", "T-shirt/top", "0.0%"]
     assert len(lines) == 14

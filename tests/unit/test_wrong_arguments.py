@@ -15,7 +15,10 @@ SHARES = np.full((4, 10), 0.1)
 
 WRONG = [
     (lambda: fk.data.load("sample", "Holdout"), "protocol: 'Holdout' .*allowed: paper or"),
-    (lambda: fk.data.load("mnist"), "data: 'mnist' is not allowed; allowed: sample or full"),
+    (
+        lambda: fk.data.load("cifar"),
+        "data: 'cifar' is not allowed; allowed: sample, full, mnist, or the path",
+    ),
     (lambda: fk.data.find("mnist"), "data: 'mnist' is not allowed; allowed: full or sample"),
     (lambda: fk.data.load("sample", limit=0), "limit: 0 is not allowed; allowed: a whole number"),
     (lambda: fk.data.load("sample", limit=True), "limit: True is not allowed"),
