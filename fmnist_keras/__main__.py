@@ -7,6 +7,8 @@ study NAME --suite S           the page of a study, and its table
 report SUITE                  the report notebook of a suite, and its page
 predict MODEL PICTURE ...     what a trained classifier takes photographs for
 export MODEL --format F       export a trained model, with a model card
+collect SUITE FOLDER ...      put the runs of other people's folders into one suite, and make its page
+pack SUITE                    write a zip of a suite's pages, to send
 claims SUITE                  test the paper's claims again, and write claims.json
 readme                        write cuadro III and the studies' answers into README.md, from reports/paper
 """
@@ -64,7 +66,15 @@ def _parser():
     export = add(_export, "export a trained model to another format, with a model card")
     export.add_argument("model", help=RUN)
     export.add_argument("--format", choices=("keras", "saved_model", "onnx"), default="keras")
-    export.add_argument("--out", default="exports", help="a folder (default: exports)")
+    collect = add(_collect, "put the runs of other people's folders into one suite, and make its page")
+    collect.add_argument("suite", help="a new name, or one that was collected before")
+    collect.add_argument(
+        "folders", nargs="+", metavar="folder", help="a checkout, or a folder with runs in it"
+    )
+    pack = add(_pack, "write a zip of a suite's pages, and of what they link")
+    pack.add_argument("suite")
+    for one in (export, pack):
+        one.add_argument("--out", default="exports", help="a folder (default: exports)")
     claims = add(_claims, "test the paper's claims on the runs of a suite")
     claims.add_argument("suite", nargs="?", default="paper")
     add(_readme, "write cuadro III and the studies' answers into README.md, from reports/paper")
@@ -132,6 +142,25 @@ def _export(options):
     path, difference = export.export(folder, options.format, options.out)
     print(f"{path}: differs from its original by {difference:.1e} on {export.PARITY_IMAGES} images")
     _say("".join(left_out))
+
+
+def _collect(options):
+    progress.import_keras()
+    from .report import attempts
+    from .tools import collect
+
+    count, left_out = collect.collect(options.suite, options.folders, attempts.run_page)
+    print(f"{attempts.suite_page(options.suite)}: {count} runs collected")
+    for reason in left_out:
+        _say(f"left out: {reason}")
+
+
+def _pack(options):
+    from .tools import pack
+
+    path, files, dead = pack.pack(options.suite, options.out)
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    print(f"{path}: {files} files, {size}; {dead} links to other files became text")
 
 
 def _claims(options):

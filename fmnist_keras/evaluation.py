@@ -11,6 +11,7 @@ import numpy as np
 
 from ._arrays import check_arrays, check_probabilities, check_shape
 
+MOST_LABELS = 10**7
 GUESSES = ("constant grey", "mean image")  # whatever the image: an autoencoder has to be better
 
 
@@ -51,10 +52,14 @@ def pack_labels(labels):
 
 def unpack_labels(text):
     """Return the labels of a text of `pack_labels`, `(n,)` uint8; raise a `ValueError` if it is another."""
+    unpacker = zlib.decompressobj()  # a few bytes of another person's may unpack to gigabytes
     try:
-        return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), np.uint8)
+        labels = unpacker.decompress(base64.b64decode(text, validate=True), MOST_LABELS)
     except zlib.error as error:
         raise ValueError(f"damaged labels: {error}") from error
+    if not unpacker.eof:
+        raise ValueError(f"damaged labels: cut off, or more than {MOST_LABELS:,}")
+    return np.frombuffer(labels, np.uint8)
 
 
 def stripe_groups():

@@ -1,8 +1,10 @@
 """Show tables, saved figures and text from files in a notebook."""
 
+import os
 import re
 import zlib
 from html import escape
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -62,12 +64,19 @@ def _in_one_line(value):
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
-def page_link(folder):
-    """Return a run's name as a link to its page, or as text: of most runs, git has the numbers alone."""
+def page_link(folder, start=None):
+    """Return a run's name as a link to its page, or as text: of most runs, git has the numbers alone.
+
+    Args:
+        folder: the run's `Path`.
+        start: the folder from which the link leads; None is the suite's.
+    """
     name = f"{folder.parent.name}, seed {folder.name.removeprefix('seed_')}"
-    if not (folder / "notebook.html").is_file():
+    page = folder / "notebook.html"
+    if not page.is_file():
         return name
-    return Markup('<a href="{}/{}/notebook.html">{}</a>').format(folder.parent.name, folder.name, name)
+    path = quote(os.path.relpath(page, start or folder.parents[1]).replace(os.sep, "/"))
+    return Markup('<a href="{}">{}</a>').format(path, name)
 
 
 def saved_figure(folder, name):

@@ -11,7 +11,7 @@ def page(notebook, path, title, home=None):
     """Convert an executed notebook to a self-contained HTML page that loads nothing from elsewhere.
 
     Args:
-        notebook: the executed notebook's `Path`.
+        notebook: the executed notebook, or its `Path`.
         path: the page's `Path`.
         title: the page's title.
         home: a relative link back to the front page, or None on the front page itself.
@@ -21,7 +21,7 @@ def page(notebook, path, title, home=None):
     from nbconvert.filters import Highlight2HTML
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-    content = nbformat.read(notebook, 4)
+    content = nbformat.read(notebook, 4) if isinstance(notebook, Path) else notebook
     content.cells = results_first(content.cells)
     if home is None:
         _gather_code(content.cells)

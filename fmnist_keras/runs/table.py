@@ -12,7 +12,7 @@ AS_THEY_ARE = ("changes", "confusion", "folder")  # not a column for each of the
 LARGE = ("image_errors", "pixel_errors", "labels", "predictions", "calibration", "ran", "versions", "data")
 ALWAYS = (  # columns that are there if no run has them
     *("model", "kind", "suite", "seed", "base", "changes", "confusion", "folder", "dead", "error"),
-    *("not_counted", "images.train", "images.val"),
+    *("data", "not_counted", "images.train", "images.val"),
     *("train.loss", "train.accuracy", "val.loss", "val.accuracy", "test.loss", "test.accuracy"),
     *("epochs_run", "best_epoch", "stopped_early", "interrupted", "seconds.fit", "seconds.total"),
     *("parameters.total", "parameters.trainable", "backend", "device", "versions"),
@@ -24,12 +24,13 @@ ALWAYS = (  # columns that are there if no run has them
 def table(suite=None):
     """Return the complete runs of a suite as a `pandas.DataFrame`, one row a run, by model and seed.
 
-    Columns: model, kind, suite, seed; base and changes, a dict; the parameters ("params.latent_dim", ...);
-    the results ("val.loss", "train.accuracy", "best_epoch", "seconds.fit", ...); error, an autoencoder's mean
-    squared error, whatever its loss; confusion, counts `(k, k)`, and dead, the number of classes that a
-    classifier never predicts right; departs, how the run departs from its parameters; not_counted, why no
-    claim counts it, or ""; folder, a `Path`. Errors by image, predictions and curves are in the folder, see
-    `records` and `read_history`. `attrs["left_out"]` is a list of (folder, reason) of damaged runs.
+    Columns: model, kind, suite, seed; base and changes, a dict; data, its name; the parameters
+    ("params.latent_dim", ...); the results ("val.loss", "train.accuracy", "best_epoch", "seconds.fit", ...);
+    error, an autoencoder's mean squared error, whatever its loss; confusion, counts `(k, k)`, and dead, the
+    number of classes that a classifier never predicts right; departs, how the run departs from its
+    parameters; not_counted, why no claim counts it, or ""; folder, a `Path`. Errors by image, predictions and
+    curves are in the folder, see `records` and `read_history`. `attrs["left_out"]` is a list of
+    (folder, reason) of damaged runs.
 
     Args:
         suite: a folder of the reports; None reads all of them.
@@ -56,7 +57,7 @@ def _small(run):
     row["versions"] = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     row["dead"] = len(dead_classes(run["confusion"])) if "confusion" in run else 0
     row["error"] = unpack(run["image_errors"]).mean() if "image_errors" in run else nan
-    return row | {"not_counted": not_counted(run)}
+    return row | {"data": run["data"]["name"], "not_counted": not_counted(run)}
 
 
 def records(rows):

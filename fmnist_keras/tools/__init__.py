@@ -1,12 +1,12 @@
-"""What a finished run is good for: classify images and photographs, explore a model, export it."""
+"""What finished runs are good for: classify photographs, explore, export, collect, pack."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from . import explorer, export, photos, predict
+    from . import collect, explorer, export, pack, photos, predict
 
-__all__ = ("explorer", "export", "photos", "predict")
+__all__ = ("collect", "explorer", "export", "pack", "photos", "predict")
 
 
 def __getattr__(name):

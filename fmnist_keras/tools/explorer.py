@@ -206,8 +206,8 @@ class Explorer:
     def _own_image(self):
         """Return the uploaded picture, mirrored if `predict.answer` says so, and its title."""
         with contextlib.suppress(runs.RunError, KeyError):  # without a classifier it is shown as it is
-            model = self.load_classifier(self.classifiers[self.classifier.value]["folder"])
-            (image,), _, (mirrored,) = predict.answer(self.own[np.newaxis], model)
+            folder = self.classifiers[self.classifier.value]["folder"]
+            (image,), _, (mirrored,) = predict.answer(self.own[np.newaxis], folder)
             return image, f"Your own picture, {predict.MIRRORED}" if mirrored else "Your own picture"
         return predict.as_images(self.own[np.newaxis])[0], "Your own picture"
 

@@ -143,7 +143,7 @@ def test_a_static_page_gets_a_picture(monkeypatch):
     assert base64.b64decode(page.split("base64,")[1].split('"')[0]).startswith(b"\x89PNG")
 
 
-def test_the_run_trained_last_comes_first(untouched):
+def test_run_trained_last_comes_first(untouched):
     """In each dropdown, and the runs of a suite are together."""
     names = {"mine/a": "mine", "sample/a": "sample", "mine/b": "mine", "sample/c": "sample"}
     kinds = dict(zip(names, ["classifier", *["autoencoder"] * 3]))
@@ -152,7 +152,7 @@ def test_the_run_trained_last_comes_first(untouched):
     assert list(explorer.by_suite(trained, "classifier")) == ["mine/a"]
 
 
-def test_an_upload_that_points_right_is_mirrored(app, monkeypatch):
+def test_upload_pointing_right_is_mirrored(app, monkeypatch):
     """And the page says so."""
     found = np.eye(28)[np.newaxis, ..., np.newaxis], np.ones((1, 10)), np.ones(1, bool)
     monkeypatch.setattr(explorer.predict, "answer", lambda images, model: found)

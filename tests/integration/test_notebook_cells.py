@@ -106,7 +106,7 @@ def run_all(kind="autoencoder", **values):
 
 
 def names(suite="scratch"):
-    return sorted(path.name for path in (runs.reports_dir() / suite).glob("[!.]*"))
+    return sorted(path.name for path in (runs.reports_dir() / suite).glob("[!.]*/"))
 
 
 @pytest.fixture(autouse=True)
@@ -186,7 +186,7 @@ def test_training_twice(reports):
     kept = book.names["run"].finish(*book.made, keep=True, **results)
     assert kept == reports / "scratch" / "unfinished" / "seed_0"
     assert runs.check(kept)["val"]["loss"] < 1
-    assert "has made 8 training steps" in attempts.table()["ran"].str.cat()
+    assert "has made 8 training steps" in attempts.table()["changed"].str.cat()
     book.names["autoencoder"].compile("adam", "mean_squared_error")  # a new optimizer counts from 0
     with pytest.raises(runs.RunError, match="training steps"):
         book.all_from("Training")
@@ -379,7 +379,7 @@ def test_an_interrupt_ends_fit(reports, at_a_prompt, capsys):
     assert (book.metrics["epochs_run"], book.metrics["restored_epoch"]) == (2, book.metrics["best_epoch"])
     assert book.names["folder"].parent.name.endswith("-interrupted")
     assert np.isclose(min(history.history["val_loss"]), book.names["val_scores"]["loss"], rtol=1e-3)
-    assert "interrupted in epoch 3" in attempts.table()["ran"][0]
+    assert "interrupted in epoch 3" in attempts.table()["changed"][0]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

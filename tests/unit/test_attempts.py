@@ -1,9 +1,11 @@
 """What is tried by hand, in `scratch`: each attempt in a place of its own, and encoders found by name."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import OF_KIND, build, fitted, small_model
 
@@ -155,23 +157,28 @@ def test_an_error_of_ours_is_one_line_in_a_notebook(kind):
     assert shown == [f"{kind.__name__}: dropout: 3 is not allowed"]
 
 
-def test_all_attempts_are_compared_in_one_cell(attempt, monkeypatch):
+def test_all_attempts_are_compared_in_one_cell(attempt, monkeypatch, reports):
+    """Best first, in words, with links to their pages; the numbers are in a file too."""
     import IPython.display
     from IPython.core.formatters import DisplayFormatter
 
-    for changes in ({}, {"latent_dim": 4}, {"latent_dim": 4, "dropout": 0.3}):
-        attempt(**changes)
+    folders = [attempt(**changes) for changes in ({}, {"latent_dim": 4}, {"latent_dim": 4, "dropout": 0.3})]
+    (folders[1] / "notebook.html").touch()
     table = report.attempts.table("scratch", "autoencoder")
-    assert list(table)[:4] == ["model", "seed", "latent_dim", "dropout"]
-    assert "epochs" not in table, "they all have the same"
-    assert sorted(table["latent_dim"]) == [4, 4, 8]
+    words = ["latent_dim 8, epochs 1", "latent_dim 4, epochs 1", "latent_dim 4, dropout 0.3, epochs 1"]
+    assert {*table["changed"]} == {*words}
     shown = []
+    monkeypatch.chdir(reports)
     monkeypatch.setattr(IPython.display, "display", lambda *given: shown.extend(given))
     report.compare("scratch")
     page = "".join(DisplayFormatter().format(given)[0].get("text/html", "") for given in shown)
     assert page.count("<tr>") == 1 + 3, "a heading, and a row an attempt"
     assert page.count("<img") == 1
-    assert all(name in page for name in table["model"])
+    assert all(f"{folder.parent.name}, seed 0" in page for folder in folders)
+    assert re.findall('href="(.*?)"', page) == [f"scratch/{folders[1].parent.name}/seed_0/notebook.html"]
     assert all(f">{loss:.4f}</td>" in page for loss in table["validation loss"])
+    rows = pd.read_csv(reports / "scratch" / "table.csv")
+    assert rows["val.loss"].tolist() == sorted(table["validation loss"])
+    assert {*rows["params.latent_dim"]} == {4, 8}
     with pytest.raises(runs.RunError, match="suite sweep has no runs; suites with runs: scratch"):
         report.compare("sweep")

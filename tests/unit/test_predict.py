@@ -140,7 +140,7 @@ def pointing(image):
     return 9 * np.eye(10)[np.where(left, 9, 8)]
 
 
-def test_a_shoe_that_points_right_is_mirrored(run, monkeypatch, tmp_path, capsys):
+def test_shoe_pointing_right_is_mirrored(run, monkeypatch, tmp_path, capsys):
     """It says so; arrays, which may be the data set's, stay as they are."""
     monkeypatch.setattr(training, "predict", lambda model, images, *rest: pointing(images))
     shoes = np.zeros((2, 28, 28), "uint8")
