@@ -3,9 +3,9 @@
 `schema.yaml` beside this file has the fields' types and ranges.
 """
 
-import ast
 import contextlib
 import functools
+import json
 import math
 import re
 import zlib
@@ -15,7 +15,9 @@ from pathlib import Path
 import fastjsonschema
 import yaml
 
+from . import _notebook
 from ._backend import check_backend
+from ._notebook import NOTEBOOKS as NOTEBOOKS
 from ._yaml import ROOT, ParamsError, did_you_mean, files, is_root, prefixed, reading, short, where_is
 from ._yaml import OneSentence as OneSentence
 from ._yaml import natural as natural
@@ -28,6 +30,7 @@ CLAIMS = "claims"  # a file beside the models', see report/claims.py
 RETIRED = ("tsne",)  # fields of older files and runs that are no longer parameters
 LONGEST = 200  # characters of a name, as schema.yaml has it
 PLACE = ("model", "suite", "run_dir", "base", "changes")  # where a run goes and why, not what it trains
+OF_NOTEBOOK = ("notebook", "kind", "notebook_sha256")  # fields of a model with a notebook of its own
 NOTEBOOK = {  # where the notebooks' own parameters, a short run on the sample, are not those of `Params`
     "autoencoder": {"data": "sample", "epochs": 2, "upsampling": "output_padding"},
     "classifier": {"data": "sample", "epochs": 2, "min_delta": 1.0e-4, "final_activation": "relu"}
@@ -69,21 +72,41 @@ class Params:
     limit: int | None = None
     base: str | None = None  # the model that an experiment changes; None is this model itself
     changes: dict | None = None  # field to value, "encoder.epochs" of its autoencoder
+    notebook: str | None = None  # a file in `notebooks`; None is the one of the kind, as of the next two
+    notebook_sha256: str | None = None  # of its code
+    own: dict | None = None  # the fields that it adds, which are attributes too
+    kind: str = ""  # "autoencoder" or "classifier"
 
-    @property
-    def kind(self):
-        """The kind of model: "autoencoder" or "classifier"."""
-        return "classifier" if self.upsampling is None else "autoencoder"
+    def __post_init__(self):
+        """Find the kind by `upsampling` if it is not given."""
+        kind = self.kind or ("classifier" if self.upsampling is None else "autoencoder")
+        object.__setattr__(self, "kind", kind)
+
+    def __getattr__(self, name):
+        """Return the value of a field that the model's own notebook adds."""
+        own = vars(self).get("own") or {}
+        if name not in own:
+            raise AttributeError(f"{name} is not a parameter; {did_you_mean(name, [*vars(self), *own])}")
+        return own[name]
+
+    @classmethod
+    def of(cls, values):
+        """Return the `Params` of a dict of field to value, unchecked; unknown fields are its notebook's."""
+        known = cls.__dataclass_fields__
+        own = {name: value for name, value in values.items() if name not in known}
+        return cls(**{name: value for name, value in values.items() if name in known}, own=own or None)
 
     def as_dict(self):
         """Return the fields of this kind of model by name, without `base` and `changes`."""
-        known = fields(self.kind).keys() - {"base", "changes"}
-        return {name: value for name, value in asdict(self).items() if name in known}
+        left_out = {"base", "changes", *(OF_NOTEBOOK if self.notebook is None else ())}
+        known = fields(self.kind).keys() - left_out
+        return {name: value for name, value in asdict(self).items() if name in known} | (self.own or {})
 
 
-def kind_of(names):
-    """Return the kind of model whose fields have these names."""
-    return "classifier" if "encoder_from" in names and "upsampling" not in names else "autoencoder"
+def kind_of(values):
+    """Return the kind of model that has these fields: dict of name to value."""
+    found = "classifier" if "encoder_from" in values and "upsampling" not in values else "autoencoder"
+    return values["kind"] if values.get("notebook") and values.get("kind") in NOTEBOOK else found
 
 
 def shown(value):
@@ -94,6 +117,7 @@ def shown(value):
         return f"{value + 0:.12g}".replace("+", "")  # -0.0 + 0 is 0.0
     if is_own(value):
         value = Path(value).stem
+    value = value[:8] if re.fullmatch("[0-9a-f]{64}", str(value)) else value  # of a SHA-256
     return re.sub(r"[^A-Za-z0-9_.-]|(?<![0-9])[.]|[.](?![0-9])", "_", str(value))
 
 
@@ -134,7 +158,7 @@ def same(one, other):
 def changed(values, base):
     """Return the fields that `Params` change in a base but for the seed and another optimizer's epsilon."""
     left_out = ["seed"] if values.optimizer == base.optimizer else ["seed", "epsilon"]
-    return {name: getattr(values, name) for name in _differing(values, base) if name not in left_out}
+    return {name: getattr(values, name, None) for name in _differing(values, base) if name not in left_out}
 
 
 def _differing(one, other):
@@ -146,8 +170,9 @@ def _differing(one, other):
         numbers = isinstance(ours, int | float) and isinstance(theirs, int | float)
         return math.isclose(ours, theirs, rel_tol=1e-9) if numbers else ours == theirs
 
-    names = [name for name in vars(one) if name not in PLACE]
-    return [name for name in names if not is_same(getattr(one, name), getattr(other, name))]
+    ours, theirs = (vars(params) | (params.own or {}) for params in (one, other))
+    names = [name for name in (ours | theirs) if name not in (*PLACE, "own")]
+    return [name for name in names if not is_same(ours.get(name), theirs.get(name))]
 
 
 @functools.cache
@@ -156,25 +181,42 @@ def _schema():
 
 
 @functools.cache
-def _validator(kind, name):
-    return fastjsonschema.compile(fields(kind)[name], use_default=False)
+def _validator(field):
+    return fastjsonschema.compile(json.loads(field), use_default=False)
 
 
-def fields(kind):
-    """Return the fields of a kind in `schema.yaml`, such as "study": dict of name to its JSON Schema."""
+def fields(kind, notebook=None):
+    """Return the fields of a kind in `schema.yaml`, such as "study": dict of name to its JSON Schema.
+
+    Args:
+        kind: a key of the file; "autoencoder" or "classifier" has the common and the optional fields too.
+        notebook: the name of a model's own notebook, whose fields join these.
+
+    Raises:
+        ParamsError: the notebook is missing, or not one.
+    """
     schema = _schema()
-    is_model = kind in ("autoencoder", "classifier")
-    return schema["common"] | schema[kind] | schema["optional"] if is_model else schema[kind]
+    if kind not in NOTEBOOK:
+        return schema[kind]
+    known = schema["common"] | schema[kind]
+    if notebook is None:
+        return known | schema["optional"]
+    chosen = {name: field for name, field in schema[kind].items() if "enum" in field}
+    chosen = {
+        name: field | {"enum": [*field["enum"], None], "default": None} for name, field in chosen.items()
+    }
+    optional = schema["optional"] | chosen
+    return known | optional | _notebook.own_fields(notebook, known.keys() - optional, optional)
 
 
-def _is_valid(kind, name, value):
+def _is_valid(field, value):
     # JSON Schema takes 64.0 for a whole number and infinity for a number, and cannot print huge ones.
-    whole = "integer" in fields(kind)[name].get("type", "")
+    whole = "integer" in field.get("type", "")
     odd = isinstance(value, float) and (whole or not math.isfinite(value))
     if odd or (isinstance(value, int) and value.bit_length() > 64):
         return False
     try:
-        _validator(kind, name)(value)
+        _validator(json.dumps(field))(value)
     except fastjsonschema.JsonSchemaValueException:
         return False
     return True
@@ -187,6 +229,7 @@ def validate(values, kind):
         ParamsError: the first field that is wrong.
     """
     values = {name: value for name, value in values.items() if name not in RETIRED or value is not False}
+    values = values | _of_notebook(values, kind)
     check_fields(values, kind)
     if values["optimizer"] == "adam" and values.get("epsilon") is None:
         values = values | {"epsilon": PAPER_EPSILON}
@@ -195,17 +238,29 @@ def validate(values, kind):
         raise ParamsError("restore_epoch", values["restore_epoch"], allowed)
     if values["optimizer"] == "sgd" and values.get("epsilon") is not None:
         raise ParamsError("epsilon", values["epsilon"], fields(kind)["epsilon"]["description"])
-    return Params(**values)
+    return Params.of(values)
+
+
+def _of_notebook(values, kind):
+    """Return what a model's own notebook adds to its fields: its code's SHA-256, and its fields' defaults."""
+    if (notebook := values.get("notebook")) is None:
+        if values.get("kind", kind) != kind:
+            raise ParamsError("kind", values["kind"], f"{kind}, whose fields these are, without a notebook")
+        return {}
+    _check_field("notebook", fields(kind)["notebook"], notebook)
+    own = {name: field["default"] for name, field in fields(kind, notebook).items() if "default" in field}
+    missing = {name: value for name, value in own.items() if name not in values}
+    return missing | {"kind": kind, "notebook_sha256": _notebook.code_sha256(notebook)}
 
 
 def check_fields(values, kind):
     """Raise a `ParamsError` of the first field that is unknown, wrong or missing."""
-    known = fields(kind)
+    known = fields(kind, values.get("notebook"))
     for name, value in values.items():
         if name not in known:
             text = name if isinstance(name, str) and name.isprintable() else short(name)
             raise ParamsError(f"{text}: {short(value)} is an unknown field; {did_you_mean(name, known)}")
-        _check_field(kind, name, value)
+        _check_field(name, known[name], value)
     for name, field in known.items():
         if name not in values and "default" not in field and name not in _schema()["optional"]:
             raise ParamsError(f"{name}: is missing; allowed: {field['description']}")
@@ -215,13 +270,14 @@ def require(**values):
     """Raise a `ParamsError` of the first argument that is not allowed for the field of its name."""
     for name, value in values.items():
         kind = "autoencoder" if name in fields("autoencoder") else "classifier"
-        _check_field(kind, name, value.item() if hasattr(value, "item") else value)  # NumPy's numbers too
+        plain = value.item() if hasattr(value, "item") else value  # NumPy's numbers too
+        _check_field(name, fields(kind)[name], plain)
 
 
-def _check_field(kind, name, value):
-    if _is_valid(kind, name, value):
+def _check_field(name, field, value):
+    if _is_valid(field, value):
         return
-    allowed = fields(kind)[name]["description"]
+    allowed = field["description"]
     if isinstance(value, str) and (parts := re.fullmatch(r"([-+]?\d+)e([-+]?\d+)", value, re.IGNORECASE)):
         allowed += f" (YAML reads {value} as text: write {parts[1]}.0e{parts[2]})"
     raise ParamsError(name, value, allowed)
@@ -294,7 +350,9 @@ def reference(params):
     with contextlib.suppress(ParamsError):
         if path.is_file() and (found := load(path)).kind == params.kind:
             return found
-    return Params(model=params.model, epsilon=PAPER_EPSILON, **NOTEBOOK[params.kind])
+    own = {} if params.notebook is None else _notebook.defaults(params.notebook)
+    given = {name: getattr(params, name) for name in ("model", *OF_NOTEBOOK)}
+    return Params.of({"epsilon": PAPER_EPSILON} | NOTEBOOK[params.kind] | own | given)
 
 
 def check(namespace, kind=None):
@@ -313,37 +371,24 @@ def check(namespace, kind=None):
             the backend is unknown.
     """
     check_backend()
-    kind = kind or kind_of(namespace)
-    passed, known = _passed(namespace), fields(kind)
-    values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
+    passed = _notebook.passed(namespace)
+    if "notebook" not in passed and not isinstance(namespace.get("notebook"), str):  # names of the cells' own
+        namespace = {name: value for name, value in namespace.items() if name not in OF_NOTEBOOK}
     with prefixed("parameters: "):
+        kind = kind or kind_of(namespace)
+        known = fields(kind, namespace.get("notebook"))
+        values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
         for name in [name for name in passed if name in known and passed[name] is not NotImplemented]:
             if passed[name] != values.get(name):
                 allowed = "one value (the cell with the defaults needs the tag `parameters`)"
                 was = f"{short(passed[name])} was passed, and a later cell sets {short(values.get(name))}"
                 raise ParamsError(f"{name}: {was}; allowed: {allowed}")
-        return validate({name: _word(kind, name, value) for name, value in values.items()}, kind)
+        return validate({name: _word(known.get(name), value) for name, value in values.items()}, kind)
 
 
-def _word(kind, name, value):
+def _word(field, value):
     """Return True, False or None if a word says so and the field takes no such text."""
-    if isinstance(value, str) and value.lower() in WORDS and name in fields(kind):
+    if isinstance(value, str) and value.lower() in WORDS and field:
         meant = WORDS[value.lower()]
-        return meant if _is_valid(kind, name, meant) else value
+        return meant if _is_valid(field, meant) else value
     return value
-
-
-def _passed(namespace):
-    """Return what papermill passed: dict of name to value, NotImplemented if it is not a literal.
-
-    IPython keeps the source of each cell in `In`, and papermill's begins with `# Parameters`. The paths that
-    its `--inject-paths` adds, `PAPERMILL_INPUT_PATH` and `PAPERMILL_OUTPUT_PATH`, are left out.
-    """
-    cells = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
-    found = {}
-    for node in ast.parse(cells[-1]).body if cells else []:
-        if isinstance(node, ast.Assign) and not node.targets[0].id.startswith("PAPERMILL_"):
-            found[node.targets[0].id] = NotImplemented
-            with contextlib.suppress(ValueError):  # float("nan")
-                found[node.targets[0].id] = ast.literal_eval(node.value)
-    return found

@@ -385,10 +385,7 @@ def equal_points(grouped):
 
     A suite may change what a point changes. A point's name says what that is, see `params.parse_name`.
     """
-    fields, known = params.Params.__dataclass_fields__, {}
-    for name, seeds in grouped.items():
-        held = seeds[0]["params"].items()
-        known[name] = params.Params(**{field: value for field, value in held if field in fields})
+    known = {name: params.Params.of(seeds[0]["params"]) for name, seeds in grouped.items()}
     equal = {}
     for name in sorted(names().keys() - grouped.keys(), key=params.natural):
         base, changes = params.parse_name(name)

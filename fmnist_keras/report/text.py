@@ -53,7 +53,7 @@ def heading(run):
     Args:
         run: a `runs.Run`.
     """
-    params, named = run.params, ("model", "suite", "seed", "run_dir")
+    params, named = run.params, ("model", "suite", "seed", "run_dir", "notebook_sha256")
     values = params.as_dict() | ({"data": shown(params.data)} if is_own(params.data) else {})
     rest = [f"{name} {_text(value)}" for name, value in values.items() if name not in named]
     text = f"Model **{params.model}**, suite **{params.suite}**, seed **{params.seed}**: "
@@ -65,7 +65,7 @@ def heading(run):
 
 
 def _text(value):
-    return {None: "none", True: "true", False: "false"}[value] if value in (None, True, False) else str(value)
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def training(run, model, history, train, val):

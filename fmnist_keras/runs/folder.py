@@ -177,7 +177,7 @@ class Run:
         def there(name):
             return read(run_dir(params.suite, name, params.seed))
 
-        more = run_name(name, changed(params, Params(**there(name)["params"]))) if there(name) else name
+        more = run_name(name, changed(params, Params.of(there(name)["params"]))) if there(name) else name
         numbered = (f"{more[: LONGEST - 4]}-{number}" for number in itertools.count(2))
         for free in itertools.chain([name, more], numbered):
             if not (found := there(free)) or _is_same(found, params, held, dataset, cut):
@@ -318,7 +318,7 @@ def _is_same(metrics, params, held, dataset, cut):
     theirs, ours = metrics["ran"], json.loads(json.dumps(held))
     alike = not held["departs"] if theirs is None else theirs | {"departs": 0} == ours | {"departs": 0}
     alike = alike and metrics["data"]["sha256"] == dataset.sha256 and metrics["interrupted"] == cut
-    return alike and same(Params(**metrics["params"]), params)
+    return alike and same(Params.of(metrics["params"]), params)
 
 
 def _as_json(name, value):

@@ -66,13 +66,24 @@ def departures(params, ran, model, dataset=None):
 
     Returns:
         dict of a part ("data", "layers", "trainable", "loss", "optimizer", "epochs", "steps") to words; empty
-        if all ran as asked.
+        if all ran as asked. A notebook of one's own asks for the layers, the loss and the optimizer that it
+        makes.
     """
-    images = dataset and len(dataset.x_train)
-    asked = _asked(params, len(dataset.class_names) if dataset else model.output_shape[-1])
     found = {}
     if dataset and dataset.sha256 != data.sha256(params.data):
         found["data"] = f"{dataset.name} instead of {params.data}"
+    if params.notebook is None:
+        found |= _other_model(params, ran, model, dataset)
+    steps = -(-len(dataset.x_train) // params.batch_size) if dataset else ran["steps_per_epoch"]
+    for part, value in {"epochs": params.epochs, "steps_per_epoch": steps}.items():
+        if ran[part] is not None and ran[part] != value:
+            found[part.split("_")[0]] = f"{ran[part]} instead of {value}"
+    return found
+
+
+def _other_model(params, ran, model, dataset):
+    asked = _asked(params, len(dataset.class_names) if dataset else model.output_shape[-1])
+    found = {}
     if ran["layers"] != (layers := _layers(asked)):
         pairs = zip(_flat(ran["layers"]), _flat(layers))
         words = next((f"{one} instead of {other}" for one, other in pairs if one != other), "other layers")
@@ -87,13 +98,9 @@ def departures(params, ran, model, dataset=None):
     expected = {
         "loss": LOSSES[params.kind],
         "optimizer": _text(type(optimizer).__name__, optimizer.get_config()),
-        "epochs": params.epochs,
-        "steps_per_epoch": ran["steps_per_epoch"] if images is None else -(-images // params.batch_size),
     }
-    for part, value in expected.items():
-        if ran[part] is not None and ran[part] != value:
-            found[part.split("_")[0]] = f"{ran[part]} instead of {value}"
-    return found
+    differing = [part for part, value in expected.items() if ran[part] != value]
+    return found | {part: f"{ran[part]} instead of {expected[part]}" for part in differing}
 
 
 def _asked(params, classes):

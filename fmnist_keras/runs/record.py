@@ -197,8 +197,9 @@ def _check_numbers(metrics):
     """Raise a ValueError unless the numbers of valid metrics agree with one another."""
     if metrics["best_epoch"] > metrics["epochs_run"]:
         raise ValueError(f"epoch {metrics['best_epoch']} is best of {metrics['epochs_run']}")
-    ran = metrics["ran"] or {"departs": {}, "loss": "mean_squared_error"}
-    if "loss" not in ran["departs"] and min(metrics[part]["loss"] for part in ("train", "val")) < 0:
+    ran = metrics["ran"] or {"loss": "mean_squared_error"}
+    is_error = ran["loss"].split("(")[0] in ("mean_squared_error", "sparse_categorical_crossentropy")
+    if is_error and min(metrics[part]["loss"] for part in ("train", "val")) < 0:
         raise ValueError("its loss is negative")
     if any(len(row) != len(metrics["confusion"]) for row in metrics.get("confusion", ())):
         raise ValueError("confusion is not square")

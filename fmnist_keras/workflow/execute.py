@@ -12,12 +12,12 @@ import sys
 import tempfile
 
 from .. import params, runs
+from ..params import NOTEBOOKS
 from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
 from ..runs import locks
 from . import experiments
 from .progress import say, stderr_into
 
-NOTEBOOKS = runs.ROOT / "notebooks"
 # What a notebook's kernel finds in its environment, where nothing else is said there.
 KERNEL_ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -242,7 +242,8 @@ def run_model(values):
             passed |= {"base": values.base, "changes": values.changes}
         say(f"{label}  starts")
         failed = final.with_name(f"{final.name}.failed.ipynb")
-        execute_notebook(NOTEBOOKS / f"{values.kind}.ipynb", notebook, passed, label, failed)
+        source = NOTEBOOKS / (values.notebook or f"{values.kind}.ipynb")
+        execute_notebook(source, notebook, passed, label, failed)
         title = f"{values.model}, seed {values.seed}"
         pages.page(notebook, made / "notebook.html", title, "../../index.html")
         notebook.replace(made / "notebook.ipynb")

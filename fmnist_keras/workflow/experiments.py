@@ -8,8 +8,8 @@ from ..params import PARAMS_DIR, ParamsError, did_you_mean, files, prefixed, rea
 
 ABLATIONS = "ablations"  # the study whose points a suite's page and its claims use
 ENCODER = "encoder."  # before a field of the autoencoder that a classifier starts from
-NOT_VARIED = ("model", "suite", "seed", "run_dir", "data", "protocol", "limit", "base", "changes")
-NOT_OF_SUITES = ("model", "suite", "seed", "run_dir", "base", "changes")
+NOT_OF_SUITES = ("model", "suite", "seed", "run_dir", "base", "changes", *params.OF_NOTEBOOK)
+NOT_VARIED = (*NOT_OF_SUITES, "data", "protocol", "limit")
 UNCHANGED = "nothing"  # what the base of `points` changes
 
 
@@ -46,7 +46,7 @@ def models(suite):
 
     Args:
         suite: the name of a file in `params/suites`. Its fields win over a model's file; those below `models`
-            change one model.
+            change one model, and null there leaves it out.
 
     Raises:
         ParamsError: a field is wrong, or the suite or backend is unknown.
@@ -57,6 +57,7 @@ def models(suite):
         raise ParamsError(f"suite: {suite!r} is not in params/suites; {did_you_mean(suite, paths)}")
     with reading(paths[suite]) as changes:
         of_models = _of_models(changes, found)
+        found = {name: values for name, values in found.items() if of_models.get(name, 0) is not None}
         for name, values in found.items():
             with prefixed(f"{name}: "):
                 given = values.as_dict() | changes | of_models.get(name, {}) | {"suite": suite, "seed": 0}
@@ -70,12 +71,13 @@ def models(suite):
 def _of_models(changes, found):
     """Take `models` out of a suite's fields and return it, checked: dict of model to its changes."""
     of_models = changes.pop("models", {})
-    if not isinstance(of_models, dict) or not all(isinstance(change, dict) for change in of_models.values()):
-        raise ParamsError("models", of_models, "below a model's name the fields that the suite changes in it")
+    if not (isinstance(of_models, dict) and all(isinstance(v, dict | None) for v in of_models.values())):
+        allowed = "below a model's name the fields that the suite changes in it, or null to leave it out"
+        raise ParamsError("models", of_models, allowed)
     for model in of_models:
         if model not in found:
             raise ParamsError(f"models: unknown model {model!r}; {did_you_mean(model, found)}")
-    for field, change in itertools.product(NOT_OF_SUITES, (changes, *of_models.values())):
+    for field, change in itertools.product(NOT_OF_SUITES, (changes, *filter(None, of_models.values()))):
         if field in change:
             raise ParamsError(field, change[field], "fields that a suite may change in every model")
     return of_models

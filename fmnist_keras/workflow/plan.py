@@ -224,10 +224,10 @@ def _why_again(values, source):
         return str(error) if folder.exists() else ""
     if reason := runs.not_counted(metrics):
         return reason
-    held = params.Params(**metrics["params"])
+    held = params.Params.of(metrics["params"])
     if not params.same(held, values):
         new = params.changed(values, held) or {"seed": values.seed}
-        return "; ".join(f"{name} is {new[name]}, it was {getattr(held, name)}" for name in new)
+        return "; ".join(f"{name} is {new[name]}, it was {getattr(held, name, None)}" for name in new)
     if reason := _other_data(values.data, metrics["data"]):
         return reason
     if source is None:
@@ -309,7 +309,7 @@ def write(plan, folder):
 def load(path):
     """Return the `Params` of one run's file, see `write`."""
     with params.reading(path) as values:
-        return params.validate(values, "classifier" if "encoder_from" in values else "autoencoder")
+        return params.validate(values, params.kind_of(values))
 
 
 def read(folder):

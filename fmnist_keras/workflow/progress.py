@@ -205,7 +205,7 @@ def _result(job, model, seed, suite):
     accuracy = f"{metrics['val']['accuracy']:.1%}" if "accuracy" in metrics["val"] else ""
     epochs = f"{metrics.get('restored_epoch') or metrics['best_epoch']} of {metrics['epochs_run']}"
     seconds = f"{metrics['seconds']['total']:,.0f}"
-    if failed or not params.same(job.params, params.Params(**metrics["params"])):
+    if failed or not params.same(job.params, params.Params.of(metrics["params"])):
         state = f"{'failed' if failed else 'no result'}; previous result kept"
     else:
         state = "up to date" if job.current else ""

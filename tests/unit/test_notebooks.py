@@ -14,7 +14,8 @@ NOTEBOOKS = sorted((runs.ROOT / "notebooks").glob("*.ipynb"))
 KINDS = ("autoencoder", "classifier")
 CHECKED = "nbval-check-output"
 # papermill takes these all the same
-RARE = {"run_dir", "dtype_policy", "deterministic", "limit", *params.RETIRED, "base", "changes"}
+RARE = {"run_dir", "dtype_policy", "deterministic", "limit", "base", "changes"}
+RARE |= {*params.RETIRED, *params.OF_NOTEBOOK}
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
