@@ -250,7 +250,8 @@ def _of_notebook(values, kind):
     _check_field("notebook", fields(kind)["notebook"], notebook)
     own = {name: field["default"] for name, field in fields(kind, notebook).items() if "default" in field}
     missing = {name: value for name, value in own.items() if name not in values}
-    return missing | {"kind": kind, "notebook_sha256": _notebook.code_sha256(notebook)}
+    given = {"kind": values.get("kind", kind), "notebook_sha256": _notebook.code_sha256(notebook)}
+    return missing | given
 
 
 def check_fields(values, kind):
@@ -350,9 +351,10 @@ def reference(params):
     with contextlib.suppress(ParamsError):
         if path.is_file() and (found := load(path)).kind == params.kind:
             return found
-    own = {} if params.notebook is None else _notebook.defaults(params.notebook)
-    given = {name: getattr(params, name) for name in ("model", *OF_NOTEBOOK)}
-    return Params.of({"epsilon": PAPER_EPSILON} | NOTEBOOK[params.kind] | own | given)
+    if params.notebook is None:
+        return Params(model=params.model, epsilon=PAPER_EPSILON, **NOTEBOOK[params.kind])
+    given = {"model": params.model, "notebook": params.notebook, "kind": params.kind}
+    return validate(_notebook.defaults(params.notebook) | given, params.kind)
 
 
 def check(namespace, kind=None):

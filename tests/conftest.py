@@ -78,7 +78,7 @@ def copied(root, models=MODELS, **suite):
     for name in COPIED:
         source = runs.ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
-    for path in (root / "params").glob("model_*.yaml"):
+    for path in (root / "params").glob("*_*.yaml"):
         if path.stem not in models:
             path.unlink()
     (root / "params" / "studies" / "ablations.yaml").unlink()  # it names models that are not copied

@@ -14,6 +14,7 @@ RUN = """
 import json, os, shutil, time, zipfile
 from fmnist_keras import params, runs
 
+# It writes what run.finish(...) would.
 values, landed = params.check(globals()), runs.ROOT / "notebooks" / "landed"
 started_from = f"random {time.time_ns()}"
 if values.encoder_from:

@@ -64,10 +64,16 @@ def test_graph_alone_is_on_stdout(quick, first):
 
 
 def test_edits_train_what_depends_on_them(quick, first):
-    """In one call: a ninth model, an edited one, one with a new date, and a point of the ablations."""
+    """In one call: a ninth model with a notebook and a field of its own, an edited one, one with a new date,
+    and a point of the ablations.
+    """
     before = results(quick)
     ninth = yaml.safe_load((quick / "params" / "model_3.yaml").read_text())
-    ninth |= {"model": "model_9", "optimizer": "adam", "learning_rate": 0.001}
+    ninth |= {"model": "model_9", "notebook": "mine.ipynb", "kind": "autoencoder", "filters": 8}
+    notebook = (quick / "notebooks" / "autoencoder.ipynb").read_text()
+    own = notebook.replace("latent_dim = 64", "filters = 4\\nlatent_dim = 64")
+    assert own != notebook
+    (quick / "notebooks" / "mine.ipynb").write_text(own)
     (quick / "params" / "model_9.yaml").write_text(yaml.safe_dump(ninth))
     path = quick / "params" / "model_4.yaml"
     path.write_text(path.read_text().replace("dropout: 0.3", "dropout: 0.25"))
@@ -83,6 +89,8 @@ def test_edits_train_what_depends_on_them(quick, first):
     assert changed(before, results(quick)) == {f"{name}/seed_0" for name in names}
     metrics = json.loads((quick / "reports" / "sample" / point / "seed_0" / "metrics.json").read_text())
     assert metrics["params"]["train_encoder"]
+    metrics = json.loads((quick / "reports" / "sample" / "model_9" / "seed_0" / "metrics.json").read_text())
+    assert metrics["params"]["filters"] == 8
     page = (quick / "reports" / "sample" / "index.html").read_text()
     assert 'href="model_9/seed_0/notebook.html"' in page
 
