@@ -3,7 +3,6 @@
 Where Fashion-MNIST is found, and what it must hash to: `_sources.py`. Data of one's own: `_npz.py`.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from . import _npz
 from ._arrays import is_count
-from ._sources import CLASS_NAMES, FILES, MNIST, SHA256, DataError, find, mnist
+from ._sources import CLASS_NAMES, FILES, SHA256, DataError, find, mnist
 from .params import ParamsError, require
 
 __all__ = ["CLASS_NAMES", "SHA256", "DataError", "Dataset", "find", "from_arrays", "load", "one_per_class"]
@@ -90,7 +89,7 @@ def load(data="full", protocol="paper", limit=None):
         return _split([files[name] for name in FILES], protocol, limit, about)
     path = mnist() if data == "mnist" else _npz.path_of(data)
     arrays, names = _npz.read(path)
-    return _split(arrays, protocol, limit, (f"file {path}", {path.name: _npz.sha256(path)}, path.stem, names))
+    return _split(arrays, protocol, limit, (f"file {path}", _npz.digests(arrays), path.stem, names))
 
 
 def from_arrays(x_train, y_train, x_test, y_test, class_names=None, name="own", protocol="paper", limit=None):
@@ -114,19 +113,14 @@ def from_arrays(x_train, y_train, x_test, y_test, class_names=None, name="own", 
     if class_names is not None:
         arrays["class_names"] = np.asarray(class_names)
     checked, names = _npz.check(arrays)
-    digests = {
-        array: hashlib.sha256(np.ascontiguousarray(values)).hexdigest()
-        for array, values in zip(_npz.REQUIRED, checked)
-    }
-    return _split(checked, protocol, limit, ("arrays", digests, str(name), names))
+    return _split(checked, protocol, limit, ("arrays", _npz.digests(checked), str(name), names))
 
 
 def sha256(data):
-    """Return the SHA-256 of the files of a data set by their names: what `load(data).sha256` is."""
+    """Return the SHA-256 of a data set's files or arrays by their names: what `load(data).sha256` is."""
     if data in SHA256:
         return SHA256[data]
-    path = _npz.path_of(data)
-    return {"mnist.npz": MNIST} if data == "mnist" else {path.name: _npz.sha256(path)}
+    return _npz.sha256(mnist() if data == "mnist" else _npz.path_of(data))
 
 
 def _split(arrays, protocol, limit, about):

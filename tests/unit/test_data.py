@@ -297,7 +297,7 @@ def test_own_data_is_a_dataset(form, protocol, tmp_path):
     for name in ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test"):
         np.testing.assert_array_equal(getattr(found, name), getattr(same, name))
     assert (found.name, found.class_names) == (same.name, same.class_names) == ("digits", tuple(names))
-    assert found.sha256 == data.sha256(str(tmp_path / "digits.npz")) != same.sha256
+    assert found.sha256 == data.sha256(str(tmp_path / "digits.npz")) == same.sha256
     train, val = (48, 9) if protocol == "paper" else (44, 4)
     assert (found.x_train.shape, found.x_val.shape) == ((train, 28, 28, 1), (val, 28, 28, 1))
     assert (found.x_val.dtype, found.y_val.dtype) == (np.float32, np.uint8)
