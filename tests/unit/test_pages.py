@@ -44,7 +44,7 @@ def test_landed_claims_follow_from_landed_runs(reports):
 
 def test_landed_runs_are_the_papers(landed):
     """They were made from all images, as params and its studies say."""
-    given = {name: experiments.resolve(name, "paper", 0) for name in params.load_all()}
+    given = experiments.models("paper")
     for path in (params.PARAMS_DIR / "studies").glob("*.yaml"):
         given |= experiments.study(path.stem, "paper").params
     found = runs.read_suite("paper")
