@@ -49,7 +49,7 @@ def test_landed_runs_are_the_papers(landed):
         given |= experiments.study(path.stem, "paper").params
     found = runs.read_suite("paper")
     for m in found:
-        assert params.same(params.Params(**m["params"]), replace(given[m["model"]], seed=m["seed"]))
+        assert params.same(params.Params.of(m["params"]), replace(given[m["model"]], seed=m["seed"]))
         base, changes = given[m["model"]].base or m["model"], given[m["model"]].changes or {}
         assert (m["base"], m["changes"]) == (base, changes)
         assert m["images"] == {"train": 60_000, "val": 10_000}
