@@ -1,4 +1,4 @@
-"""`Dropout`, several times as fast as Keras' own on a CPU under TensorFlow."""
+"""`Dropout`, several times as fast as Keras' own on a CPU; `Conv2DTranspose`, saved whole by any Keras 3."""
 
 import functools
 import platform
@@ -57,7 +57,16 @@ class Dropout(keras.layers.Dropout):
         return tf.ensure_shape(dropout(inputs), inputs.shape)
 
 
-Dropout.__module__ = "keras.layers"  # the name under which Keras saves it, and loads its own
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
+    """`keras.layers.Conv2DTranspose`, with `output_padding`, which Keras before 3.14 does not save."""
+
+    def get_config(self):
+        """Return all that makes the same layer again."""
+        return super().get_config() | {"output_padding": self.output_padding}
+
+
+# The names under which Keras saves them, and loads its own.
+Dropout.__module__ = Conv2DTranspose.__module__ = "keras.layers"
 
 
 @functools.cache

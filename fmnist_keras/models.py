@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from ._arrays import CLASSES, is_count
-from .layers import Dropout  # Keras' own made fast on a CPU, saved as Keras'
+from .layers import Conv2DTranspose, Dropout  # Keras' own, see there; saved as Keras'
 from .params import ParamsError, require
 
 IMAGE_SHAPE = (28, 28, 1)
@@ -91,7 +91,7 @@ def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding", initializer
             layers.ReLU(),
             Dropout(dropout),
             layers.Reshape((5, 5, 32)),
-            layers.Conv2DTranspose(  # 5x5 -> 13x13
+            Conv2DTranspose(  # 5x5 -> 13x13
                 16,
                 kernel_1,
                 strides=2,
@@ -101,7 +101,7 @@ def decoder(latent_dim=64, dropout=0.2, upsampling="output_padding", initializer
             ),
             layers.ReLU(),
             Dropout(dropout),
-            layers.Conv2DTranspose(  # 13x13 -> 28x28
+            Conv2DTranspose(  # 13x13 -> 28x28
                 1, kernel_2, strides=2, padding="valid", output_padding=padding_2, **weights(1 * kernel_2**2)
             ),
             layers.Activation("sigmoid", dtype="float32"),  # also where the rest is in mixed precision

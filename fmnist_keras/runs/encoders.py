@@ -1,6 +1,9 @@
 """Find and load the encoder that a classifier starts from, as its autoencoder's run saved it."""
 
+import contextlib
 import hashlib
+import json
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -111,8 +114,26 @@ def _with_weights(encoder, path):
             encoder = keras.models.clone_model(loaded, clone_function=models.fast)
         encoder.set_weights(loaded.get_weights())
     except Exception as error:  # Keras raises many kinds; in safe mode a ValueError if there is code in it
-        raise RunError(f"{path} cannot be loaded: {' '.join(str(error).split())}") from error
+        raise unloadable(path, error) from error
     return encoder
+
+
+def unloadable(path, error):
+    """Return the `RunError` of a `.keras` file that does not load, from what Keras raised."""
+    import keras
+
+    reason = " ".join(str(error).split())[:300]
+    with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile):
+        with zipfile.ZipFile(path) as archive:
+            saved = json.loads(archive.read("metadata.json"))["keras_version"]
+        if _release(saved) > _release(keras.__version__):
+            mend = "update Keras, or load what `python -m fmnist_keras export --format keras` writes there"
+            reason = f"Keras {saved} saved it, and Keras {keras.__version__} here is older; {mend}"
+    return RunError(f"{path} cannot be loaded: {reason}")
+
+
+def _release(version):
+    return [int(part) for part in version.split(".")[:2]]
 
 
 def _why_missing(path, params, name):

@@ -7,8 +7,6 @@ import os
 import secrets
 import shutil
 
-from .record import RunError
-
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # what a file system without locks answers
 _held = {}  # the descriptor of each hidden folder's lock, by the folder's `Path`
 
@@ -21,21 +19,29 @@ def lock(path, create=True):
 
     Raises:
         OSError: the file cannot be opened, or its file system has no locks.
-        RunError: filelock is too old.
     """
-    try:
-        from filelock import lock_descriptor
-    except ImportError as error:
-        raise RunError(
-            "filelock is older than 3.30: `pip install -U filelock`, then start the kernel again"
-        ) from error
     handle, held = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0)), False
     try:
-        held = lock_descriptor(handle, blocking=False)
+        held = _lock_now(handle)
         return handle if held else None
     finally:
         if not held:
             os.close(handle)
+
+
+def _lock_now(handle):
+    """Lock an open file, and return False if another process holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has none
+        from filelock import lock_descriptor
+
+        return lock_descriptor(handle, blocking=False)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ def load_model(run):
             return keras.saving.load_model(path)
         return keras.saving.load_model(path, compile=False)
     except Exception as error:
-        raise runs.RunError(f"{path} cannot be loaded: {' '.join(str(error).split())[:300]}") from error
+        raise runs.encoders.unloadable(path, error) from error
 
 
 def as_images(images):

@@ -3,7 +3,6 @@ import subprocess
 import sys
 
 import nbformat
-import papermill
 import pytest
 from nbclient.exceptions import DeadKernelError
 
@@ -11,6 +10,8 @@ from fmnist_keras import __main__ as main
 from fmnist_keras import _sources as sources
 from fmnist_keras import data, runs
 from fmnist_keras.workflow import execute, signals
+
+papermill = pytest.importorskip("papermill")  # the engine is an extra
 
 
 @pytest.fixture

@@ -125,6 +125,14 @@ def test_characters_show_image_and_probabilities():
     assert len(lines) == 14
 
 
+def test_a_newer_keras_is_named(trained, monkeypatch):
+    """Keras' own error names an argument of an initializer."""
+    monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: int("input_axes"))
+    monkeypatch.setattr(keras, "__version__", "3.9.2")
+    with pytest.raises(runs.RunError, match=r"Keras 3\.1\d\.\d+ saved it, and Keras 3\.9\.2 here is older"):
+        load_model(runs.run_dir("test", "model_8", 0))
+
+
 def test_code_in_a_model_file_is_refused(trained):
     """Keras' safe mode is on when a model is read."""
     folder = runs.run_dir("test", "model_8", 0)

@@ -118,6 +118,7 @@ def test_failed_run_keeps_previous_result(landed, capsys):
 
 
 def test_repeated_lines_are_logged_once(monkeypatch):
+    pytest.importorskip("snakemake")  # the engine is an extra
     logger, heard = logging.Logger("snakemake"), []
     logger.handle = lambda record: heard.append(record.getMessage()) if logger.filter(record) else None
     monkeypatch.setattr("snakemake.logging.logger", logger)

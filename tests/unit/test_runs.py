@@ -1,9 +1,7 @@
 import json
 import os
-import sys
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -59,14 +57,6 @@ def test_modes_follow_the_umask(tiny, reports, sample):
             assert [path for path in paths if not path.stat().st_mode & 0o020] == []
     finally:
         os.umask(usual)
-
-
-def test_an_old_filelock_is_named(tiny, reports, monkeypatch):
-    """At the start, not after training."""
-    monkeypatch.setitem(sys.modules, "filelock", SimpleNamespace())
-    with pytest.raises(runs.RunError, match=r"filelock is older than 3\.30: `pip install -U filelock`"):
-        runs.start(tiny("model_1"))
-    assert list(reports.iterdir()) == []
 
 
 def test_seconds_are_a_run_s_own(tiny, reports, sample, monkeypatch):
