@@ -71,7 +71,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report paper holdout reading study data lab notebooks readme bench backends slurm export lock check test test-all test-slurm lint format clean again
+.PHONY: help setup report paper holdout reading study data lab notebooks readme bench backends slurm export lock check test test-all test-oldest test-slurm lint format clean again
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -155,6 +155,18 @@ test-all: lint $(VENV)/export.installed backends  ## everything, before a releas
 	@$(UNIT)
 	@$(REST)
 	@$(MAKE) --no-print-directory test-slurm
+
+# TensorFlow of that time has no wheel for Python 3.13.
+OLDEST = $(VENV)-oldest
+$(OLDEST)/installed: requirements/oldest.txt pyproject.toml
+	@python=$$(for p in python3.12 python3.11; do $$p -c 'import ensurepip, venv' 2>/dev/null && echo $$p && break; done); \
+	test -n "$$python" || { echo "error: no Python 3.11 or 3.12 with its venv module on the PATH" >&2; exit 1; }; $$python -m venv $(OLDEST)
+	@$(OLDEST)/bin/python requirements/install.py requirements/oldest.txt
+	@touch $@
+
+# Without the numbers in README.md, one of which is rounded otherwise there, and what needs the engine.
+test-oldest: $(OLDEST)/installed $(VENV)/installed  ## unit tests and three notebooks with the oldest libraries, Colab's, without engine and lint
+	@unset PYTHONPATH && NEWEST=$(abspath $(PY)) $(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --ignore tests/unit/test_readme.py tests/unit tests/oldest
 
 test-slurm: $(VENV)/test.installed $(VENV)/slurm.installed  ## eight models, three seeds, through a real SLURM that the test starts and stops
 	@tests/slurm/install.sh

@@ -209,9 +209,7 @@ def check_loads(model):
 def seed_everything(seed, deterministic=False):
     """Seed Python, NumPy and the backend; on request, also ask the backend for deterministic ops."""
     keras.utils.set_random_seed(seed)
-    global_state.set_global_attribute(
-        "global_seed_generator", None
-    )  # Keras before 3.13 keeps it
+    global_state.set_global_attribute("global_seed_generator", None)  # Keras before 3.13 keeps it
     if deterministic and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

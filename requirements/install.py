@@ -3,7 +3,7 @@
     .venv/bin/python requirements/install.py requirements/test.txt [--target FOLDER]
     .venv/bin/python requirements/install.py --lock
 
-For requirements.txt it installs the project itself, which depends on these lines. uv reads neither pip's
+With requirements.txt or oldest.txt it installs the project itself. uv reads neither pip's
 configuration nor PIP_*: it is given what they say, or pip installs. INSTALLER=pip asks for pip.
 """
 
@@ -17,6 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SETS = ("test", "export", "slurm", "backends", "bench", "setup")
+OLDEST = "requirements/oldest.txt"  # not in the lock
+PROJECT = ("requirements.txt", OLDEST)  # installed with the project itself
 LOCK = "requirements/lock.txt"  # relative: uv splits the path of a constraints file at its spaces
 PIP = [sys.executable, "-m", "pip"]
 UV = [sys.executable, "-m", "uv", "pip"]
@@ -117,8 +119,9 @@ def prepare_uv():
 
 def install(requirements, target=None):
     """Install a requirements file, each version as in the lock, and return the exit status."""
-    what = ["--editable", "."] if requirements == "requirements.txt" else ["-r", requirements]
-    what += ["--constraint", LOCK, *(["--target", target, "--upgrade"] if target else [])]
+    what = ["-r", requirements, *(["--editable", "."] if requirements in PROJECT else [])]
+    what += [] if requirements == OLDEST else ["--constraint", LOCK]
+    what += ["--target", target, "--upgrade"] if target else []
     line = f"Installing {requirements} into {os.path.relpath(target or sys.prefix)} with"
     try:
         variables, arguments, given = prepare_uv()

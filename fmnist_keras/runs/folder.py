@@ -71,8 +71,8 @@ class Run:
         folder: the `Path` of the run's folder, unless something else runs than the parameters say.
 
     Raises:
-        RunError: `run_dir` leads out of `reports_dir()`, or is a folder of something else.
-        OSError: the folder cannot be written.
+        RunError: `run_dir` leads out of `reports_dir()`, or is a folder of something else; or the folder
+            cannot be written.
     """
 
     def __init__(self, params, namespace=None):
@@ -84,8 +84,12 @@ class Run:
             name = run_name(params.model, changes)
             self.params = replace(self.params, model=name, base=params.model, changes=changes)
         self.folder = _folder(self.params)
-        with locks.hidden_folder(self.folder, "trial"):
-            pass  # `finish` will want one too, hours later
+        try:
+            with locks.hidden_folder(self.folder, "trial"):
+                pass  # `finish` will want one too, hours later
+        except OSError as error:
+            mend = "set REPORTS_DIR to a folder that can be"
+            raise RunError(f"{self.folder} cannot be written ({error.strerror}); {mend}") from error
         self.began = time.perf_counter()
         self.figures = {}  # name to (when it was shown, its files by their ending)
         self.encoder = self.started_from = None

@@ -84,7 +84,9 @@ def test_uv_installs_what_the_lock_says(calls, capsys):
     calls.listed = "global.find-links='/wheels'\n:env:.user='1'\n"
     assert install.install("requirements.txt") == 0
     words, env = calls.made[-1]
-    assert words == f"uv pip install --quiet --python {sys.executable} --editable . {LOCKED}"
+    assert (
+        words == f"uv pip install --quiet --python {sys.executable} -r requirements.txt --editable . {LOCKED}"
+    )
     assert env["UV_FIND_LINKS"] == "/wheels"
     assert capsys.readouterr().out.endswith("with uv, given pip's find-links ...\n")
 
