@@ -81,7 +81,7 @@ def did_you_mean(name, allowed):
     if near := difflib.get_close_matches(str(name), names, n=1):
         return f"did you mean {near[0]}?"
     more = f", … and {len(names) - MANY} more" if len(names) > MANY else ""
-    return f"allowed: {', '.join(names[:MANY])}{more}"
+    return f"allowed: {', '.join(names[:MANY]) or 'none is here yet'}{more}"
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # libyaml's is ten times as fast

@@ -59,6 +59,14 @@ def test_modes_follow_the_umask(tiny, reports, sample):
         os.umask(usual)
 
 
+def test_a_folder_that_cannot_be_written(tiny, tmp_path, monkeypatch):
+    """At the start, not after training."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "file"))
+    with pytest.raises(runs.RunError, match=r"seed_0 cannot be written \(Not a directory\); set REPORTS_DIR"):
+        runs.start(tiny("model_1"))
+
+
 def test_seconds_are_a_run_s_own(tiny, reports, sample, monkeypatch):
     """An hour lies between two runs of one kernel."""
     now = iter([100, 110, 3700, 3705])
