@@ -1,17 +1,4 @@
-"""`python -m fmnist_keras`: what the Makefile and the Snakefile call.
-
-data                          find or fetch Fashion-MNIST and verify it
-run FILE                      one run, of its file of parameters: its notebook, its page, its folder
-run MODEL --suite S --seed K  the same of a model or a point of the study ablations
-study NAME --suite S           the page of a study, and its table
-report SUITE                  the report notebook of a suite, and its page
-predict MODEL PICTURE ...     what a trained classifier takes photographs for
-export MODEL --format F       export a trained model, with a model card
-collect SUITE FOLDER ...      put the runs of other people's folders into one suite, and make its page
-pack SUITE                    write a zip of a suite's pages, to send
-claims SUITE                  test the paper's claims again, and write claims.json
-readme                        write cuadro III and the studies' answers into README.md, from reports/paper
-"""
+"""`python -m fmnist_keras`: what the Makefile and the Snakefile call; `--help` lists the commands."""
 
 import argparse
 import gc

@@ -51,13 +51,8 @@ def collect(suite, folders, write_page):
     with locks.hidden_folder(runs.suite_dir(suite), "collect") as scratch:
         for folder in dict.fromkeys(Path(os.path.abspath(os.path.expanduser(one))) for one in folders):
             person = name_of(folder)
-            if not person or people.setdefault(person, folder) != folder:
-                reason = (
-                    f"{people[person]} is called {person!r} too"
-                    if person
-                    else "no letter or digit in its name"
-                )
-                left_out.append(f"{folder}: {reason}; rename it")
+            if people.setdefault(person, folder) != folder:
+                left_out.append(f"{folder}: {people[person]} is called {person!r} too; rename it")
                 continue
             for found in find(folder, left_out):
                 try:
@@ -74,9 +69,9 @@ def collect(suite, folders, write_page):
 
 
 def name_of(folder):
-    """Return the last part of a path that may name a person, as "Garcia_Ana" of "García, Ana"; or "".
+    """Return the last part of a path that may name a person, as "Garcia_Ana" of "García, Ana".
 
-    A folder of one's own reports has the name of its suite.
+    A folder of one's own reports has the name of its suite; without Latin letters, a name is in Punycode.
     """
     parts = folder.parts[1:]
     if folder.is_relative_to(runs.reports_dir()):
@@ -86,8 +81,8 @@ def name_of(folder):
     elif re.fullmatch(r"seed_\d+", folder.name):
         parts = parts[:-2]
     name = next((part for part in reversed(parts) if part not in NOBODY), "scratch")
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:60]
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore") or name.encode("punycode")
+    return re.sub(r"[^A-Za-z0-9]+", "_", plain.decode()).strip("_")[:60] or "folder"
 
 
 def find(folder, left_out):

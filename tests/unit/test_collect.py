@@ -109,13 +109,12 @@ def test_own_suites_are_named_by_suite(sent, gather, reports):
     assert names() == [f"{name}-model_5/seed_0" for name in ("colleague", "paper", "scratch")]
 
 
-def test_two_folders_of_one_name(sent, gather, tmp_path):
+def test_two_folders_of_one_name(sent, gather):
     """The second is left out; the same folder, named twice, is one."""
     folders = [sent(f"{year}/anna").parents[3] for year in ("2025", "2026")]
-    assert gather(*folders, folders[0]) == (
-        1,
-        [f"{folders[1]}: {folders[0]} is called 'anna' too; rename it"],
-    )
+    said = [f"{folders[1]}: {folders[0]} is called 'anna' too; rename it"]
+    assert gather(*folders, folders[0], sent("王").parents[3], sent("--").parents[3]) == (3, said)
+    assert names() == [f"{name}-model_5/seed_0" for name in ("anna", "folder", "qby")]
 
 
 def test_what_was_collected_is_replaced(sent, gather, reports):

@@ -8,10 +8,10 @@ from fmnist_keras import runs
 from fmnist_keras.__main__ import main
 from fmnist_keras.tools.pack import pack
 
-INDEX = """<nav id="top"><a href="a/seed_0/notebook.html#curves">a</a></nav>
+INDEX = """<nav id="it's-top"><a href="a/seed_0/notebook.html#curves">a</a></nav>
 <a href="../notes%20x.md">notes</a>
 <a href="https://example.org/x.html">out</a>
-<a href="#top">up</a> <img src="data:image/png;base64,AAAA">"""
+<a href="#it's-top">up</a> <img src="data:image/png;base64,AAAA">"""
 DEAD = {
     "a missing page": "b/seed_0/notebook.html",
     "a missing place": "a/seed_0/notebook.html#away",
