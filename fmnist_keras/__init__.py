@@ -4,8 +4,9 @@
 it is first used, as `fk.models` or `fk.report.tables`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ._lazy import lazy
 
 if TYPE_CHECKING:  # for editors, which complete these names
     from . import data, evaluation, layers, models, params, plots, report, runs, tools, training
@@ -14,15 +15,4 @@ if TYPE_CHECKING:  # for editors, which complete these names
 __version__ = "0.1.0"
 __all__ = ["data", "evaluation", "layers", "models", "params", "plots", "report", "runs", "tools", "training"]
 __all__ += ["load_model", "predict"]
-
-
-def __getattr__(name):
-    if name in ("load_model", "predict"):
-        return getattr(import_module(".tools.predict", __name__), name)
-    if name in __all__:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(__name__, __all__, load_model=".tools.predict", predict=".tools.predict")

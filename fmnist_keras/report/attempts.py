@@ -18,8 +18,6 @@ CURVES = {
 }
 FORMATS = {"loss": "{:.4f}", "error": "{:.4f}", "accuracy": "{:.1%}", "seconds": "{:,.0f}"}
 TABLE = "table.csv"  # beside a suite's page
-FIRST = ["kind", "model", "seed", "changed", "data", "val.loss", "val.accuracy", "error"]  # of its columns
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes text that begins so
 
 
 def table(suite=runs.SCRATCH, kind="autoencoder", start="."):
@@ -63,15 +61,12 @@ def in_words(changes, departs=""):
 
 def write_table(suite):
     """Write a suite's runs, best first, as plain numbers to `table.csv` beside its page: its `Path`."""
-    rows = runs.table(suite)
-    rows = pd.concat([best_first(rows, kind) for kind in CURVES]).drop(
-        columns=["folder", "confusion", "changes"]
-    )
-    rows = rows[[*FIRST, *rows.columns.difference(FIRST, sort=False)]].dropna(axis="columns", how="all")
-    rows = rows.map(
-        lambda value: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
-    )
-    path = runs.suite_dir(suite) / TABLE
+    rows, path = runs.table(suite), runs.suite_dir(suite) / TABLE
+    rows = pd.concat([best_first(rows, kind) for kind in CURVES])
+    rows = rows.drop(columns=["folder", "confusion", "changes", "departs"]).dropna(axis="columns", how="all")
+    rows.insert(4, "changed", rows.pop("changed"))
+    text = rows.select_dtypes(exclude=["number", "bool"]).astype(str)
+    rows[text.columns] = text.replace("^(?=[=+@\t\r-])", "'", regex=True)  # or a spreadsheet would compute it
     rows.to_csv(path.with_name(f".{TABLE}"), index=False)
     path.with_name(f".{TABLE}").replace(path)
     return path
@@ -82,13 +77,11 @@ def sections(rows, start="."):
     for kind, mine in rows.groupby("kind"):
         ranked = best_first(mine, kind)
         parts = [shown(table(mine, kind, start), index=False, kind="stack sortable", **FORMATS)]
-        losses = ranked["departs"].map(lambda departs: departs.get("loss", "").split(" instead of ")[0])
+        losses = [departs.get("loss", "").split(" instead of ")[0] for departs in ranked["departs"]]
         for name, ylabel in CURVES[kind].items():
-            named = (ylabel + ", " + losses.str.replace("_", " ")).where(
-                losses.ne("") & (name == "val_loss"), ylabel
-            )
-            for title, some in ranked.groupby(named):  # two losses have no axis in common
-                parts.append(figures.curves(some, name, title, title.capitalize()))
+            others = [f", {loss.replace('_', ' ')}" if loss and name == "val_loss" else "" for loss in losses]
+            for other, some in ranked.groupby(pd.Series(others)):  # two losses have no axis in common
+                parts.append(figures.curves(some, name, ylabel + other, f"{ylabel}{other}".capitalize()))
         yield f"{kind.capitalize()}s", parts
 
 

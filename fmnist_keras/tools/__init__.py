@@ -1,19 +1,6 @@
 """What finished runs are good for: classify photographs, explore, export, collect, pack."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from .._lazy import lazy
 
-if TYPE_CHECKING:
-    from . import collect, explorer, export, pack, photos, predict
-
-__all__ = ("collect", "explorer", "export", "pack", "photos", "predict")
-
-
-def __getattr__(name):
-    if name in __all__:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted(__all__)
+__all__ = ["collect", "explorer", "export", "pack", "photos", "predict"]
+__getattr__, __dir__ = lazy(__name__, __all__)

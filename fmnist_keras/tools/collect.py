@@ -4,6 +4,7 @@ Of a run `metrics.json`, `history.csv` and its pictures are taken, read with lim
 and written anew; no link is followed. HTML, notebooks and weights stay where they are.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -20,9 +21,9 @@ from PIL.PngImagePlugin import PngInfo
 from .. import params, runs
 from ..runs import locks, record
 
-LARGEST = {".json": 2**23, ".csv": 2**20, ".png": 2**23}  # bytes; metrics of 10,000 images are 40 KB
-PIXELS, PICTURES, TEXT = 20e6, 12, 2**17  # of a picture; of a run; characters of metrics.json, not packed
-DIGITS = 17  # of a whole number; a longer one becomes infinite, which `record.verify` refuses
+LARGEST = {".json": 2**22, ".csv": 2**20, ".png": 2**23}  # bytes; metrics of 10,000 images are 40 KB
+PIXELS, PICTURES = 20e6, 12  # of a picture; of a run
+DIGITS = 18  # a longer number may become infinite, which `record.verify` refuses
 COLUMNS = {"loss", "val_loss", "accuracy", "val_accuracy"}
 NOBODY = {"reports", "scratch", "notebooks", "fmnist_keras", params.ROOT.name}  # folders that name no person
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]|(?<=[0-9])[.](?=[0-9])){0,138}", re.ASCII)  # see schema.yaml
@@ -135,47 +136,37 @@ def _read(path):
         raise runs.RunError(f"{path.name} is missing, or is a link, and none is followed")
     if (size := path.stat().st_size) > LARGEST[path.suffix]:
         raise runs.RunError(f"{path.name} has {size:,} bytes; allowed: {LARGEST[path.suffix]:,}")
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise runs.RunError(f"{path.name} cannot be read: {error.strerror}") from error
 
 
 def _metrics(found):
-    """Return what `metrics.json` has, if it names a run and is not too large."""
+    """Return what `metrics.json` has, if it names a run."""
+    content = _read(found / "metrics.json")
     try:
-        metrics = json.loads(_read(found / "metrics.json"), parse_int=_whole)
-        # A table of runs has columns such as "val.loss".
+        metrics = json.loads(content, parse_int=lambda one: int(one) if len(one) < DIGITS else float(one))
+        # A table of runs has columns such as "val.loss", which are not to be had twice.
         metrics = {field: value for field, value in record.upgrade(metrics).items() if "." not in field}
-        rest = {
-            field: value for field, value in metrics.items() if field not in record.LABELS + record.ERRORS
-        }
-        size = len(json.dumps(rest, ensure_ascii=False).encode())  # half a character is an error
+        json.dumps(metrics, ensure_ascii=False).encode()  # half a character is on no page
         model, seed, _ = (metrics[field] for field in ("model", "seed", "suite"))
-        valid = NAME.fullmatch(model) and type(seed) is int and 0 <= seed < 2**32 and size < TEXT
+        if not (NAME.fullmatch(model) and 0 <= seed < 2**32):
+            raise ValueError(f"model {params.short(model)}, seed {params.short(seed)}")
     except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as error:
         raise runs.RunError(f"metrics.json is not that of a run: {type(error).__name__}: {error}") from error
-    if not valid:
-        words = f"model {params.short(model)}, seed {params.short(seed)}, {size:,} characters"
-        raise runs.RunError(
-            f"metrics.json is not that of a run: {words}; allowed: a name, a number, {TEXT:,}"
-        )
     return metrics
-
-
-def _whole(digits):
-    return int(digits) if len(digits) <= DIGITS else float("inf")
 
 
 def _check_history(content, run):
     """Raise a `ValueError` unless `history.csv` is a table of a run's epochs, and the run restored one."""
-    try:
+    with contextlib.suppress(ValueError, TypeError):
         epochs = pd.read_csv(io.BytesIO(content), index_col="epoch").astype(float)
-        whole = list(epochs.index) == list(range(1, run["epochs_run"] + 1))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"history.csv is not a table of numbers by epoch: {error}") from error
-    if not (whole and {"val_loss"} <= {*epochs} <= COLUMNS and np.isfinite(epochs.min()).all()):
-        allowed = f"{', '.join(sorted(COLUMNS))} of the {run['epochs_run']} epochs of metrics.json"
-        raise ValueError(f"history.csv has other columns or epochs; allowed: {allowed}")
-    if (run["restored_epoch"] or 1) > run["epochs_run"]:
-        raise ValueError(f"metrics.json: epoch {run['restored_epoch']} is restored of {run['epochs_run']}")
+        whole = list(epochs.index) == list(range(1, max(run["epochs_run"], run["restored_epoch"] or 1) + 1))
+        if whole and {"val_loss"} <= {*epochs} <= COLUMNS and np.isfinite(epochs.min()).all():
+            return
+    allowed = f"numbers of {', '.join(sorted(COLUMNS))} of the epochs in metrics.json"
+    raise ValueError(f"history.csv has other columns, epochs or values; allowed: {allowed}")
 
 
 def _take_pictures(found, made, left_out):
@@ -183,13 +174,11 @@ def _take_pictures(found, made, left_out):
     links = (found / "figures").is_symlink()  # said by `find`
     for number, path in enumerate(() if links else sorted((found / "figures").glob("*.png"))):
         try:
-            if number >= PICTURES or not re.fullmatch("[a-z0-9_]{1,60}", path.stem):
-                raise ValueError(f"allowed: {PICTURES} pictures, named with a to z, digits and _")
-            picture = anew(_read(path))
+            if number >= PICTURES:
+                raise ValueError(f"{PICTURES} pictures are enough")
+            (made / "figures" / path.name).write_bytes(anew(_read(path)))
         except Exception as error:  # Pillow's are of many kinds
             left_out.append(f"{path}: {str(error)[:200]}")
-        else:
-            (made / "figures" / path.name).write_bytes(picture)
 
 
 def anew(content):

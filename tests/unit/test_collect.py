@@ -192,7 +192,7 @@ NO_RUN = "metrics.json is not that of a run: "
 FAULTS = {
     "a link to another file": (linked("metrics.json", "/etc/passwd"), f"metrics.json {MISSING}"),
     "a linked history": (linked("history.csv", "/etc/passwd"), f"history.csv {MISSING}"),
-    "10 GB": (huge, "metrics.json has 10,737,418,240 bytes; allowed: 8,388,608"),
+    "10 GB": (huge, "metrics.json has 10,737,418,240 bytes; allowed: 4,194,304"),
     "a pipe": (pipe, f"history.csv {MISSING}"),
     "no history": (lambda folder: (folder / "history.csv").unlink(), f"history.csv {MISSING}"),
     "no JSON": (replaced("metrics.json", b"<html>"), f"{NO_RUN}JSONDecodeError"),
@@ -200,12 +200,8 @@ FAULTS = {
     "deep": (replaced("metrics.json", b"[" * 100_000), f"{NO_RUN}RecursionError"),
     "half a character": (metrics_with(device="\ud800"), f"{NO_RUN}UnicodeEncodeError"),
     "parameters of text": (metrics_with(params=EVIL), f"{NO_RUN}AttributeError"),
-    "out of the folder": (
-        metrics_with(model="../../../evil"),
-        rf"{NO_RUN}model '\.\./\.\./\.\./evil', .*allowed",
-    ),
-    "a seed of text": (metrics_with(seed="0/../.."), rf"{NO_RUN}.*seed '0/\.\./\.\.'"),
-    "long texts": (metrics_with(device="x" * 200_000), rf"{NO_RUN}.* 20\d,\d+ characters; allowed"),
+    "out of the folder": (metrics_with(model="../../../evil"), f"{NO_RUN}ValueError: model '../../../evil'"),
+    "a seed of text": (metrics_with(seed="0/../.."), f"{NO_RUN}TypeError"),
     "a large number": (metrics_with(val={"loss": 10**400, "accuracy": 0.5}), "Infinity is not a number"),
     "infinity": (metrics_with(val={"loss": np.inf, "accuracy": 0.5}), "Infinity is not a number"),
     "no accuracy": (metrics_with(val={"loss": 0.5}), "metrics.json is not a valid run: .*accuracy"),
@@ -214,7 +210,7 @@ FAULTS = {
         metrics_with(history_sha256="0"),
         "history.csv cannot be read: it is not what the run wr",
     ),
-    "another epoch": (metrics_with(restored_epoch=99), "metrics.json: epoch 99 is restored of 38"),
+    "another epoch": (metrics_with(restored_epoch=99), "history.csv has other columns, epochs or val"),
 }
 
 
@@ -233,24 +229,28 @@ def test_a_faulty_run_is_left_out(sent, gather, tmp_path, fault):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    "text",
     [
-        (
-            "epoch,loss,val_loss\n1,2,3\n",
-            "other columns or epochs; allowed: .* of the .* epochs of metrics.json",
-        ),
-        ("epoch,loss,val_loss\n1,=1+1,3\n", "history.csv is not a table of numbers by epoch: could not"),
-        ("epoch,loss\n1,2\n", "history.csv has other columns or epochs"),
-        ("epoch,loss,val_loss,evil\n1,2,3,4\n", "history.csv has other columns or epochs"),
-        (EVIL, "history.csv is not a table of numbers by epoch"),
+        "epoch,loss,val_loss\n2,2,3\n",
+        "epoch,loss,val_loss\n1,=1+1,3\n",
+        "epoch,loss\n1,2\n",
+        "epoch,loss,val_loss,evil\n1,2,3,4\n",
+        EVIL,
     ],
 )
-def test_a_faulty_history_is_left_out(sent, gather, text, words):
-    folder = sent()
-    (folder / "history.csv").write_text(text)
-    metrics_with(history_sha256=runs.text_sha256(folder / "history.csv"))(folder)
-    with pytest.raises(runs.RunError, match=words):
-        gather()
+def test_a_faulty_history_is_left_out(sent, gather, text):
+    folder = sent(epochs_run=1, best_epoch=1, restored_epoch=1)
+
+    def write(text):
+        (folder / "history.csv").write_text(text)
+        metrics_with(history_sha256=runs.text_sha256(folder / "history.csv"))(folder)
+        return gather()
+
+    with pytest.raises(
+        runs.RunError, match="history.csv has other columns, epochs or values; allowed: numbers"
+    ):
+        write(text)
+    assert write("epoch,loss,val_loss\n1,2,3\n") == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_a_faulty_history_is_left_out(sent, gather, text, words):
             replaced("figures/predictions.png", picture(size=(6000, 6000))),
             "6000 x 6000 pixels; allowed: 20,000",
         ),
-        (replaced("figures/Evil onload.png", picture()), "Evil onload.png: allowed: 12 pictures, named with"),
+        (lambda folder: [replaced(f"figures/{n}.png", picture())(folder) for n in range(12)], "12 pictures"),
         (linked("figures/predictions.png", "/etc/passwd"), "predictions.png is missing, or is a link"),
         (linked("figures", "/etc"), "figures: is a link, and none is followed"),
     ],
