@@ -14,17 +14,30 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup
 
 from .. import evaluation, params, runs
 from ..data import CLASS_NAMES
+from ..plots import Shown
 from . import paper, statistics, units
+from .display import template
 
 HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "undecided", "not enough runs"
 COLOURS = {HOLDS: "yes", FAILS: "no", OPEN: "open", MISSING: "open"}
 NUMBERS = ("estimate", "low", "high", "p_inside", "p_outside")
 COLUMNS = (  # of the table of verdicts
-    *("claim", "by", "sentence", "statement", "section", "part", "measure", "unit", "above", "below"),
+    *(
+        "claim",
+        "by",
+        "paper",
+        "sentence",
+        "statement",
+        "section",
+        "part",
+        "measure",
+        "unit",
+        "above",
+        "below",
+    ),
     *("holds", "reason", "comparison", "found", "seeds", "least", "unused", *NUMBERS),
     *("p_holm", "verdict", "part_verdict", "decides_part", "decides"),
 )
@@ -146,7 +159,7 @@ def load(path=None):
                 allowed = "allowed: a claim's fields, such as statement"
                 raise params.ParamsError(f"{params.short(fields)} is not allowed; {allowed}")
             params.check_fields(fields, "claim")
-            claim = {"claim": str(number), "by": "", "sentence": ""} | fields
+            claim = {"claim": str(number), "by": "", "paper": "", "sentence": ""} | fields
             parts, by = claim.pop("estimands"), claim["by"]
             if bool(by) == bool(claim["sentence"]):
                 allowed = "allowed: the paper's sentence, or by: whose claim it is, one of the two"
@@ -201,8 +214,24 @@ def _comparisons(part, models):
     unit = MEASURES[part["measure"]].unit
     row = {"part": part["what"], "measure": part["measure"], "unit": unit, "above": nan, "below": nan}
     row |= bounds | {"reason": part.get("reason", "")}
-    row["holds"] = " and ".join(f"{name} {bound:g}" for name, bound in bounds.items()) + f" {unit}"
-    return [row | {"terms": terms} for terms in compared]
+    return [
+        row | {"terms": terms, "holds": _region(bounds, *_in_words_of(unit, terms))} for terms in compared
+    ]
+
+
+def _in_words_of(unit, terms):
+    """Return a unit's name in words and its size: of terms of Table III, what a margin is."""
+    if unit != "margins":
+        return unit, 1
+    (quantity,) = {name.split()[-1] for name in terms}
+    return {"accuracy": "points", "loss": "nats"}[quantity], {"accuracy": 100, "loss": 1}[
+        quantity
+    ] * paper.TOLERANCE[quantity]
+
+
+def _region(bounds, unit, scale):
+    ends = [f"{scale * bound:g}" for bound in bounds.values()]
+    return f"between {' and '.join(ends)} {unit}" if len(ends) > 1 else f"{min(bounds)} {ends[0]} {unit}"
 
 
 def _faults(part, bounds, models):
@@ -267,7 +296,8 @@ def estimate(grouped, row):
         made = measure.test(parts, *bounds)
         numbers = dict(zip(NUMBERS, (*map(show, made[:3]), *made[3:])))
     numbers = {name: float(f"{value:.6g}") for name, value in numbers.items()}
-    made = {"comparison": _in_words(keys, weights), "found": _found(numbers, unit), "seeds": as_sum(seeds)}
+    found_words = _found(numbers, *_in_words_of(unit, row["terms"]))
+    made = {"comparison": _in_words(keys, weights), "found": found_words, "seeds": as_sum(seeds)}
     return made | {"least": min(seeds, default=0), "unused": sum(one.unused for one in found)} | numbers
 
 
@@ -279,12 +309,12 @@ def as_sum(seeds):
     return " + ".join(map(str, seeds)) or "0"
 
 
-def _found(numbers, unit):
+def _found(numbers, unit, scale):
     """Return an estimate and its interval in words."""
-    if numbers["estimate"] != numbers["estimate"]:
+    mean, low, high = (scale * numbers[name] for name in ("estimate", "low", "high"))
+    if mean != mean:
         return "no run of all that it needs"
-    interval = "in one run" if numbers["low"] != numbers["low"] else "({low:.3g} to {high:.3g})"
-    return f"{{estimate:.3g}} {unit} {interval}".format(**numbers)
+    return f"{mean:.3g} {unit} " + ("in one run" if low != low else f"({low:.3g} to {high:.3g})")
 
 
 def _in_words(keys, weights):
@@ -398,11 +428,57 @@ def equal_points(grouped):
     return equal
 
 
-def badge(found):
-    """Return a verdict as the page shows it, in its colour."""
-    return Markup('<b class="verdict {}">{}</b>').format(COLOURS[found], found)
+def shown(verdicts, listed=(), exercise=False):
+    """Return claims for a page, one row each under the paper's sentence; "" without any.
+
+    Args:
+        verdicts: of `judge`.
+        listed: names of the models whose runs the page lists.
+        exercise: not the paper's runs, so that verdicts are not in colour.
+    """
+    models = {
+        number: [name for name, numbers in names().items() if number in numbers]
+        for number in verdicts["claim"]
+    }
+    facts = {"models": models, "listed": {*listed}, "exercise": exercise, "colours": COLOURS}
+    html = template("claims.html.j2").render(
+        sentences=_nested(verdicts, "sentence", "claim", "part"), places=_places, deciding=_decides, **facts
+    )
+    words = verdicts.loc[verdicts["decides"], ["claim", "statement", "verdict", "part", "found", "holds"]]
+    return Shown(html, words.to_string(index=False)) if len(verdicts) else Shown("", "")
 
 
-def link(row):
-    """Return the number of a row's claim as a link to its section of the page."""
-    return Markup('<a href="#{}">{}</a>').format(row["section"].replace(" ", "-"), row["claim"])
+def _nested(rows, *keys):
+    """Return rows as dicts in lists of lists, a level for each key."""
+    if not keys:
+        return rows.to_dict("records")
+    return [_nested(some, *keys[1:]) for _, some in rows.groupby(keys[0], sort=False)]
+
+
+def _decides(part):
+    """Return the comparison that decides a part."""
+    return next(row for row in part if row["decides_part"])
+
+
+def _places(part, one):
+    """Return where a part's chart has its numbers, in per cent of its width: of `one` and the others."""
+    ends = [one[name] for name in ("low", "high", "above", "below")]
+    every = [row["estimate"] for row in part]
+    known = [value for value in every + ends if value == value]
+    span = (max(known) - min(known)) or 1
+
+    def at(value):
+        return round(6 + 88 * (value - min(known)) / span, 2)
+
+    found = {name: at(one[name]) for name in ("estimate", "low", "high") if one[name] == one[name]}
+    bounds = {name: one[name] for name, _ in REGION if one[name] == one[name]}
+    scale = _in_words_of(one["unit"], [one["comparison"]])[1]
+    return (
+        {"above": 0, "below": 100}
+        | {name: at(value) for name, value in bounds.items()}
+        | found
+        | {
+            "marks": [at(value) for value in every if value == value],
+            "bounds": [(at(value), f"{scale * value:g}") for value in bounds.values()],
+        }
+    )

@@ -1,19 +1,41 @@
 """Show tables, saved figures and text from files in a notebook."""
 
+import functools
+import io
 import os
 import re
 import zlib
 from html import escape
 from urllib.parse import quote
 
+import numpy as np
 from markupsafe import Markup
+from PIL import Image
 
 from ..plots import Shown
+from .pages import TEMPLATE
+
+NOTHING = Shown("", "")
 
 
 def as_text(words):
     """Escape text from files for Markdown, so that no HTML or Markdown in it takes effect."""
     return escape(words).translate({ord(mark): f"&#{ord(mark)};" for mark in "[]()*`$\\~|"})
+
+
+@functools.cache
+def template(name):
+    """Return one of the templates beside the page's; what an HTML one is given is escaped."""
+    from jinja2 import Environment, FileSystemLoader
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATE),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=name.endswith(".html.j2"),
+    )
+    made.filters["text"] = as_text
+    return made.get_template(name)
 
 
 def note(words):
@@ -22,7 +44,7 @@ def note(words):
 
 
 def table(frame, index=True, kind="wide", **formats):
-    """Return a table as HTML, and beside it as text and Markdown; a sentence if it has no row.
+    """Return a table as HTML, and beside it as text and Markdown; `NOTHING` if it has no row.
 
     Its cells are shown as text, but for `markupsafe.Markup`.
 
@@ -35,7 +57,7 @@ def table(frame, index=True, kind="wide", **formats):
     from pandas.io.formats.style import Styler
 
     if frame.empty:
-        return Shown("<p>None in this suite.</p>", "None in this suite.")
+        return NOTHING
     corner = frame.index.name or ("model" if index else None)
     names = [", ".join(filter(None, name)) if isinstance(name, tuple) else str(name) for name in frame]
     frame = frame.set_axis(names, axis="columns")
@@ -64,36 +86,59 @@ def _in_one_line(value):
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
-def page_link(folder, start=None):
+def link(target, text):
+    """Return a link of a page."""
+    return Markup('<a href="{}">{}</a>').format(target, text)
+
+
+def page_link(folder, start=None, first=False):
     """Return a run's name as a link to its page, or as text: of most runs, git has the numbers alone.
 
     Args:
         folder: the run's `Path`.
         start: the folder from which the link leads; None is the suite's.
+        first: whether it gets the id of its model's runs, "runs-" and the name.
     """
-    name = f"{folder.parent.name}, seed {folder.name.removeprefix('seed_')}"
+    shown = f"{folder.parent.name}, seed {folder.name.removeprefix('seed_')}"
     page = folder / "notebook.html"
-    if not page.is_file():
-        return name
-    path = quote(os.path.relpath(page, start or folder.parents[1]).replace(os.sep, "/"))
-    return Markup('<a href="{}">{}</a>').format(path, name)
+    if page.is_file():
+        path = os.path.relpath(page, start or folder.parents[1]).replace(os.sep, "/")
+        shown = link(quote(path), shown)
+    return Markup('<span id="runs-{}">{}</span>').format(folder.parent.name, shown) if first else shown
+
+
+def _saved(folder, name):
+    """Return a picture that a run has saved, as a `PIL.Image`; None if it is missing or damaged."""
+    try:
+        image = Image.open(io.BytesIO((folder / "figures" / f"{name}.png").read_bytes()))
+        image.load()
+    except (OSError, SyntaxError, ValueError):  # what PIL raises of a truncated file
+        return None
+    return image if "Description" in image.info else None
 
 
 def saved_figure(folder, name):
-    """Return a picture that a run has saved, with its alt text; a sentence if it is missing or damaged.
+    """Return a picture that a run has saved, with its alt text; `NOTHING` if it is missing or damaged."""
+    if (image := _saved(folder, name)) is None:
+        return NOTHING
+    data = (folder / "figures" / f"{name}.png").read_bytes()
+    return Shown.image(
+        data, f"{folder.parent.name}: {image.info['Description']}", int(image.width / 1.5), data
+    )
 
-    A page that may be published has no path of this machine in it.
+
+def saved_images(folder):
+    """Return the images in a run's saved `plots.reconstructions`: `(2, n, 28, 28, 1)`, originals first.
+
+    None if the picture is missing or damaged, or another.
     """
-    from IPython.display import Markdown
-    from PIL import Image
-
-    path, model = folder / "figures" / f"{name}.png", folder.parent.name
-    try:
-        with Image.open(path) as image:
-            alt, width = image.text["Description"], int(image.width / 1.5)
-        return Shown.image(path.read_bytes(), f"{model}: {alt}", width, path.read_bytes())
-    except (OSError, KeyError, SyntaxError, ValueError) as error:  # what PIL raises of a truncated file
-        reason = str(error).replace(str(path), path.name)
-        if isinstance(error, FileNotFoundError):
-            reason = "it is not here; of most runs git holds the numbers alone"
-        return Markdown(as_text(f"{model}: figures/{path.name} cannot be shown: {reason}"))
+    if (image := _saved(folder, "reconstructions")) is None:
+        return None
+    pixels = np.asarray(image.convert("L"))
+    drawn = pixels < 250  # images are black at their edges, text is thin
+    down, across = (np.flatnonzero(drawn.mean(axis=axis) > 0.5)[[0, -1]] + [0, 1] for axis in (1, 0))
+    box = (*(across[:1]), *(down[:1]), *(across[1:]), *(down[1:]))
+    count = round(((box[2] - box[0]) / (box[3] - box[1]) * 59 + 3) / 31)  # see `plots.image_rows`
+    tiles = image.convert("L").resize((31 * count - 3, 59), Image.Resampling.NEAREST, box)
+    canvas = np.pad(np.asarray(tiles, "float32") / 255, [(0, 3), (0, 3)])
+    return canvas.reshape(2, 31, count, 31).swapaxes(1, 2)[:, :, :28, :28, None]

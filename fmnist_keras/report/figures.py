@@ -1,104 +1,120 @@
-"""The report's own figures: Table III, the claims, curves of many seeds; as in `plots`."""
+"""The report's own figures: what the models are, and curves of many seeds; as in `plots`."""
 
+import math
+import re
 import textwrap
 
 import numpy as np
 import seaborn as sns
-from matplotlib.ticker import MaxNLocator
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import ScalarFormatter
 
-from ..plots import BESIDE, PALETTE, TOGETHER, absent, in_house_style, new_figure, styles
+from ..plots import BESIDE, PALETTE, TOGETHER, colour, in_house_style, new_figure, styles
 from ..runs import read_history
-from . import claims, paper
+from .display import NOTHING
 
-GREEN, RED, GREY = PALETTE[2], PALETTE[3], "0.45"
 LABEL, TITLE = 46, 28  # characters of a name in a line of a legend, and above a small chart
-SHADES = {claims.HOLDS: GREEN, claims.FAILS: RED, claims.OPEN: GREY, claims.MISSING: GREY}
+STAGE = {  # a layer that changes the shape: its colour, and how a drawing names it
+    "Conv2D": (PALETTE[0], "conv {0}×{0}"),
+    "MaxPooling2D": (PALETTE[2], "max pool 2×2"),
+    "Flatten": (PALETTE[7], "flatten"),
+    "Dense": (PALETTE[1], "dense"),
+    "Reshape": (PALETTE[7], "reshape"),
+    "Conv2DTranspose": (PALETTE[4], "convᵀ {0}×{0}"),
+}
+ARROW = {"arrowstyle": "-|>", "color": "0.3"}
 
 
 @in_house_style
-def table_iii(ours, cells, exercise=False):
-    """Draw ours minus the paper's numbers of Table III, a number a line.
-
-    Dots are runs, the tick their mean, and the bar is the prediction interval for one more run.
+def overview(image, decoded, true, length, autoencoder, classifier=None, named=None):
+    """Draw what the models do: an image, its code, its reconstruction, and its class.
 
     Args:
-        ours: a run and number a row, with model, number and ours, per cent of an accuracy.
-        cells: a number a row, with paper, mean, low, high and reproduced too.
-        exercise: not the paper's runs, so that no number is in colour.
+        image: `(28, 28, 1)`.
+        decoded: its reconstruction.
+        true: its class.
+        length: of the code.
+        autoencoder: a model's name.
+        classifier: another; None draws none.
+        named: the class that it names.
     """
-    if cells.empty:
-        return absent("Table III says nothing of these runs.")
-    runs = ours.groupby(["model", "number"])["ours"].agg(list)
-    told, size = [], (9.2, 0.16 * len(cells) + 1.1)
-    figure, axes = new_figure("", 1, 2, size, sharey=True)
-    for axis, quantity, scale, unit in zip(axes, ("loss", "accuracy"), (1, 100), ("nats", "points")):
-        mine = cells[cells["number"].str.endswith(quantity)]
-        for y, cell in enumerate(mine.itertuples()):
-            every = np.array([cell.low, cell.high, cell.mean, *runs[cell.model, cell.number]]) / scale
-            low, high, mean, *dots = scale * paper.distance(cell.model, cell.number, every)
-            colours = {"yes": GREEN, "no": RED}
-            drawn = {"color": GREY if exercise else colours.get(cell.reproduced, GREY)}
-            axis.plot([low, high], [y, y], linewidth=6, alpha=0.35, solid_capstyle="butt", **drawn)
-            axis.plot(dots, [y] * len(dots), ".", alpha=0.6, **drawn)
-            axis.plot(mean, y, "|", markersize=13, markeredgewidth=2, **drawn)
-            found = cell.reproduced if cell.size > 1 else "unknown of one run"
-            numbers = f"{cell.paper:#.3g} and {cell.mean:#.3g}, reproduced: {found}"
-            told.append(f"{cell.model} {cell.number} {numbers}")
-        axis.plot([0] * len(mine), range(len(mine)), "D-", color="black", markersize=5, linewidth=0.8)
-        axis.set(xlabel=f"our {quantity} minus the paper's, {unit}")
-    axes[0].set_yticks(range(len(mine)), [f"{c.model}, {c.number.split()[0]}" for c in mine.itertuples()])
-    axes[0].invert_yaxis()
-    figure.set_label(f"Table III, the paper's number and our mean: {', '.join(told)}.")
-    sns.despine(figure)
-    return figure
-
-
-@in_house_style
-def forest(verdicts, exercise=False):
-    """Draw every part's estimate and interval on a scale of its own, the region where it holds shaded.
-
-    Of several comparisons the one that decides is drawn, and the others' estimates as small marks.
-
-    Args:
-        verdicts: see `claims.judge`.
-        exercise: not the paper's runs, so that verdicts are not in colour.
-    """
-    rows = verdicts.drop_duplicates("claim").itertuples()
-    told = "; ".join(f"{row.claim} {row.statement}: {row.verdict}" for row in rows)
-    parts = [part for _, part in verdicts.groupby(["claim", "part"], sort=False)]
-    figure, axes = new_figure(f"Verdicts. {told}.", size=(7.2, 0.6 * max(len(parts), 1)))
-    for y, part in enumerate(parts):
-        one = next(part[part["decides_part"]].itertuples())
-        _part(axes, y, one, part["estimate"].dropna(), GREY if exercise else SHADES[one.part_verdict])
-        axes.text(0, y - 0.23, f"{one.claim} {one.part_verdict}: {one.part}", size=8.5)
-    axes.set(xlim=(0, 1), ylim=(len(parts) - 0.4, -0.7))
+    alt = f"An image ({true}) becomes a code of {length} numbers, and this a reconstruction by {autoencoder}"
+    alt += f", or a class, {named}, by {classifier}." if classifier else "."
+    figure, axes = new_figure(alt, size=(5, 2.3))
+    above = 46 if classifier else 28
+    for pixels, x, y in ((image, 0, 28), (decoded, 100, above)):
+        axes.imshow(pixels[..., 0], cmap="gray", vmin=0, vmax=1, extent=(x, x + 34, y - 17, y + 17))
+    code = np.random.default_rng(0).random((16, 1))
+    axes.imshow(code, cmap="Blues", vmin=-0.5, extent=(60, 65, 8, 48), aspect="auto")
+    texts = [(17, 5, f"image: {true}"), (62, 1, f"code: {length} numbers"), (47, 31, "encoder")]
+    texts += [(82, above / 2 + 18, "decoder"), (117, above + 19, f"reconstruction, {autoencoder}")]
+    ends = [((36, 28), (59, 28)), ((66, 29), (98, above))]
+    if classifier:
+        ends, texts = [*ends, ((66, 26), (98, 10))], [*texts, (82, 9, "dense layer")]
+        axes.text(100, 8, f"class: {named}\n({classifier})", size=9.5, va="center")
+    for start, end in ends:
+        axes.annotate("", end, start, arrowprops=ARROW)
+    for x, y, text in texts:
+        axes.text(x, y, text, ha="center", size=9.5)
+    axes.set(xlim=(-4, 146), ylim=(-4, 70))
     axes.set_axis_off()
     return figure
 
 
-def _part(axes, y, one, marks, shade):
-    """Draw one part of a claim at a height, on a scale of its own from 0 to 1."""
-    every = np.array([*marks, one.low, one.high, one.above, one.below], float)
-    least, most = np.nanmin(every), np.nanmax(every)
-    span = 1.2 * (most - least or 1)
+def stages(layers, shape):
+    """Return what layers of the paper make of an input: a list of (name, what follows, shape, colour).
 
-    def at(values):
-        return (np.asarray(values, float) - least) / span + 1 / 12
-
-    region = np.where(np.isnan([one.above, one.below]), [0, 1], at([one.above, one.below]))
-    axes.fill_between(region, y - 0.17, y + 0.17, color=GREEN, alpha=0.15, linewidth=0)
-    axes.plot(at(marks), [y] * len(marks), "|", color="0.6")
-    axes.plot(at([one.low, one.high]), [y, y], color=shade, linewidth=3)
-    axes.plot(at(one.estimate), y, "o", color=shade, markerfacecolor="white" if np.isnan(one.low) else shade)
-    axes.plot([0, 1], [y + 0.17, y + 0.17], color="black", linewidth=0.8)
-    for tick in MaxNLocator(6).tick_values(least - span / 12, least + span * 11 / 12):
-        if 0 <= at(tick) < 0.98:  # its text would run into the unit
-            axes.text(at(tick), y + 0.2, f"{tick:g}", size=7, ha="center", va="top")
-    axes.text(1.01, y + 0.2, one.unit, size=7, va="top")
+    Args:
+        layers: texts, see `runs.ran.describe`; one that does not change the shape follows the one before it.
+        shape: of the input.
+    """
+    found = []
+    for layer in layers:
+        name, given = layer.split("(")[0], dict(re.findall(r"(\w+)=(\[[^]]*\]|\d+)", layer))
+        given = {key: [*map(int, re.findall(r"\d+", value))] for key, value in given.items()}
+        size, side = given.get("kernel_size", [0])[0], shape[0]
+        transposed = 2 * (side - 1) + size + given.get("output_padding", [0])[0]
+        sides = {"Conv2D": side - size + 1, "MaxPooling2D": side // 2, "Conv2DTranspose": transposed}
+        flat = {
+            "Flatten": [math.prod(shape)],
+            "Dense": given.get("units"),
+            "Reshape": given.get("target_shape"),
+        }
+        if name not in STAGE:
+            found[-1][1].append(layer.split("=")[-1][:-1] if name == "Activation" else name.replace("D", "d"))
+            continue
+        shape = tuple(flat[name] if name in flat else [*[sides[name]] * 2, *given.get("filters", shape[-1:])])
+        found.append((STAGE[name][1].format(size), [], shape, STAGE[name][0]))
+    return found
 
 
 @in_house_style
-def curves(rows, name, ylabel, title):
+def architecture(encoder, decoder):
+    """Draw the paper's models from the texts of their layers, see `stages`, as its figure 1 does."""
+    down = [("image", [], (28, 28, 1), "0.7"), *stages(encoder, (28, 28, 1))]
+    up, rows = stages(decoder, down[-1][2]), len(down)
+    boxes = [(0, y, *stage) for y, stage in enumerate(down)]
+    boxes += [(1.08, rows - 2 - y, *stage) for y, stage in enumerate(up)]
+    boxes += [(1.08, rows - 1, "dense (a classifier)", [], (10,), PALETTE[1])]
+    said = [f"{name} {'×'.join(map(str, shape))}" for _, _, name, _, shape, _ in boxes]
+    alt = f"Encoder: {', '.join(said[:rows])}. Decoder: {', '.join(said[rows:-1])}. Classifier: dense 10."
+    figure, axes = new_figure(alt, size=(5, 0.36 * rows + 0.3))
+    for x, y, name, after, shape, shade in boxes:
+        axes.add_patch(Rectangle((x, y), 1, 0.74, color=shade, alpha=0.22, linewidth=0))
+        axes.text(x + 0.02, y + 0.37, ", ".join([name, *after]), va="center", size=8.5)
+        at = {"va": "center", "ha": "right", "size": 8.5, "weight": "bold"}
+        axes.text(x + 0.98, y + 0.37, "×".join(map(str, shape)), **at)
+    for y in (rows - 1.63, rows - 0.63):
+        axes.annotate("", (1.08, y), (1, rows - 0.63), arrowprops=ARROW)
+    axes.text(0, -0.1, "encoder, from above", size=8.5)
+    axes.text(1.08, rows - 1.1 - len(up), "decoder, from below", size=8.5)
+    axes.set(xlim=(0, 2.08), ylim=(rows, -0.5))
+    axes.set_axis_off()
+    return figure
+
+
+@in_house_style
+def curves(rows, name, ylabel, title, beside=None):
     """Draw a quantity by epoch: each model's median over its seeds, in a band from the least to the largest.
 
     Every model has a colour, a line and a marker of its own; more than `plots.TOGETHER` have a chart each.
@@ -108,19 +124,21 @@ def curves(rows, name, ylabel, title):
         name: a column of `history.csv`; runs without it are left out.
         ylabel: what it is, with its unit.
         title: above the figure.
+        beside: another column, drawn dashed in each model's own chart.
     """
-    held = {}
+    names = [name, beside] if beside else [name]
+    held = {one: {} for one in names}
     for model, folder in zip(rows["model"], rows["folder"]):
-        if name in (history := read_history(folder)):
-            held.setdefault(model, []).append(history[name])
-    if not held:
-        return absent("None in this suite.")
-    values = {model: padded(seeds) for model, seeds in held.items()}
-    lasts = {model: [row[~np.isnan(row)][-1:] for row in seeds] for model, seeds in values.items()}
-    ends = ", ".join(f"{model} {np.median(np.concatenate(seeds)):.4f}" for model, seeds in lasts.items())
-    alt = f"{title} by epoch; in the last epoch of each: {ends}."
-    if len(values) > TOGETHER:
-        return _a_chart_each(values, alt, ylabel, title)
+        history = read_history(folder)
+        for one in names if name in history else ():
+            held[one].setdefault(model, []).append(history.get(one, []))
+    if not held[name]:
+        return NOTHING
+    values, *others = ({model: padded(seeds) for model, seeds in some.items()} for some in held.values())
+    alt = f"{title} by epoch; in the last epoch of each: {_ends(values)}."
+    alt += f" Dashed, {beside}: {_ends(others[0])}." if beside else ""
+    if beside or len(values) > TOGETHER:
+        return _a_chart_each(values, alt, ylabel, title, *others, scale=name)
     figure, axes = new_figure(alt, size=(7.6, 4.4))
     for model, style in styles(values).items():
         _median_and_band(axes, values[model], label=textwrap.fill(model, LABEL), **style)
@@ -129,6 +147,12 @@ def curves(rows, name, ylabel, title):
     axes.legend(frameon=False, **BESIDE if len(values) > 4 else {})
     sns.despine(figure)
     return figure
+
+
+def _ends(values):
+    """Return each model's median in the last epoch of its runs, in words."""
+    lasts = {model: [row[~np.isnan(row)][-1:] for row in seeds] for model, seeds in values.items()}
+    return ", ".join(f"{model} {np.median(np.concatenate(seeds)):.4f}" for model, seeds in lasts.items())
 
 
 def padded(rows):
@@ -148,22 +172,33 @@ def _median_and_band(axes, values, **style):
         axes.fill_between(epochs, *bounds, color=style["color"], alpha=0.2, linewidth=0)
 
 
-def _a_chart_each(values, alt, ylabel, title):
-    """Draw a small chart for each model, on the same axes, over the span of all in grey."""
+def _a_chart_each(values, alt, ylabel, title, beside=None, scale=""):
+    """Draw a small chart for each model on the same axes, with the span of all in grey or what is beside."""
     columns, every = 4, padded([row for seeds in values.values() for row in seeds])
     rows = -(-len(values) // columns)
-    size, shared = (9.2, 1.9 * rows + 0.6), {"sharex": True, "sharey": True, "squeeze": False}
+    size, shared = (
+        (9.2, (2.4 if beside else 1.9) * rows + 0.6),
+        {"sharex": True, "sharey": True, "squeeze": False},
+    )
     figure, axes = new_figure(alt, rows, columns, size, **shared)
     for axis in axes.flat[len(values) :]:
         axis.set_axis_off()
     for axis, (model, seeds) in zip(axes.flat, values.items()):
-        there = ~np.isnan(every).all(axis=0)
-        span = np.nanmin(every[:, there], axis=0), np.nanmax(every[:, there], axis=0)
-        axis.fill_between(np.flatnonzero(there) + 1, *span, color="0.9", linewidth=0)
-        _median_and_band(axis, seeds, color=PALETTE[0], marker="o", markersize=4, markevery=[-1])
+        if beside:
+            _median_and_band(axis, beside[model], color="0.25", linestyle="--")
+        else:
+            there = ~np.isnan(every).all(axis=0)
+            span = np.nanmin(every[:, there], axis=0), np.nanmax(every[:, there], axis=0)
+            axis.fill_between(np.flatnonzero(there) + 1, *span, color="0.9", linewidth=0)
+        shade = colour(model) if beside else PALETTE[0]
+        _median_and_band(axis, seeds, color=shade, marker="o", markersize=4, markevery=[-1])
         axis.set_title(textwrap.fill(model, TITLE), fontsize="small")
         axis.xaxis.get_major_locator().set_params(integer=True)
-    figure.suptitle(f"{title}; grey: the span of all", fontsize="medium")
+    if beside and "loss" in scale:
+        axes[0, 0].set_yscale("log", subs=[2, 5])
+        for part in (axes[0, 0].yaxis.set_major_formatter, axes[0, 0].yaxis.set_minor_formatter):
+            part(ScalarFormatter())
+    figure.suptitle(title if beside else f"{title}; grey: the span of all", fontsize="medium")
     figure.supxlabel("epoch", fontsize="medium")
     figure.supylabel(ylabel, fontsize="medium")
     sns.despine(figure)

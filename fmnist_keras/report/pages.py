@@ -22,10 +22,10 @@ def page(notebook, path, title, home=None):
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
     content = nbformat.read(notebook, 4) if isinstance(notebook, Path) else notebook
-    content.cells = results_first(content.cells)
+    content.cells = results_first(telling(content.cells))
     if home is None:
         _gather_code(content.cells)
-    prose = "\n".join(cell.source for cell in content.cells if cell.cell_type == "markdown")
+    headings = [heading for cell in content.cells for heading in _headings(cell)]
     exporter = HTMLExporter(
         template_name="template",
         extra_template_basedirs=[str(TEMPLATE.parent)],
@@ -37,11 +37,63 @@ def page(notebook, path, title, home=None):
         "metadata": {"name": title},
         "title": title,
         "home": home,
-        "contents": re.findall(r"^## (.+)$", prose, flags=re.MULTILINE),
+        "contents": headings,
     }
     # Not HTMLExporter's own method: it parses the whole page again, for images that have no alt text.
     body, _ = TemplateExporter.from_notebook_node(exporter, content, resources)
     path.write_text(body, encoding="utf-8")
+
+
+def _headings(cell):
+    """Return the (level, text) of a text's headings below the title."""
+    source = cell.source if cell.cell_type == "markdown" else ""
+    return [(len(marks), text) for marks, text in re.findall(r"^(##+) (.+)$", source, flags=re.MULTILINE)]
+
+
+def telling(cells):
+    """Return the cells without what says nothing: a suite may have one kind of model, one seed, no study.
+
+    A text goes if all outputs below it are blank, a heading if all of its section does, and a line of a list
+    or table if it links to a place that the page then does not have.
+    """
+    kept, below, group = [], [], []
+    for cell in reversed(cells):
+        group.insert(0, cell)
+        if cell.cell_type != "markdown":
+            continue
+        level = len(re.match("#*", cell.source)[0]) or 7
+        under = [good for depth, good in below if depth > level]
+        shown = [_is_visible(output) for one in group[1:] for output in one.outputs]
+        good = any(shown) or any(under) or not (shown or under)
+        below = [(depth, one) for depth, one in below if depth <= level] + [(level, good)]
+        if shown and not any(shown):
+            cell.source = cell.source.partition("\n")[0]
+        kept, group = (group if good else []) + kept, []
+    kept = group + kept
+    for cell in kept:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if _is_visible(output)]
+    texts = [data for cell in kept for data in (cell, *(o.get("data", {}) for o in cell.get("outputs", ())))]
+    ids = {text.replace(" ", "-") for cell in kept for _, text in _headings(cell)}
+    ids |= {name for data in texts for name in re.findall(r'id="([^"]+)"', data.get("text/html", ""))}
+    for data, key in ((data, key) for data in texts for key in ("source", "text/markdown") if key in data):
+        lines = data[key].split("\n") if data.get("cell_type") != "code" else ()
+        good = [line for line in lines if not line.startswith(("- ", "| ")) or ids.issuperset(_links(line))]
+        data[key] = "\n".join(good) if lines else data[key]
+    return kept
+
+
+def _is_visible(output):
+    """Return whether an output shows anything: not an empty text, figure or table."""
+    data = output.get("data")
+    return data is None or any(
+        text.strip() for kind, text in data.items() if kind != "text/plain" or len(data) == 1
+    )
+
+
+def _links(line):
+    """Return the places of the page that a line of Markdown links to."""
+    return re.findall(r"\]\(#([^)]+)\)", line)
 
 
 def results_first(cells):

@@ -1,23 +1,12 @@
-"""Draw a study, see `studies.load`; one without runs is a sentence."""
+"""Draw a study, see `studies.load`; one without runs is `NOTHING`."""
 
 import numpy as np
-import pandas as pd
 import seaborn as sns
 
 from ..plots import PALETTE, in_house_style, new_figure
 from . import paper, statistics
-from .figures import curves
+from .display import NOTHING
 from .studies import QUANTITIES
-
-BANDS = 8  # points whose curves are drawn: more are too many to tell apart
-
-
-def _sentence(words):
-    """Return a figure of words alone."""
-    figure, axes = new_figure(words, size=(5, 0.4))
-    axes.set_axis_off()
-    axes.text(0, 0.5, words, va="center")
-    return figure
 
 
 @in_house_style
@@ -79,7 +68,7 @@ def differences(study):
     """Draw what each of `points` changes in its base: the difference and its interval, a panel a quantity."""
     found = study.effects
     if found.empty:
-        return _sentence("No two of its runs can be compared yet.")
+        return NOTHING
     panels = found.groupby("of", sort=False)
     size = 7.6, 1.2 * len(panels) + 0.35 * len(found)
     figure, grid = new_figure("", len(panels), 1, size, squeeze=False)
@@ -101,7 +90,7 @@ def differences(study):
 def heat_map(study):
     """Draw the mean of what counts by the two fields with the most values, averaged over the others."""
     if study.runs.empty or not study.counts:
-        return _sentence("No grid of values.")
+        return NOTHING
     fields = sorted(study.factors, key=lambda field: len(study.factors[field]))[-2:]
     one, other = fields if len(fields) == 2 else ("base", *fields)
     cells = study.runs.pivot_table(study.counts, one, other, sort=False)
@@ -114,16 +103,3 @@ def heat_map(study):
     axes.set_title(f"{study.counts}, mean over seeds")
     axes.tick_params(axis="y", rotation=0)  # or long values overlap
     return figure
-
-
-def losses(study):
-    """Draw validation loss by epoch of up to `BANDS` points, evenly chosen from the best to the worst."""
-    order, rows, fields = study.points, [], study.factors if study.about["vary"] else ("base", "changes")
-    if order.empty:
-        return _sentence("No run yet.")
-    some = order.iloc[np.unique(np.linspace(0, len(order) - 1, BANDS).astype(int))]
-    for point in some.to_dict("records"):
-        label = ", ".join(f"{name} {point[name]}" for name in fields)
-        rows += [{"model": label, "folder": run["folder"]} for run in study.grouped[point["run"]]]
-    title = f"Validation loss, {len(some)} of {len(order)} points"
-    return curves(pd.DataFrame(rows), "val_loss", "val_loss", title)

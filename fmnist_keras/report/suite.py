@@ -4,27 +4,17 @@
 """
 
 import contextlib
-import functools
-import itertools
 import json
 import os
 import re
 from collections import Counter
-from pathlib import Path
 from urllib.parse import quote
 
-import numpy as np
-
 from .. import evaluation, params, runs
-from ..data import CLASS_NAMES
-from . import claims, paper, statistics
-from .display import as_text
+from . import claims, paper
+from .display import template
 from .text import banner
 
-WEIGHTS = {"glorot_uniform": "Keras' initial weights", "pytorch": "PyTorch's"}
-FEWEST = 4  # runs of a model, of which each is judged by the others, or on two machines that are compared
-SEEDS = (0, 1, 2)  # those that the claims are meant to be judged by
-NOTICED = 0.8  # how often a test is to notice the difference that it is said to notice
 OUTCOMES = {  # of one claim, and of several
     claims.HOLDS: ("holds", "hold"),
     claims.FAILS: ("does not hold", "do not hold"),
@@ -48,52 +38,47 @@ def _is_planned(suite):
     return (params.PARAMS_DIR / "suites" / f"{suite}.yaml").is_file()
 
 
-@functools.cache
-def _sentences():
-    from jinja2 import Environment, FileSystemLoader
-
-    loader = FileSystemLoader(Path(__file__).parent / "template")
-    made = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, autoescape=False)
-    made.filters["text"] = as_text
-    return made.get_template("suite.md.j2").module
-
-
 def say(name, *facts):
     """Return the text of a macro of the template as Markdown, a paragraph a line."""
-    paragraphs = str(getattr(_sentences(), name)(*facts)).split("\n\n")
+    paragraphs = str(getattr(template("suite.md.j2").module, name)(*facts)).split("\n\n")
     return "\n\n".join(filter(None, (" ".join(words.split()) for words in paragraphs))).replace(
         "\n\n- ", "\n- "
     )
 
 
-def headline(suite, verdicts, cells):
-    """Return the result in one sentence. Markdown.
+def findings(suite, verdicts, cells, errors, baselines, dropout):
+    """Return the results in a few sentences, each with a link. Markdown.
 
     Args:
         suite: its name; on any but `paper.SUITES` the verdicts are an exercise.
-        verdicts: see `claims.judge`; without any, "" is returned.
+        verdicts: see `claims.judge`.
         cells: see `agreement`.
+        errors: an autoencoder a row, with model, error, and ratio, to that of principal components.
+        baselines: see `baselines`.
+        dropout: of model 4 without dropout and with it, see `claims.estimate`.
     """
-    if not len(verdicts):
-        return ""
     found = verdicts.drop_duplicates("claim")
     theirs, own = found[found["by"] == ""], found[found["by"] != ""]
-    words = "claims" if len(own) > 1 else "claim"
-    groups = {f"the paper's {len(theirs)} claims": theirs, f"{len(own)} {words} of one's own": own}
-    outcomes = [(whose, _outcomes(rows["verdict"])) for whose, rows in groups.items() if len(rows)]
-    return say("headline", suite not in paper.SUITES, outcomes, agreement(cells))
+    words = "statements" if len(own) > 1 else "statement"
+    groups = {f"the paper's {len(theirs)} statements": theirs, f"{len(own)} {words} of one's own": own}
+    outcomes = [(whose, _outcomes(rows)) for whose, rows in groups.items() if len(rows)]
+    decisive = verdicts[verdicts["decides"] & (verdicts["by"] == "")].set_index("claim").to_dict("index")
+    ordered = errors.dropna().sort_values("ratio").to_dict("records")
+    said = agreement(cells)
+    return say("findings", suite not in paper.SUITES, outcomes, said, decisive, ordered, baselines, dropout)
 
 
-def _outcomes(verdicts):
-    counts = Counter(verdicts)
-    return [f"{counts[name]} {words[counts[name] > 1]}" for name, words in OUTCOMES.items() if counts[name]]
+def _outcomes(rows):
+    """Return (how many, the words for that, their numbers) of each verdict that some claims have."""
+    found = [(words, rows.loc[rows["verdict"] == name, "claim"].tolist()) for name, words in OUTCOMES.items()]
+    return [(len(some), words[len(some) > 1], some) for words, some in found if some]
 
 
 def agreement(cells):
     """Return how many of Table III's numbers are reproduced, in a sentence; "" if none is judged.
 
     Args:
-        cells: a row a number, see `readme.cells`: with "runs", and "reproduced", missing of a single run.
+        cells: a row a number, see `readme.cells`; with model and number, which runs it is about.
     """
     judged = cells.dropna(subset="reproduced")
     judged = judged.assign(reproduced=judged["reproduced"] == "yes")
@@ -106,18 +91,24 @@ def agreement(cells):
 
 
 def introduction(suite, rows):
-    """Return the banner if one is needed, what the suite has, and what failed or is missing. Markdown."""
-    facts = ["", 0, 0, 0, (0, 0)]
+    """Return the title, what the suite is, and the banner if one is needed. Markdown."""
+    about, papers = "", rows["model"].isin(paper.HYPERPARAMETERS)
     if len(rows):
-        first, seeds = rows.iloc[0], rows["model"].value_counts().max()
-        images = first["images.train"], first["images.val"]
+        first = rows.iloc[0]
         about = banner(suite, first["params.data"], first["params.protocol"])
-        facts = [about, len(rows), rows["model"].nunique(), seeds, images]
+    return say("introduction", suite, papers.any(), papers.sum(), len(rows), runs.elsewhere(), about)
+
+
+def state(suite, rows):
+    """Return what the suite has, and what failed or is missing. Markdown."""
+    facts = [0, 0, 0, (0, 0)]
+    if len(rows):
+        seeds, images = rows["model"].value_counts(), rows.iloc[0][["images.train", "images.val"]]
+        facts = [len(rows), len(seeds), [seeds.min(), seeds.max()], images]
     cut = rows[rows["not_counted"] != ""] if len(rows) else rows
     not_counted = [(f"{run['model']}, seed {run['seed']}", run["not_counted"]) for _, run in cut.iterrows()]
     folders = [_left_out(*fault) for fault in rows.attrs["left_out"]]
-    still = _still_to_run(suite, rows) if len(rows) and _is_planned(suite) else []
-    return say("introduction", suite, runs.elsewhere(), *facts, _failed(suite), folders, not_counted, still)
+    return say("state", *facts, _failed(suite), folders, not_counted)
 
 
 def _failed(suite):
@@ -137,28 +128,6 @@ def _left_out(folder, reason):
     return f"{model}, {seed}", reason.replace(f"{folder}{os.sep}", ""), again
 
 
-def _still_to_run(suite, rows):
-    """Return what the suite lacks of the paper's models, and `paper` of the seeds and of `holdout`."""
-    found = rows.groupby("model")["seed"].agg(set)
-    absent = [model for model in paper.HYPERPARAMETERS if model not in found]
-    texts = [f"{', '.join(map(as_text, absent))}, without a run in this suite"] if absent else []
-    if suite == "paper":
-        wanted = set(SEEDS).union(*found)
-        short = found.map(lambda seeds: len(wanted - seeds)).pipe(lambda counts: counts[counts > 0])
-        texts += [
-            f"{n} of {len(wanted)} seeds of {', '.join(some.index)}" for n, some in short.groupby(short)
-        ]
-        honest = {path.parts[-3] for path in runs.suite_dir("holdout").glob("*/seed_*/metrics.json")}
-        if lacking := sorted(paper.RESULTS.keys() - honest):
-            texts.append(f"the suite `holdout` of {', '.join(lacking)}")
-    return texts
-
-
-def equal_points(grouped):
-    """Return which points are one configuration in this suite, and so one finding. Markdown."""
-    return say("equal", claims.equal_points(grouped))
-
-
 def left_out(suite):
     """Return the runs that no claim counts: a list of (name, reason)."""
     rows = runs.table(suite)
@@ -167,111 +136,21 @@ def left_out(suite):
     return found + [(f"{run.model}, seed_{run.seed}", run.not_counted) for run in cut.itertuples()]
 
 
-def dead_classes(rows):
-    """Return a warning for each class that a classifier never recognises in some of its runs. Markdown."""
+def dead_classes(rows, names):
+    """Return a warning for each class that a classifier never recognises in some of its runs. Markdown.
+
+    Args:
+        rows: classifiers.
+        names: dict of model to its class names.
+    """
     of = rows["model"].value_counts()
     dead = rows[rows["dead"] > 0]
     counts = Counter(
-        (model, CLASS_NAMES[label])
+        (model, names[model][label])
         for model, confusion in zip(dead["model"], dead["confusion"])
         for label in evaluation.dead_classes(confusion)
     )
     return say("dead_classes", [(*key, count, of[key[0]]) for key, count in counts.items()], len(rows))
-
-
-def dead_runs(rows):
-    """Return in how many runs of each classifier a class is dead, and the rule. Markdown, "" if in none."""
-    counts = rows["dead"].gt(0).groupby(rows["model"], sort=False).agg(["sum", "size"])
-    return say("dead_runs", list(counts[counts["sum"] > 0].itertuples()))
-
-
-def dead_by_weights(rows):
-    """Return how many runs have a dead class with each suite's initial weights. Markdown, "" without any.
-
-    Args:
-        rows: classifiers, of several suites.
-    """
-    from scipy.stats import fisher_exact
-
-    found = []
-    for model, mine in rows.groupby("model"):
-        counts = []
-        for suite, some in mine.groupby("suite", sort=False):
-            weights = WEIGHTS[some["params.initializer"].astype(object).fillna("glorot_uniform").iloc[0]]
-            counts.append((some["dead"].gt(0).sum(), len(some), weights, suite))
-        if mine["dead"].any():
-            table = [[count, of - count] for count, of, *_ in counts]
-            found.append((model, counts, fisher_exact(table).pvalue if len(counts) == 2 else None))
-    return say("dead_by_weights", found)
-
-
-def coverage(rows):
-    """Return how often a run is in the prediction interval of its model's others. Markdown, "" of few runs.
-
-    Counted are the losses and accuracies of models with `FEWEST` runs or more.
-    """
-    facts = []
-    for some in (rows, rows[rows["dead"] == 0]):
-        inside = _covered(some)
-        facts += [100 * np.mean(inside) if inside else 0, len(inside)]
-    return say("coverage", *facts)
-
-
-def _covered(rows):
-    inside = []
-    for _, some in rows.groupby("model"):
-        for part, quantity in itertools.product(("train", "val"), ("loss", "accuracy")):
-            values = some[f"{part}.{quantity}"].dropna().to_numpy()
-            for at in range(len(values)) if len(values) >= FEWEST else ():
-                low, high = statistics.prediction_interval(np.delete(values, at))
-                inside.append(low <= values[at] <= high)
-    return inside
-
-
-def learned_nothing(errors, rows):
-    """Name the autoencoders that are no better than a guess, and the claims about them. Markdown, or "".
-
-    Args:
-        errors: see `baselines`.
-        rows: runs; those of classifiers, and those that no claim counts, are left out.
-    """
-    guesses = {name: errors[name] for name in evaluation.GUESSES if name in errors}
-    mine, found = rows[(rows["kind"] == "autoencoder") & (rows["not_counted"] == "")], []
-    about = claims.names()
-    for model, losses in mine.groupby("model", sort=False)["val.loss"]:
-        bad = losses[losses >= min(guesses.values(), default=np.inf)]
-        if len(bad):
-            found.append((model, len(bad), len(losses), bad.mean(), about.get(model, [])))
-    return say("learned_nothing", found, guesses)
-
-
-def machines(rows):
-    """Return whether it shows in the validation losses which of two machines a run was made on. Markdown.
-
-    Compared are the two backends and devices that most runs have: model by model the logarithms of their
-    losses, by Student's t, and all models together by Fisher's method; and how large a difference each of
-    these tests would have noticed. "" if no model ran on both.
-    """
-    from scipy import stats
-
-    where = rows["device"].where(~rows["device"].str.startswith("CPU"), "a CPU")
-    kinds = rows["backend"].str.cat(where, " on ")
-    first, second, *_ = [*kinds.value_counts().index, None, None]
-    p_values, noticed = [], []
-    for _, losses in np.log(rows["val.loss"]).groupby(rows["model"]):
-        ours, others = (losses[kinds[losses.index] == kind] for kind in (first, second))
-        if min(len(ours), len(others)) == 0 or len(ours) + len(others) < FEWEST:
-            continue
-        if np.ptp(ours) + np.ptp(others):  # of runs that are all the same there is no p-value
-            found = stats.ttest_ind(ours, others)
-            p_values.append(found.pvalue)
-            certain, power = stats.t.ppf((0.975, NOTICED), found.df)
-            half = np.ptp(found.confidence_interval()) / 2
-            noticed.append(100 * np.expm1(half * (1 + power / certain)))
-    if not p_values:
-        return ""
-    apart, together = sum(p < 0.05 for p in p_values), stats.combine_pvalues(p_values).pvalue
-    return say("machines", first, second, len(p_values), apart, together, np.quantile(noticed, [0, 0.5, 1]))
 
 
 def baselines(suite, rows):
@@ -296,15 +175,6 @@ def baselines(suite, rows):
         partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)
     return {name: kept[name] for name in wanted}
-
-
-def evidence(suite):
-    """Return where the simulated coverage of intervals is, linked if it is there. Markdown."""
-    beside = (runs.suite_dir(suite).parent / "coverage.md").is_file()
-    where = "[coverage.md](../coverage.md)" if beside else "`reports/coverage.md`"
-    return (
-        f"{where}: how often these intervals contain the truth and how often a verdict is wrong, simulated."
-    )
 
 
 def studies(suite):

@@ -253,7 +253,7 @@ def test_rows_are_in_words():
         "T-shirt/top against Shirt",
         "Shirt as T-shirt/top against Shirt as Trouser",
     ]
-    assert (rows["holds"]["C2"], rows["holds"]["C16"]) == ("above 1.1 times", "above -1 and below 1 margins")
+    assert (rows["holds"]["C2"], rows["holds"]["C16"]) == ("above 1.1 times", "between -0.03 and 0.03 nats")
     assert rows["found"]["C2"] == "2 times (1.99 to 2.01)"
     alone = claims.judge(world([0])).drop_duplicates("claim").set_index("claim")
     assert alone["found"]["C17"].endswith(" points in one run")
@@ -302,6 +302,33 @@ def test_a_claim_rests_on_one_part():
     assert table["decides_part"][table["decides"]].all()
 
 
+def test_a_claim_is_shown_with_its_parts():
+    """Statement, verdict, charts, bounds with reasons, comparisons and the runs behind them, by one link."""
+    table = claims.judge(world())
+    page = claims.shown(table, ["model_6"]).data
+    assert page.count('class="claim" id="C') == 30
+    assert page.count('class="sentence"') == 19
+    assert page.count("<svg") == page.count('aria-label="') == table["decides_part"].sum()
+    shirts = page[page.index('id="C21"') : page.index('id="C22"')]
+    assert shirts.count("<li>") == 9
+    assert "Needed: above 0 points." in shirts
+    assert "Why this bound: any difference in this direction." in shirts
+    assert '<a href="#runs-model_6">model_6</a>' in shirts
+    assert '<a href="#Classes">Classes</a>' in shirts
+    assert claims.shown(table.iloc[:0]).data == ""
+    alone = claims.shown(claims.judge(world([0]))).data
+    assert 'class="interval"' not in alone
+    assert claims.shown(claims.judge({})).data.count("<svg") == 0
+
+
+def test_a_chart_has_its_numbers_in_place():
+    """In per cent of its width, in the order of the numbers."""
+    row = {"estimate": 2.0, "low": 1.0, "high": 3.0, "above": 0.0, "below": np.nan, "unit": "points"}
+    found = claims._places([row | {"estimate": 4.0}, row], row | {"comparison": "model_6"})
+    assert 6 == found["above"] < found["low"] < found["estimate"] < found["high"] < 94
+    assert (found["below"], found["marks"][0], found["bounds"]) == (100, 94, [(6, "0")])
+
+
 MINE = """
 C31:
   by: our course of 2027
@@ -327,9 +354,10 @@ def test_a_claim_of_one_s_own(tmp_path):
     row = table.iloc[-1]
     assert (row["claim"], row["verdict"]) == ("C31", claims.HOLDS)
     assert row["statement"] == "A longer code does not help (our course of 2027)"
-    said = suite.headline("paper", table, NOTHING)
-    assert "of the paper's 30 claims, " in said
-    assert "; of 1 claim of one's own, 1 holds; " in said
+    errors = pd.DataFrame(columns=["model", "error", "ratio"])
+    said = suite.findings("paper", table, NOTHING, errors, {}, {"estimate": np.nan})
+    assert "of the paper's 30 statements, 30 hold. " in said
+    assert "of 1 statement of one's own, 1 holds. " in said
     assert claims.judge(world(), claims.load(tmp_path / "none.yaml")).empty
 
 

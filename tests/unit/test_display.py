@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from IPython.core.formatters import DisplayFormatter
 from markupsafe import Markup
 
-from fmnist_keras import runs
+from fmnist_keras import plots, runs
 from fmnist_keras.report import display
 
 
@@ -39,8 +40,8 @@ def test_text_from_files_is_escaped():
     assert "<script" not in page
 
 
-def test_a_table_without_a_row_is_a_sentence():
-    assert display.table(pd.DataFrame(columns=["model"])).data == "<p>None in this suite.</p>"
+def test_a_table_without_a_row_is_nothing():
+    assert display.table(pd.DataFrame(columns=["model"])).data == ""
 
 
 def test_a_run_links_to_its_page(tmp_path):
@@ -51,16 +52,28 @@ def test_a_run_links_to_its_page(tmp_path):
     assert display.page_link(folder) == '<a href="model_5/seed_1/notebook.html">model_5, seed 1</a>'
 
 
-def test_a_damaged_figure_is_named(tmp_path):
+def test_a_damaged_figure_is_nothing(tmp_path):
     folder = tmp_path / "model_5" / "seed_0"
-    shown = display.saved_figure(folder, "reconstructions")
-    assert "model_5: figures/reconstructions.png cannot be shown: it is not here" in shown.data
+    assert display.saved_figure(folder, "reconstructions").data == ""
     (folder / "figures").mkdir(parents=True)
     landed = runs.ROOT / "reports/paper/model_1/seed_0/figures/reconstructions.png"
     for size in (0, 30, 300):
         (folder / "figures" / "reconstructions.png").write_bytes(landed.read_bytes()[:size])
-        shown = display.saved_figure(folder, "reconstructions")
-        assert "cannot be shown" in shown.data
-        assert str(tmp_path) not in shown.data  # the page may be published
+        assert display.saved_figure(folder, "reconstructions").data == ""
+        assert display.saved_images(folder) is None
     shown = display.saved_figure(landed.parents[1], "reconstructions")
     assert shown.data.startswith('<img alt="model_1: 10 validation images')
+
+
+@pytest.mark.parametrize("count", [2, 10])
+def test_saved_images_are_read_back(tmp_path, count):
+    """Of `plots.reconstructions`, each pixel to two grey levels; one reconstruction is of one grey."""
+    images = np.random.default_rng(0).random((count, 28, 28, 1)).astype("float32")
+    images[:, [0, -1]] = images[:, :, [0, -1]] = 0  # as those of the data set
+    decoded = np.where(np.arange(count)[:, None, None, None] == 1, np.float32(0.3), images / 2)
+    figure = plots.reconstructions(images, decoded, np.arange(count))
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "reconstructions.png").write_bytes(figure.files()[".png"])
+    found = display.saved_images(tmp_path)
+    assert found.shape == (2, count, 28, 28, 1)
+    assert np.abs(found - [images, decoded]).max() < 2 / 255

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from fmnist_keras import params, runs
-from fmnist_keras.report import readme, studies, study_figures, suite
+from fmnist_keras.report import studies, study_figures, suite
 from fmnist_keras.workflow import experiments, plan
 
 
@@ -45,8 +45,9 @@ def test_points_without_runs_may_be_others():
     assert suite.claims.equal_points(grouped) == found
     grouped[one] = [run(one, "model_7", changes, **values)]
     assert suite.claims.equal_points(grouped) == found | {"model_8-train_encoder_true": one}
-    assert f"**model_8-train_encoder_true** is {one}" in suite.equal_points(grouped)
-    assert suite.equal_points({}) == ""
+    assert f"**model_8-train_encoder_true** is {one}" in suite.say(
+        "equal", {"model_8-train_encoder_true": one}
+    )
 
 
 def test_what_departs_counts_nowhere(reports):
@@ -57,11 +58,10 @@ def test_what_departs_counts_nowhere(reports):
         put(landed("model_6", seed) | change)
     rows = runs.table("paper")
     assert list(rows["seed"]) == [0, 1, 2]
-    assert set(readme.cells(rows)["size"]) == {1}
     assert set(suite.claims.of_suite("paper", runs.records(rows))["least"]) == {0, 1}
     out = [("model_6, seed_1", "interrupted in epoch 41"), ("model_6, seed_2", "layers: own layers")]
     assert suite.left_out("paper") == out
-    said = suite.introduction("paper", rows)
+    said = suite.state("paper", rows)
     assert "In no claim and not in Table III:** model_6, seed 1: interrupted" in said
     assert "In no claim and not in Table III:** model_6, seed 2: layers: own layers" in said
     assert [job.current for job in plan.jobs("paper", ["model_6"], range(3)).values()][3:] == [False] * 3
@@ -128,9 +128,8 @@ def test_a_page_of_points_has_all_parts(done):
     assert found.points["run"].tolist()[2:] == ["model_3-optimizer_adam", "model_3"]
     assert set(found.points["of"]) == {"val_loss", "val_accuracy"}
     assert found.points["apart"].notna().sum() == 2
-    drawn = [draw(found) for draw in (study_figures.by_value, study_figures.heat_map, study_figures.losses)]
-    assert "val_accuracy of model_6, encoder_from null +0.0" in drawn[0].get_label()
-    assert "base model_6, changes encoder_from null 0." in drawn[2].get_label()
+    drawn = study_figures.by_value(found)
+    assert "val_accuracy of model_6, encoder_from null +0.0" in drawn.get_label()
     assert len(found.factors) == 1
 
 
@@ -144,4 +143,4 @@ def test_a_study_says_what_it_leaves_out(done):
         shutil.rmtree(runs.run_dir("paper", "model_3", seed))
     assert done().effects.empty
     assert "no point and its base" in studies.answer(done()).lower()
-    assert study_figures.by_value(done()).get_label()
+    assert study_figures.by_value(done()).data == ""

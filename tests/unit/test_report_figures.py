@@ -1,67 +1,42 @@
 """The report's own figures say in their alt texts what they show, for one seed and for many."""
 
 import itertools
-import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_keras import plots, runs
-from fmnist_keras.report import claims, figures, paper
+from fmnist_keras import plots
+from fmnist_keras.report import figures
+
+LAYERS = [
+    ["Conv2D(filters=16, kernel_size=[3, 3])", "ReLU()", "Dropout(rate=0.3)"],
+    ["MaxPooling2D(pool_size=[2, 2], strides=[2, 2])", "Flatten()", "Dense(units=64)", "ReLU()"],
+    ["Dense(units=800)", "Reshape(target_shape=[5, 5, 32])"],
+    ["Conv2DTranspose(filters=16, kernel_size=[4, 4], output_padding=[1, 1], strides=[2, 2])"],
+    ["Conv2DTranspose(filters=1, kernel_size=[4, 4], strides=[2, 2])", "Activation(activation=sigmoid)"],
+]
 
 
-def drawn(count, exercise=False):
-    """Return the figure of Table III, of some runs of model 5."""
-    ours = [
-        {"model": "model_5", "number": number, "ours": 0.28 + 0.01 * seed if "loss" in number else 90.0}
-        for number in paper.RESULTS["model_5"]
-        for seed in range(count)
+def test_a_drawing_has_the_layers_sizes():
+    encoder, decoder = sum(LAYERS[:2], []), sum(LAYERS[2:], [])
+    assert [shape for _, _, shape, _ in figures.stages(encoder, (28, 28, 1))] == [
+        (26, 26, 16),
+        (13, 13, 16),
+        (2704,),
+        (64,),
     ]
-    ours = pd.DataFrame(ours)
-    cells = ours.groupby(["model", "number"], sort=False)["ours"].agg(["mean", "min", "max", "size"])
-    cells = cells.rename(columns={"min": "low", "max": "high"}).reset_index()
-    cells["paper"] = [0.236, 0.283, 91.8, 90.0]
-    cells["reproduced"] = ["no", "yes", "no", "yes"] if count > 1 else None
-    return figures.table_iii(ours, cells, exercise)
+    assert figures.stages(encoder, (28, 28, 1))[0][:2] == ("conv 3×3", ["ReLU", "dropout"])
+    figure = figures.architecture(encoder, decoder)
+    assert "dense 64. Decoder: dense 800, reshape 5×5×32, convᵀ 4×4 13×13×16" in figure.get_label()
+    assert "convᵀ 4×4, sigmoid" in [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_a_reproduced_number_is_green():
-    figure = drawn(4)
-    assert "model_5 val loss 0.283 and 0.295, reproduced: yes" in figure.get_label()
-    colours = [line.get_color() for line in figure.axes[0].lines if line.get_linewidth() == 6]
-    assert colours == [figures.RED, figures.GREEN]
-    assert {line.get_color() for line in drawn(4, exercise=True).axes[0].lines[:-1]} == {figures.GREY}
-    assert "reproduced: unknown of one run" in drawn(1).get_label()
-
-
-def test_dots_are_ours_minus_the_papers():
-    losses, accuracies = drawn(4).axes
-    assert list(losses.lines[1].get_xdata()) == pytest.approx([0.044, 0.054, 0.064, 0.074])
-    assert list(accuracies.lines[1].get_xdata()) == pytest.approx([-1.8] * 4)
-
-
-def test_the_forest_names_every_verdict_and_draws_an_interval_only_where_there_is_one():
-    part = {"part": "a part", "unit": "points", "above": 0, "below": np.nan, "part_verdict": "holds"}
-    one = {"estimate": 2.0, "low": 1.0, "high": 3.0, "decides_part": True}
-    row = {"claim": "C1", "statement": "something", "verdict": "holds"} | part | one
-    figure = figures.forest(pd.DataFrame([row]))
-    assert "C1 something: holds" in figure.get_label()
-    assert "C1 holds: a part" in [text.get_text() for text in figure.axes[0].texts]
-    drawn = [line for line in figure.axes[0].lines if line.get_linewidth() == 3 and len(line.get_xdata())]
-    assert len(drawn) == 1
-    figures.forest(claims.judge({}))  # nothing to draw is no error
-
-
-def test_no_number_of_a_scale_runs_into_its_unit():
-    rows = pd.DataFrame(json.loads((runs.ROOT / "reports" / "paper" / "claims.json").read_text("utf-8")))
-    (axes,) = figures.forest(rows).axes
-    axes.figure.draw_without_rendering()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in axes.texts]
-    units = set(rows["unit"])
-    numbers = [box for text, box in boxes if text not in units and text[0] in "-0123456789"]
-    assert len(numbers) > 100
-    assert not [box for text, box in boxes if text in units and box.count_overlaps(numbers)]
+def test_the_overview_names_image_code_and_class():
+    images = np.zeros((2, 28, 28, 1))
+    alt = figures.overview(*images, "Bag", 64, "model_1", "model_5", "Shirt").get_label()
+    assert all(words in alt for words in ("image (Bag)", "code of 64", "by model_1", "Shirt, by model_5"))
+    assert "class" not in figures.overview(*images, "Bag", 64, "model_1").get_label()
 
 
 @pytest.fixture
@@ -74,9 +49,9 @@ def rows(tmp_path):
             for seed, losses in enumerate(seeds):
                 folder = tmp_path / model / f"seed_{seed}"
                 folder.mkdir(parents=True)
-                pd.DataFrame({"epoch": range(1, len(losses) + 1), "val_loss": losses}).to_csv(
-                    folder / "history.csv", index=False
-                )
+                values = {"loss": np.divide(losses, 2), "val_loss": losses}
+                history = pd.DataFrame({"epoch": range(1, len(losses) + 1)} | values)
+                history.to_csv(folder / "history.csv", index=False)
                 made.append({"model": model, "folder": folder})
         return pd.DataFrame(made, columns=["model", "folder"])
 
@@ -97,7 +72,7 @@ def test_many_seeds_are_a_median_and_a_band(rows, seeds):
 
 
 def test_no_run_has_no_curve(rows):
-    assert chart(rows()).get_label() == "None in this suite."
+    assert chart(rows()).data == ""
 
 
 @pytest.mark.parametrize("names", [
@@ -139,3 +114,15 @@ def test_many_models_have_a_chart_each(rows):
     shown = [axes for axes in figure.axes if axes.lines]
     assert [axes.get_title() for axes in shown] == names
     assert all(name in figure.get_label() for name in names)
+
+
+def test_training_is_dashed_beside_validation(rows):
+    """Each model has a chart of its own, on one logarithmic axis."""
+    made = rows(model_1=[[0.4, 0.2], [0.4, 0.4]], model_2=[[0.5, 0.1]])
+    figure = figures.curves(made, "val_loss", "error", "Errors", "loss")
+    shown = [axes for axes in figure.axes if axes.lines]
+    assert [[line.get_linestyle() for line in axes.lines] for axes in shown] == [["--", "-"]] * 2
+    assert (
+        "model_1 0.3000, model_2 0.1000. Dashed, loss: model_1 0.1500, model_2 0.0500." in figure.get_label()
+    )
+    assert {axes.get_yscale() for axes in shown} == {"log"}

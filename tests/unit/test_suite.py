@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-import re
 import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from fmnist_keras import runs
-from fmnist_keras.report import claims, paper, readme, suite
+from fmnist_keras.report import claims, paper, suite
 from fmnist_keras.report.display import as_text
 
 CONFUSION = (100 * np.eye(10, dtype=int)).tolist()
@@ -58,125 +56,64 @@ def seeds(model, losses, **values):
     return [metrics(model, seed, loss, **values) for seed, loss in enumerate(losses)]
 
 
-def cell(rows, number="val loss", model="model_5"):
-    """Return a number of Table III: a row of `readme.cells` for each set of runs."""
-    return readme.cells(rows).set_index(["model", "number"]).loc[[(model, number)]]
+NONE = {"estimate": np.nan}
 
 
-def test_a_number_in_the_interval_is_reproduced(save):
-    rows = save(*seeds("model_5", (0.27, 0.28, 0.29, 0.30)))
-    (found,) = cell(rows).itertuples()
-    low, high = stats.ttest_1samp([0.27, 0.28, 0.29, 0.30], 0).confidence_interval()
-    half = (high - low) / 2 * np.sqrt(5)  # of one more run rather than the mean
-    assert (found.low, found.high) == pytest.approx((0.285 - half, 0.285 + half))
-    cells = readme.cells(rows)
-    assert cells["reproduced"].tolist() == ["no", "yes", "no", "yes"]  # 0.236 is outside; 90.0 % is all
-    assert suite.agreement(cells).startswith("2 of Table III's 4 numbers are reproduced: one more run")
-    assert suite.headline("sample", claims.judge({}), cells).count("as an exercise") == 1
+def found_of(name, verdicts, cells, errors=(), baselines=None, dropout=NONE):
+    errors = pd.DataFrame(errors, columns=["model", "error", "ratio"])
+    return suite.findings(name, verdicts, cells, errors, baselines or {"constant grey": 0.12}, dropout)
 
 
-def test_one_run_reproduces_nothing(save):
-    cells = readme.cells(save(metrics()))
-    assert cells["reproduced"].isna().all()
-    assert suite.agreement(cells) == ""
-    assert "no second run" in suite.headline("paper", claims.judge({}), cells)
-    assert suite.headline("paper", claims.judge({}, []), cells) == ""
+def cells(*reproduced, model="model_5", of="all"):
+    """Return rows of Table III, as the report has them."""
+    numbers = [*paper.RESULTS[model]][: len(reproduced)]
+    return pd.DataFrame({"model": model, "number": numbers, "runs": of, "reproduced": reproduced})
 
 
-def test_dead_classes_count_and_are_said(save):
-    """Numbers are with every run; those without a run that never recognises a class are beside them."""
-    *alive, last = seeds("model_5", (0.28, 0.29, 0.29, 0.9))
-    rows = save(*alive, last | {"confusion": DEAD}, *seeds("model_6", (0.3,), confusion=DEAD))
-    every, living = cell(rows).itertuples()
-    assert (every.runs, every.size, every.mean) == ("all", 4, pytest.approx(0.44))
-    assert (living.runs, living.size, living.mean) == ("without dead classes", 3, pytest.approx(0.86 / 3))
-    assert len(cell(rows, model="model_6")) == 1, "there are no others"
-    assert "3 of Table III's 4 numbers are reproduced (2 of 4" in suite.agreement(readme.cells(rows))
-    said = suite.dead_runs(rows)
-    assert "1 of 4 runs of model_5; 1 of 1 runs of model_6 never recognise" in said
-    assert "**model_5**: Sandal, in 1 of 4 runs" in suite.dead_classes(rows)
-    assert "recognises images of every class" in suite.dead_classes(rows[rows["dead"] == 0])
-    assert suite.dead_runs(rows[rows["dead"] == 0]) == suite.dead_classes(rows.iloc[:0]) == ""
+def test_agreement_counts_numbers_that_are_judged():
+    """Of one run none is; those without dead classes are beside them."""
+    assert suite.agreement(cells(None)) == ""
+    said = found_of("sample", claims.judge({}), cells("no", "yes", "no", "yes"))
+    assert "- **2 of Table III's 4 numbers are reproduced**: each is" in said
+    assert said.startswith("As an exercise")
+    both = pd.concat([cells("no", "yes"), cells("yes", "yes", of="without dead classes")])
+    assert "**1 of Table III's 2 numbers are reproduced** (2 of 2 without dead" in suite.agreement(both)
+    assert found_of("paper", claims.judge({}, []), cells(None)) == ""
 
 
-def test_dead_classes_by_initial_weights(save):
-    rows = save(*seeds("model_5", (0.27, 0.28)), *seeds("model_6", (0.27, 0.28)))
-    assert suite.dead_by_weights(rows) == ""
-    made = seeds("model_5", (0.27, 0.28), suite="reading", confusion=DEAD)
-    for run in made:
-        run["params"]["initializer"] = "pytorch"
-    said = suite.dead_by_weights(pd.concat([rows, save(made[0], made[1] | {"confusion": CONFUSION})]))
-    assert "model_5, 0 of 2 with Keras' initial weights (suite `paper`) and 1 of 2 with PyTorch's" in said
-    assert "p = 1.00" in said
-    assert "model_6" not in said
-
-
-def test_runs_are_judged_by_the_others(save):
-    losses = 0.27, 0.28, 0.29, 0.30, 0.28, 0.29
-    rows = save(*seeds("model_5", losses), metrics(seed=6, loss=0.9, confusion=DEAD))
-    assert "100.0 % of 24 losses and accuracies" in suite.coverage(rows[rows["dead"] == 0])
-    said = suite.coverage(rows)
-    assert "92.9 % of 28 losses and accuracies" in said  # two losses are outside
-    assert "of the 24 without dead classes it is 100.0 %" in said
-    assert suite.coverage(rows.iloc[:3]) == ""
-
-
-def on(backend, device, losses, model="model_5"):
-    return pd.DataFrame({"model": model, "backend": backend, "device": device, "val.loss": losses})
-
-
-def both(ours, others, models=1):
-    """Return runs of some models on a CPU and on a GPU."""
-    parts = [
-        frame
-        for number in range(models)
-        for frame in (on("tensorflow", "CPU: <b>", ours, number), on("jax", "<b>", others, number))
-    ]
-    return pd.concat(parts, ignore_index=True).astype({"model": str})
-
-
-def test_machines_that_differ_are_told_apart():
-    said = suite.machines(both((0.30, 0.32), (0.29, 0.31, 0.33)))
-    assert "of 0 differ" in said
-    assert "tensorflow on a CPU" in said
-    assert "<b>" not in said
-    assert "of 1 differ" in suite.machines(both((0.40, 0.41), (0.29, 0.30, 0.31)))
-    assert suite.machines(on("jax", "GPU", (0.3, 0.4))) == ""
-    assert suite.machines(both((0.3, 0.3), (0.3, 0.3))) == "", "runs that are all the same have no p-value"
-    assert suite.machines(both((0.4,), (0.3,))) == "", "of so few nothing can be said"
-
-
-@pytest.mark.parametrize(("others", "differ"), [((0.315, 0.325, 0.33), 0), ((0.32, 0.325, 0.335), 4)])
-def test_machines_differ_at_5_percent(others, differ):
-    """Student's t gives p = 0.073 for each of four models, then p = 0.048."""
-    said = suite.machines(both((0.30, 0.31), others, models=4))
-    assert f"of {differ} differ at the 5 % level (0.2 expected by chance" in said
-
-
-def test_machines_say_their_power():
-    """The difference that Student's t finds in four of five cases, by the noncentral t distribution."""
-    losses = (0.30, 0.31), (0.32, 0.325, 0.335)
-    noticed = float(re.search(r"a difference of ([\d.]+) % in the median", suite.machines(both(*losses)))[1])
-    squares = sum(np.square(np.log(one) - np.log(one).mean()).sum() for one in losses)
-    error = np.sqrt(squares / 3 * (1 / 2 + 1 / 3))
-    power = stats.nct.sf(stats.t.ppf(0.975, 3), 3, np.log1p(noticed / 100) / error)
-    assert power == pytest.approx(0.8, abs=0.03)
+def test_dead_classes_are_said(save):
+    rows = save(*seeds("model_5", (0.28, 0.29)), metrics(seed=2, confusion=DEAD))
+    names = {"model_5": [*"abcdefghij"]}
+    assert "**model_5**: f, in 1 of 3 runs" in suite.dead_classes(rows, names)
+    assert "recognises images of every class" in suite.dead_classes(rows[rows["dead"] == 0], names)
+    assert suite.dead_classes(rows.iloc[:0], names) == ""
 
 
 def test_the_opening_names_what_is_missing(save, reports):
     rows = save(metrics())
     (reports / "paper" / "model_6").mkdir()
     (reports / "paper" / "model_6" / "seed_0.failed.ipynb").touch()
-    said = suite.introduction("paper", rows)
-    assert "1 runs of 1 models, seeds: 1; 60,000 training and 10,000 validation images" in said
+    said = suite.state("paper", rows)
+    assert "1 run of 1 model, 1 of each; 60,000 training and 10,000 validation images" in said
     assert "**Failed:** model_6, seed_0; [its notebook](model_6/seed_0.failed.ipynb)" in said
-    assert "**Still to run:** model_1, model_2, model_3, model_4, model_6, model_7, model_8, without" in said
-    assert "; 2 of 3 seeds of model_5; " in said
-    assert "the suite `holdout` of model_5, model_6" in said
 
 
-def test_a_suite_of_ones_own_lacks_nothing(save):
-    assert "Still to run" not in suite.introduction("sweep", save(metrics(suite="sweep")))
+def test_findings_have_numbers_and_links():
+    """Each sentence is made from its own numbers, or absent."""
+    landed = json.loads((runs.ROOT / "reports" / "paper" / "claims.json").read_text(encoding="utf-8"))
+    verdicts = pd.DataFrame(landed).astype({"by": str}).reindex(columns=claims.COLUMNS)
+    errors = [("model_1", 0.04, 4.0), ("model_3", 0.125, 12.0)]
+    dropout = {"estimate": 0.6, "found": "0.6 times (0.5 to 0.7)"}
+    said = found_of("paper", verdicts, cells(None), errors, dropout=dropout).split("\n- ")
+    assert len(said) == 7
+    assert all("](#" in sentence for sentence in said)
+    assert (
+        "**Every autoencoder loses to principal components:** its error is 4.0 (model_1) to 12.0" in said[1]
+    )
+    assert said[2].startswith("**model_3 is one grey square:** its error is 0.1250, and one grey")
+    assert said[3].startswith("**Dropout alone costs model 4 40 % of its error:**")
+    assert "Every" not in found_of("paper", verdicts, cells(None), [("model_1", 0.01, 0.9), *errors])
+    assert "Dropout" not in found_of("paper", verdicts, cells(None), errors)
 
 
 def test_names_from_files_are_escaped(save, reports):
@@ -185,7 +122,7 @@ def test_names_from_files_are_escaped(save, reports):
     odd = reports / "paper" / "[x](javascript:alert(1)) <script>"
     odd.mkdir()
     (odd / "seed_0.failed.ipynb").touch()
-    said = suite.introduction("paper", rows)
+    said = suite.state("paper", rows)
     assert "**Failed:** &#91;x&#93;&#40;javascript:alert&#40;1&#41;&#41; &lt;script&gt;, seed_0" in said
     assert "**Left out:** model_6" in said
     assert "](javascript" not in said
@@ -198,29 +135,17 @@ def test_a_copy_is_left_out(save, reports, copy):
     save(metrics())
     shutil.copytree(reports / "paper" / "model_5" / "seed_0", reports / "paper" / copy)
     reason = as_text("metrics.json is that of another run, which belongs in paper/model_5/seed_0")
-    said = suite.introduction("paper", runs.table("paper"))
+    said = suite.state("paper", runs.table("paper"))
     assert f"> **Left out:** {as_text(copy.replace('/', ', '))}: {reason}." in said
 
 
 def test_damage_names_the_command(save, reports):
     save(metrics(), metrics(seed=12))
     (reports / "paper" / "model_5" / "seed_12" / "metrics.json").write_text("{")
-    said = suite.introduction("paper", runs.table("paper"))
+    said = suite.state("paper", runs.table("paper"))
     assert ". `make report SUITE=paper MODELS=model_5 SEEDS=12` makes it again." in said
     assert str(reports) not in said
     assert [name for name, _ in suite.left_out("paper")] == ["model_5, seed_12"]
-
-
-def test_learning_nothing_is_named(landed):
-    """Model 3 is no better than one grey in any of its runs, and claims are about it."""
-    rows = runs.table("paper")
-    rows = rows[suite.on_page(rows)]
-    said = suite.learned_nothing(suite.baselines("paper", rows[rows["kind"] == "autoencoder"]), rows)
-    assert said.startswith("> **Learned nothing of the images:** **model_3**, 10 of 10 runs, ")
-    (numbers,) = re.findall(r"\(compared in (.*?)\)", said)
-    assert {row["claim"] for row in claims.load() if "Model 3" in row["statement"]} <= {*numbers.split(", ")}
-    assert said.endswith("The same guess for every image: constant grey 0.1242, mean image 0.0866.")
-    assert suite.learned_nothing({}, rows.iloc[:0]) == ""
 
 
 @pytest.mark.parametrize("content", [None, '{"64": 0.', "[1]", '{"64": "<script>"}', '{"64": 0.02}'])

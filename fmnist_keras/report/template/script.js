@@ -69,3 +69,23 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// What is wider than the page says so, and a keyboard reaches it; what is not is no stop on the way.
+for (const box of document.querySelectorAll(".scroll")) {
+  const sign = create("p", {className: "more", textContent: "↔ wider than the page: scroll sideways"});
+  box.before(sign);
+  const check = () => {
+    sign.hidden = box.scrollWidth <= box.clientWidth + 1;
+    box.tabIndex = sign.hidden ? -1 : 0;
+  };
+  new ResizeObserver(check).observe(box);
+  check();
+}
+
+// A link to one claim opens its comparisons.
+const open = () => {
+  const details = document.getElementById(decodeURIComponent(location.hash.slice(1)))?.querySelector("details");
+  if (details?.closest(".claim")) details.open = true;
+};
+open();
+addEventListener("hashchange", open);
