@@ -93,6 +93,34 @@ def test_a_narrow_screen_scrolls_no_page_sideways_and_shrinks_no_figure_beyond_r
     assert all(shown >= min(wanted, 560) for shown, wanted in widths)
 
 
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_what_scrolls_says_so(page, width):
+    """No table or chart hides a part of it without a sign, and a keyboard reaches those alone."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
+    page.wait_for_timeout(100)  # until sizes are observed
+    found = page.eval_on_selector_all(
+        ".scroll",
+        "all => all.map(b => [b.scrollWidth > b.clientWidth + 1, !b.previousSibling.hidden, b.tabIndex])",
+    )
+    assert found
+    assert [one for one in found if one not in ([True, True, 0], [False, False, -1])] == []
+
+
+def test_a_keyboard_skips_the_contents(page):
+    """They come before the content, and the first link skips them."""
+    page.keyboard.press("Tab")
+    link = page.locator("a.skip")
+    assert link.evaluate("a => a === document.activeElement && a.getBoundingClientRect().top >= 0")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.querySelector('main').contains(document.activeElement)")
+    assert page.evaluate(
+        "document.querySelector('nav').compareDocumentPosition(document.querySelector('main')) "
+        "& Node.DOCUMENT_POSITION_FOLLOWING"
+    )
+
+
 @pytest.mark.parametrize(
     ("scheme", "width"), [("light", 1280), pytest.param("dark", 375, marks=pytest.mark.long)]
 )

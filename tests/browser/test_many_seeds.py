@@ -15,8 +15,8 @@ from fmnist_keras import runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WORDS_BEFORE_A_PICTURE = """() => {
-  const image = document.querySelector("img"), words = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const main = document.querySelector("main"), image = main.querySelector("img"), words = [];
+  const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode;
     const before = node.compareDocumentPosition(image) & Node.DOCUMENT_POSITION_FOLLOWING;
@@ -77,20 +77,10 @@ def test_claims_are_judged_again_from_the_runs_files(front_page):
     assert table["p_holm"].tolist() == [row["p_holm"] for row in landed]
 
 
-@pytest.fixture(scope="module")
-def long_sentences():
-    """The paper's own, which are shown whole and may be longer than any other text of a cell."""
-    from fmnist_keras.report import claims
-
-    found = {row["sentence"] for row in claims.load() if len(row["sentence"]) > 150}
-    assert 1 <= len(found) <= 3
-    return found
-
-
-def test_no_cell_is_a_list_and_a_picture_comes_first(tab, long_sentences):
+def test_no_cell_is_a_list_and_a_picture_comes_first(tab):
     cells = tab.eval_on_selector_all("td, th", "all => all.map(cell => cell.textContent.trim())")
     assert len(cells) > 1_000
-    assert max(len(cell) for cell in cells if cell not in long_sentences) <= 160
+    assert max(map(len, cells)) <= 160
     assert tab.evaluate(WORDS_BEFORE_A_PICTURE) <= 150
 
 
@@ -105,21 +95,40 @@ def test_axe_finds_nothing(tab, scheme, width):
     assert [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in found] == []
 
 
-def test_on_a_phone_no_badge_is_cut_off_and_no_row_is_empty(tab, long_sentences):
+def test_on_a_phone_no_verdict_is_cut_off(tab):
+    """Nor the first two charts, which are not scrolled."""
     tab.set_viewport_size({"width": 390, "height": 844})
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-    badges = tab.eval_on_selector_all(".verdict", "all => all.map(b => b.getBoundingClientRect().right)")
+    ends = "all => all.map(one => one.getBoundingClientRect().right)"
+    badges = tab.eval_on_selector_all(".claim > div > .verdict", ends)
     assert len(badges) == 30
-    assert max(badges) <= 390
-    tab.eval_on_selector_all("details", "all => all.forEach(d => d.open = true)")
-    rows = tab.eval_on_selector_all(
-        "tbody tr",
-        """all => all.map(row => [row.getBoundingClientRect().height, [...row.cells].filter(
-            cell => cell.getBoundingClientRect().left < 390 && cell.textContent.trim()).length,
-            row.textContent])""",
+    assert max(badges + tab.eval_on_selector_all("main img", ends)[:2]) <= 390
+    assert max(tab.eval_on_selector_all(".claim p, .claim svg", ends)) <= 390
+
+
+def test_a_link_to_a_claim_leads_to_its_runs(tab, front_page):
+    """By the keyboard: its comparisons are open, a link leads to the runs behind it, another back."""
+    tab.goto(f"{front_page.as_uri()}#C4")
+    claim = tab.locator("#C4")
+    assert claim.locator("details").evaluate("d => d.open")
+    assert claim.get_by_text("Why this bound").is_visible()
+    claim.get_by_role("link", name="model_3", exact=True).press("Enter")
+    row = tab.locator("tr", has=tab.locator("#runs-model_3"))
+    assert tab.url.endswith("#runs-model_3")
+    row.get_by_role("link", name="C4", exact=True).press("Enter")
+    assert tab.url.endswith("#C4")
+
+
+def test_print_cuts_no_chart(tab):
+    tab.emulate_media(media="print")
+    found = tab.eval_on_selector_all(
+        "main img",
+        """all => all.map(image => [getComputedStyle(image.closest("button") ?? image).breakInside,
+                                   image.getBoundingClientRect().height])""",
     )
-    assert all(seen for _, seen, _ in rows)
-    assert max(height for height, _, text in rows if not any(map(text.count, long_sentences))) < 300
+    tab.emulate_media(media="screen")
+    assert {how for how, _ in found} == {"avoid"}
+    assert max(height for _, height in found) < 900  # of a page of A4, in pixels
 
 
 def test_every_run_sorts_and_filters(tab):
