@@ -220,7 +220,8 @@ def baseline_errors(train, val, lengths=()):
     for length in lengths:
         decoded = codes[:, :length] @ pca.components_[:length] + pca.mean_
         answers[str(length)] = decoded.reshape(val.shape)
-    return {
-        name: float(np.mean(np.square(val - np.float32(answer)), dtype="float64"))
-        for name, answer in answers.items()
-    }
+    return {name: _mean_square(val - np.float32(answer)) for name, answer in answers.items()}
+
+
+def _mean_square(errors):
+    return float(np.mean(np.square(errors, out=errors), dtype="float64"))

@@ -63,7 +63,8 @@ def write_table(suite):
     """Write a suite's runs, best first, as plain numbers to `table.csv` beside its page: its `Path`."""
     rows, path = runs.table(suite), runs.suite_dir(suite) / TABLE
     rows = pd.concat([best_first(rows, kind) for kind in CURVES])
-    rows = rows.drop(columns=["folder", "confusion", "changes", "departs"]).dropna(axis="columns", how="all")
+    gone = ["folder", "confusion", "changes", "departs", "class_names"]
+    rows = rows.drop(columns=gone).dropna(axis="columns", how="all")
     rows.insert(4, "changed", rows.pop("changed"))
     text = rows.select_dtypes(exclude=["number", "bool"]).astype(str)
     rows[text.columns] = text.replace("^(?=[=+@\t\r-])", "'", regex=True)  # or a spreadsheet would compute it

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import evaluation, params, runs
-from ..data import CLASS_NAMES
+from .._arrays import CLASSES
+from .._sources import CLASS_NAMES  # the English ones, whatever `data.CLASS_NAMES` is
 from ..plots import Shown
 from . import paper, statistics, units
 from .display import template
@@ -68,8 +69,11 @@ def _right(found):
 
 def _taken(found, true, taken=None):
     """Return the share of a class's images that are predicted as another class, by default as their own."""
-    members = _labels(found[:1], "labels")[0] == CLASS_NAMES.index(true)
-    return statistics.linear_share(_labels(found, "predictions") == CLASS_NAMES.index(taken or true), members)
+    true, taken = (
+        int(word) if word.isdecimal() else CLASS_NAMES.index(word) for word in (true, taken or true)
+    )
+    members = _labels(found[:1], "labels")[0] == true
+    return statistics.linear_share(_labels(found, "predictions") == taken, members)
 
 
 def _from_paper(run, row):
@@ -112,12 +116,13 @@ def _of_each(value, unit="% of runs", test=statistics.share, **fields):
     return Measure(values, unit, test, **fields)
 
 
+NAMES = (*CLASS_NAMES, *map(str, range(CLASSES)))  # of a class: its number, or Fashion-MNIST's name
 EPOCHS = tuple(map(str, range(1, 101)))
 TRAINED, OF_ALL = {"kind": "classifier"}, {"test": statistics.difference}
 MEASURES = {
     "error": Measure(_errors, "times", kind="autoencoder"),
     "accuracy": Measure(_right, "points", **TRAINED),
-    "recall": Measure(_taken, "points", takes=(CLASS_NAMES, CLASS_NAMES), needs=1, **TRAINED),
+    "recall": Measure(_taken, "points", takes=(NAMES, NAMES), needs=1, **TRAINED),
     "training accuracy": _of_each(lambda run: run["train"]["accuracy"], "points", **OF_ALL, **TRAINED),
     "error in the stripes": _of_each(
         lambda run: np.log(run["stripes"]["mse_inside"]), "times", kind="autoencoder", **OF_ALL

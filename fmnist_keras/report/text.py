@@ -22,6 +22,7 @@ READING = (
     "What the paper leaves unsaid is here as `params/suites/reading.yaml` fills it in: the initial weights, "
     "and how many epochs the autoencoder of models 7 and 8 had at most."
 )
+NAMED = 12  # classes that a line names
 STRIPE_PIXELS = 28 * 28 - 25 * 25  # in rows and columns 25 to 27
 
 
@@ -66,6 +67,15 @@ def heading(run):
 
 def _text(value):
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def about(dataset):
+    """Return which data set this is, its classes and its SHA-256. Markdown."""
+    fashion = dataset.name.startswith("fashion_mnist")
+    title, names = "Fashion-MNIST" if fashion else as_text(dataset.name), [*map(as_text, dataset.class_names)]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    files = ", ".join(f"{digest[:16]}… of {as_text(file)}" for file, digest in dataset.sha256.items())
+    return f"**{title}**: {len(names)} classes, {', '.join(names[:NAMED])}{more}. SHA-256: {files}."
 
 
 def training(run, model, history, train, val):

@@ -19,7 +19,8 @@ import psutil
 import yaml
 
 from .. import evaluation
-from ..data import CLASS_NAMES
+from .._npz import check_names
+from .._sources import CLASS_NAMES
 from ..params import RETIRED, ROOT, OneSentence, parse_name, root_around, shown
 
 SCHEMA_VERSION = 3
@@ -201,8 +202,10 @@ def _check_numbers(metrics):
     is_error = ran["loss"].split("(")[0] in ("mean_squared_error", "sparse_categorical_crossentropy")
     if is_error and min(metrics[part]["loss"] for part in ("train", "val")) < 0:
         raise ValueError("its loss is negative")
+    names = metrics["data"]["class_names"]
     if any(len(row) != len(metrics["confusion"]) for row in metrics.get("confusion", ())):
         raise ValueError("confusion is not square")
+    check_names(names, len(metrics.get("confusion", names)))
     counts = dict.fromkeys([*LABELS, *ERRORS], metrics["images"]["val"]) | {"pixel_errors": 28 * 28}
     for name in metrics.keys() & counts.keys():
         try:

@@ -24,8 +24,8 @@ ALWAYS = (  # columns that are there if no run has them
 def table(suite=None):
     """Return the complete runs of a suite as a `pandas.DataFrame`, one row a run, by model and seed.
 
-    Columns: model, kind, suite, seed; base and changes, a dict; data, its name; the parameters
-    ("params.latent_dim", ...); the results ("val.loss", "train.accuracy", "best_epoch", "seconds.fit", ...);
+    Columns: model, kind, suite, seed; base and changes, a dict; data, its name, and class_names, a tuple; the
+    parameters ("params.latent_dim", ...); the results ("val.loss", "train.accuracy", "best_epoch", ...);
     error, an autoencoder's mean squared error, whatever its loss; confusion, counts `(k, k)`, and dead, the
     number of classes that a classifier never predicts right; departs, how the run departs from its
     parameters; not_counted, why no claim counts it, or ""; folder, a `Path`. Errors by image, predictions and
@@ -46,6 +46,7 @@ def table(suite=None):
     frame = flat.reindex(columns=list(dict.fromkeys((*ALWAYS, *flat))))
     for name in AS_THEY_ARE:
         frame[name] = pd.Series([run.get(name) for run in found], dtype=object)
+    frame["class_names"] = pd.Series([tuple(run["data"]["class_names"]) for run in found], dtype=object)
     frame["departs"] = pd.Series([departs(run) for run in found], dtype=object)
     frame.attrs["left_out"] = left_out
     return frame

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import io
 import os
+from dataclasses import replace
 from html import escape
 from itertools import zip_longest
 
@@ -15,10 +16,12 @@ from matplotlib.image import imsave
 from sklearn.decomposition import PCA
 
 from .. import data, plots, runs, training
+from ..params import ParamsError
 from . import photos, predict
 
-SLIDERS = 6  # directions in which the codes of the sample's images vary most
+SLIDERS = 6  # directions in which the codes of the images vary most
 REACH = 3  # standard deviations to either end of a slider
+IMAGES = 1000  # to choose from, at most
 ERROR_TOP = 0.5  # the difference of a pixel, of 1, that is shown brightest: the same for all images and runs
 WIDE = {"layout": {"width": "30em"}, "style": {"description_width": "12em"}}
 ACCEPTED = ".png,.jpg,.jpeg,.webp,.gif,.bmp,.tif,.tiff"
@@ -92,10 +95,8 @@ class Explorer:
 
     def __init__(self, autoencoders, classifiers, left_out=""):
         self.autoencoders, self.classifiers = autoencoders, classifiers
-        dataset = data.load("sample")
-        self.images, self.labels = dataset.x_val, dataset.y_val
         self.load, self.load_classifier = functools.cache(self._load), functools.cache(predict.load_model)
-        self.own = self.pinned = None
+        self.dataset = self.own = self.pinned = None
         self._build()
         broken = []
         for name in autoencoders:
@@ -113,10 +114,9 @@ class Explorer:
         self.problem.value += bold("; ".join(broken)) if broken else ""
 
     def _build(self):
-        names = [(name, label) for label, name in enumerate(data.CLASS_NAMES)]
         self.run = widgets.Dropdown(options=list(self.autoencoders), description="run")
         self.classifier = widgets.Dropdown(options=list(self.classifiers), description="classifier")
-        self.label = widgets.Dropdown(options=names, value=9, description="class")
+        self.label = widgets.Dropdown(description="class")
         self.number = widgets.IntSlider(description="image")
         self.upload = widgets.FileUpload(accept=ACCEPTED, multiple=False, description="your own picture")
         self.sliders = [widgets.FloatSlider(min=-REACH, max=REACH, **WIDE) for _ in range(SLIDERS)]
@@ -180,10 +180,12 @@ class Explorer:
             self.problem.value = bold(error)
 
     def _show(self):
-        encode, decode, names, axes, least = self.load(self.run.value)
-        of_class = np.flatnonzero(self.labels == self.label.value)
+        dataset, encode, decode, names, axes, least = self.load(self.run.value)
+        if dataset is not self.dataset:
+            self._offer(dataset)
+        of_class = np.flatnonzero(dataset.y_val == self.label.value)
         number = of_class[min(self.number.value, len(of_class) - 1)]
-        image, title = self.images[number], f"{data.CLASS_NAMES[self.label.value]}, image {number}"
+        image, title = dataset.x_val[number], f"{dataset.class_names[self.label.value]}, image {number}"
         if self.own is not None:
             image, title = self._own_image()
         code, pinned = encode(np.stack([image, image if self.pinned is None else self.pinned]))
@@ -203,6 +205,14 @@ class Explorer:
         self.classes.value = ""
         self.classes.value = self._class_bars(np.stack([image, decoded]))
 
+    def _offer(self, dataset):
+        """Let a person choose among the classes of a data set, the last of its images first."""
+        self.dataset, labels = dataset, np.unique(dataset.y_val).tolist()
+        self.label.unobserve(self._choose, "value")
+        self.label.options = [(dataset.class_names[label], label) for label in labels]
+        self.label.value = labels[-1]
+        self.label.observe(self._choose, "value")
+
     def _own_image(self):
         """Return the uploaded picture, mirrored if `predict.answer` says so, and its title."""
         with contextlib.suppress(runs.RunError, KeyError):  # without a classifier it is shown as it is
@@ -218,31 +228,49 @@ class Explorer:
         name = self.classifier.value
         model = self.load_classifier(self.classifiers[name]["folder"])
         probabilities = predict.classify(model, images, name)
-        table = pd.DataFrame(probabilities.T, data.CLASS_NAMES, ["original", "decoded"])
+        names = self.classifiers[name]["data"]["class_names"]
+        table = pd.DataFrame(probabilities.T, names, ["original", "decoded"])
         bars = table.style.format("{:.0%}").bar(vmin=0, vmax=1, color="#7fb3d5")
         return bars.set_properties(width="9em", **{"text-align": "right"}).to_html()
 
     def _load(self, name):
-        """Return what encodes, what decodes, and the directions in which codes vary most.
+        """Return the run's data set, what encodes, what decodes, and the directions in which codes vary most.
 
         Of each direction, a principal component, there are a name, the classes farthest to its two ends, and
         a standard deviation, `(latent_dim,)`. Last is the least value of a code. The image is its own code,
         without directions, if the model has no `training.halves`.
         """
-        model = predict.load_model(self.autoencoders[name]["folder"])
-        shape = training.predict(model, self.images[:1]).shape[1:]
+        model, dataset = predict.load_model(self.autoencoders[name]["folder"]), self._images_of(name)
+        shape = training.predict(model, dataset.x_val[:1]).shape[1:]
         if shape != (28, 28, 1):
             raise runs.RunError(f"{name} is left out: its model returns {shape}, not images")
         if (parts := training.halves(model)) is None:
-            return np.asarray, functools.partial(training.predict, model), [], np.zeros((0, 1)), 0
+            return dataset, np.asarray, functools.partial(training.predict, model), [], np.zeros((0, 1)), 0
         encode, decode = (functools.partial(training.predict, part) for part in parts)
-        codes = encode(self.images)
+        codes = encode(dataset.x_val)
         pca = PCA(min(SLIDERS, *codes.shape)).fit(codes)
-        means = pd.DataFrame(pca.transform(codes)).groupby(self.labels).mean()
+        means = pd.DataFrame(pca.transform(codes)).groupby(dataset.y_val).mean()
         ends = zip(means.idxmin(), means.idxmax())
-        names = [f"{data.CLASS_NAMES[low]} ↔ {data.CLASS_NAMES[high]}" for low, high in ends]
+        names = [f"{dataset.class_names[low]} ↔ {dataset.class_names[high]}" for low, high in ends]
         axes = pca.components_ * np.sqrt(pca.explained_variance_)[:, np.newaxis]
-        return encode, decode, names, axes, 0 if codes.min() >= 0 else -np.inf  # 0 after a ReLU
+        return dataset, encode, decode, names, axes, 0 if codes.min() >= 0 else -np.inf  # 0 after a ReLU
+
+    def _images_of(self, name):
+        """Return the data set of a run, 1,000 images of each part: of Fashion-MNIST, the embedded sample."""
+        held, asked = self.autoencoders[name]["data"], self.autoencoders[name]["params"]
+        fashion = held["name"].startswith(predict.FASHION_MNIST)
+        where = ("sample", "paper") if fashion else (asked["data"], asked["protocol"])
+        try:
+            if not fashion and data.sha256(asked["data"]) != held["sha256"]:
+                raise ParamsError(f"{asked['data']} is not what it was trained on, {held['name']}")
+            return _load_images(*where, tuple(held["class_names"]))
+        except (ParamsError, data.DataError) as error:
+            raise runs.RunError(f"{name} is left out: {error}") from error
+
+
+@functools.cache
+def _load_images(name, protocol, class_names):
+    return replace(data.load(name, protocol, IMAGES), class_names=class_names)
 
 
 def picture(name, pixels):

@@ -245,7 +245,7 @@ def _other_data(asked, held):
     try:
         if held["sha256"] == data.sha256(asked):
             return ""
-    except ParamsError:  # the file is gone: a run on it stays
+    except (ParamsError, data.DataError):  # the file is gone: a run on it stays
         return ""
     return f"the SHA-256 of data, {asked}, is another than it was"
 

@@ -463,6 +463,6 @@ def test_latest_says_what_it_takes(reports):
     book = Notebook("classifier").run("Setup")
     assert book.names["params"].encoder_from == fitting
     (note,) = book.names["run"].notes
-    assert f"{other.parent.name} (latent_dim 8, seed 0), does not fit latent_dim 64 and seed 0" in note
+    assert "(latent_dim 8, seed 0, data fashion_mnist_sample), does not fit latent_dim 64" in note
     assert f"this starts from {fitting}, which was trained earlier" in note
     assert "which was trained earlier" in fk.report.text.heading(book.names["run"])
