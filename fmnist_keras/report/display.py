@@ -127,12 +127,12 @@ def saved_figure(folder, name):
     )
 
 
-def saved_images(folder):
+def saved_images(folder, name="reconstructions"):
     """Return the images in a run's saved `plots.reconstructions`: `(2, n, 28, 28, 1)`, originals first.
 
     None if the picture is missing or damaged, or another.
     """
-    if (image := _saved(folder, "reconstructions")) is None:
+    if (image := _saved(folder, name)) is None:
         return None
     pixels = np.asarray(image.convert("L"))
     drawn = pixels < 250  # images are black at their edges, text is thin
