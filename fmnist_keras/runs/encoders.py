@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from .. import data
-from ..params import names, shown
+from ..params import names, natural, shown
 from .find import trained
 from .reading import check, read
 from .record import RunError, run_dir
@@ -122,18 +122,13 @@ def unloadable(path, error):
     """Return the `RunError` of a `.keras` file that does not load, from what Keras raised."""
     import keras
 
-    reason = " ".join(str(error).split())[:300]
+    reason, saved = " ".join(str(error).split())[:300], ""
     with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile):
-        with zipfile.ZipFile(path) as archive:
-            saved = json.loads(archive.read("metadata.json"))["keras_version"]
-        if _release(saved) > _release(keras.__version__):
-            mend = "update Keras, or load what `python -m fmnist_keras export --format keras` writes there"
-            reason = f"Keras {saved} saved it, and Keras {keras.__version__} here is older; {mend}"
+        saved = json.loads(zipfile.Path(path, "metadata.json").read_text("utf-8"))["keras_version"]
+    if natural(saved) > natural(keras.__version__):
+        mend = "update Keras, or export the model there: `python -m fmnist_keras export NAME`"
+        reason = f"Keras {saved} saved it, and Keras {keras.__version__} here is older; {mend}"
     return RunError(f"{path} cannot be loaded: {reason}")
-
-
-def _release(version):
-    return [int(part) for part in version.split(".")[:2]]
 
 
 def _why_missing(path, params, name):

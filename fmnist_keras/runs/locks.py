@@ -37,11 +37,10 @@ def _lock_now(handle):
         from filelock import lock_descriptor
 
         return lock_descriptor(handle, blocking=False)
-    try:
+    with contextlib.suppress(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return True
+    return False
 
 
 @contextlib.contextmanager
