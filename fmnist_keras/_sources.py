@@ -31,6 +31,7 @@ SHA256 = {  # of the decompressed bytes: the .gz files of Debian and of the auth
             b40abac7ec8228f434940f579deb7cf7b6e3103b5274cb91d1545771f5ef1c8b""",
     }.items()
 }
+FASHION_MNIST = "fashion_mnist"  # with which the names of it and of its sample begin
 CLASS_NAMES = (  # from the data set's README, in the order of the labels 0 to 9
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),

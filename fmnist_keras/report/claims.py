@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import evaluation, params, runs
 from .._arrays import CLASSES
-from .._sources import CLASS_NAMES  # the English ones, whatever `data.CLASS_NAMES` is
+from .._sources import CLASS_NAMES, FASHION_MNIST  # the English ones, whatever `data.CLASS_NAMES` is
 from ..plots import Shown
 from . import paper, statistics, units
 from .display import template
@@ -394,14 +394,16 @@ def _least_sure(rows):
 def of_suite(suite, grouped=None):
     """Return the verdicts on a suite's runs, see `judge`, and write them to its `claims.json`, row by row.
 
-    Runs that count nowhere are left out. The table is empty without a run that a claim needs. `grouped` None
-    reads them.
+    Runs that count nowhere are left out. The table is empty without a run that a claim needs. Runs on other
+    data than Fashion-MNIST have no verdict on Table III, nor on a class by its name. `grouped` None reads
+    them.
     """
     grouped = runs.records(runs.table(suite)) if grouped is None else grouped
     counted = {name: [r for r in seeds if not runs.not_counted(r)] for name, seeds in grouped.items()}
     counted = {name: seeds for name, seeds in counted.items() if seeds}
     same = {name: counted[other] for name, other in equal_points(counted).items()}
-    table = judge(same | counted)
+    data = {run["data"]["name"] for seeds in counted.values() for run in seeds}
+    table = judge(same | counted, about_data(load(), data))
     if not table["least"].any():
         return table.iloc[:0]
     path = runs.suite_dir(suite) / "claims.json"
@@ -413,6 +415,22 @@ def of_suite(suite, grouped=None):
         partial.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         partial.replace(path)
     return table
+
+
+def about_data(rows, data):
+    """Return those comparisons of `load` whose claims can be judged on data sets of these names.
+
+    A claim on Table III, or on a class by its English name, is about Fashion-MNIST.
+    """
+
+    def is_bound(row):
+        words = {word for term in row["terms"] for word in term.split(": ")[1:]}
+        return row["measure"] == "distance from cuadro III" or not words.isdisjoint(CLASS_NAMES)
+
+    if all(name.startswith(FASHION_MNIST) for name in data):
+        return rows
+    bound = {row["claim"] for row in rows if is_bound(row)}
+    return [row for row in rows if row["claim"] not in bound]
 
 
 def equal_points(grouped):

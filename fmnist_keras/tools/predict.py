@@ -14,11 +14,11 @@ from PIL import Image
 
 from .. import data, evaluation, runs, training
 from .._arrays import CLASSES
+from .._sources import FASHION_MNIST
 from ..params import ParamsError
 from . import photos
 
 PICTURES = (str, bytes, Path, Image.Image)  # what `photos.to_image` reads
-FASHION_MNIST = "fashion_mnist"  # with which the name of both of its forms begins
 ABOUT_DATA = "data.json"  # in the zip file that an exported .keras file is
 SHADES = " .:-=+*#%@"  # from black to white
 SHOES = (5, 7, 9)  # the labels of Fashion-MNIST's, which all point left

@@ -435,6 +435,14 @@ def test_sections_are_headings_of_the_report():
     assert {row["section"] for row in claims.load()} <= headings
 
 
+def test_other_data_has_no_shirts():
+    """Claims on Table III or on named classes are about Fashion-MNIST, the others are about the models."""
+    rows = claims.load()
+    assert claims.about_data(rows, {"fashion_mnist", "fashion_mnist_sample"}) == rows
+    left = {row["claim"] for row in claims.about_data(rows, {"mnist"})}
+    assert {row["claim"] for row in rows} - left == {"C16", "C21", "C22", "C23", "C29"}
+
+
 def test_a_cap_is_replayed():
     """With a cap at which a loss still falls, the best epoch is the last."""
     runs = {"model_1": [autoencoder(0.02, s, ran=30, best=25) for s in SEEDS]}
