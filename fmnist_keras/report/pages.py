@@ -4,10 +4,13 @@ import copy
 import re
 from pathlib import Path
 
+# Of a text: the paper's numbers in front of a heading, and what a sentence about the paper has in it.
+NUMBERED = r"(?:(?:Figure|Table) [IV\d]+: |[IV]+ )"
+PAPERS = re.compile(r"\b[Pp]aper|[Cc]uadro|Tables? I|[Ss]tatement|\bagrees\b|:$")
 TEMPLATE = Path(__file__).parent / "template"
 
 
-def page(notebook, path, title, home=None):
+def page(notebook, path, title, home=None, other_data=False):
     """Convert an executed notebook to a self-contained HTML page that loads nothing from elsewhere.
 
     Args:
@@ -15,6 +18,7 @@ def page(notebook, path, title, home=None):
         path: the page's `Path`.
         title: the page's title.
         home: a relative link back to the front page, or None on the front page itself.
+        other_data: the runs are on other data than the paper's, whose sentences then go.
     """
     import nbformat
     from nbconvert import HTMLExporter, TemplateExporter
@@ -23,6 +27,8 @@ def page(notebook, path, title, home=None):
 
     content = nbformat.read(notebook, 4) if isinstance(notebook, Path) else notebook
     content.cells = results_first(telling(content.cells))
+    for cell in content.cells if other_data else ():
+        cell.source = without_paper(cell.source) if cell.cell_type == "markdown" else cell.source
     if home is None:
         _gather_code(content.cells)
     headings = [heading for cell in content.cells for heading in _headings(cell)]
@@ -42,6 +48,15 @@ def page(notebook, path, title, home=None):
     # Not HTMLExporter's own method: it parses the whole page again, for images that have no alt text.
     body, _ = TemplateExporter.from_notebook_node(exporter, content, resources)
     path.write_text(body, encoding="utf-8")
+
+
+def without_paper(source):
+    """Return a text without its sentences about the paper, and its headings without the paper's numbers."""
+    source = re.sub(rf"^(#+) {NUMBERED}(\w)", lambda m: f"{m[1]} {m[2].upper()}", source, flags=re.MULTILINE)
+    paragraphs = source.replace("Beyond the paper", "More").split("\n\n")
+    sentences = (re.split(r"(?<=[.?!])\s+", paragraph) for paragraph in paragraphs)
+    kept = [" ".join(one for one in some if not PAPERS.search(one)) for some in sentences]
+    return "\n\n".join(filter(None, kept))
 
 
 def _headings(cell):

@@ -11,6 +11,7 @@ from collections import Counter
 from urllib.parse import quote
 
 from .. import evaluation, params, runs
+from .._sources import FASHION_MNIST
 from . import claims, paper
 from .display import template
 from .text import banner
@@ -36,6 +37,11 @@ def on_page(rows):
 
 def _is_planned(suite):
     return (params.PARAMS_DIR / "suites" / f"{suite}.yaml").is_file()
+
+
+def is_of_paper(rows):
+    """Return whether some runs are on Fashion-MNIST: the paper's numbers and claims are about no other."""
+    return bool(rows["data"].str.startswith(FASHION_MNIST).any()) if len(rows) else True
 
 
 def say(name, *facts):
@@ -94,9 +100,13 @@ def introduction(suite, rows):
     """Return the title, what the suite is, and the banner if one is needed. Markdown."""
     about, papers = "", rows["model"].isin(paper.HYPERPARAMETERS)
     if len(rows):
-        first = rows.iloc[0]
+        first, papers = rows.iloc[0], papers & is_of_paper(rows)
         about = banner(suite, first["params.data"], first["params.protocol"])
-    return say("introduction", suite, papers.any(), papers.sum(), len(rows), runs.elsewhere(), about)
+    elsewhere, other = (
+        runs.elsewhere(),
+        sorted(name for name in {*rows["data"]} if not name.startswith(FASHION_MNIST)),
+    )
+    return say("introduction", suite, papers.any(), papers.sum(), len(rows), other, elsewhere, about)
 
 
 def state(suite, rows):
@@ -108,7 +118,7 @@ def state(suite, rows):
     cut = rows[rows["not_counted"] != ""] if len(rows) else rows
     not_counted = [(f"{run['model']}, seed {run['seed']}", run["not_counted"]) for _, run in cut.iterrows()]
     folders = [_left_out(*fault) for fault in rows.attrs["left_out"]]
-    return say("state", *facts, _failed(suite), folders, not_counted)
+    return say("state", *facts, _failed(suite), folders, not_counted, is_of_paper(rows))
 
 
 def _failed(suite):
@@ -150,7 +160,8 @@ def dead_classes(rows, names):
         for model, confusion in zip(dead["model"], dead["confusion"])
         for label in evaluation.dead_classes(confusion)
     )
-    return say("dead_classes", [(*key, count, of[key[0]]) for key, count in counts.items()], len(rows))
+    found = [(*key, count, of[key[0]]) for key, count in counts.items()]
+    return say("dead_classes", found, len(rows), is_of_paper(rows))
 
 
 def baselines(suite, rows):

@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 from .. import params, runs
+from .._sources import FASHION_MNIST
 from ..params import NOTEBOOKS
 from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
 from ..runs import locks
@@ -296,12 +297,18 @@ def _html_alone():
         del os.environ["FMNIST_HTML_ALONE"]
 
 
+def _is_on_papers_data(suite):
+    """Return whether a run of a suite is on Fashion-MNIST, or a part of it."""
+    found = map(runs.read, runs.suite_dir(suite).glob("*/seed_*/"))
+    return any(run["data"]["name"].startswith(FASHION_MNIST) for run in found if run)
+
+
 def _make_page(folder, notebook, values, label, title, home=None):
     """Execute a notebook of `notebooks` into a folder, its page beside it as `index.html`."""
     with locks.hidden_folder(folder / notebook, "job") as scratch, _html_alone():
         executed, failed = scratch / f"{notebook}.ipynb", folder / f"{notebook}.failed.ipynb"
         execute_notebook(NOTEBOOKS / executed.name, executed, values, label, failed)
-        pages.page(executed, scratch / "index.html", title, home)
+        pages.page(executed, scratch / "index.html", title, home, not _is_on_papers_data(values["suite"]))
         executed.replace(folder / executed.name)
         (scratch / "index.html").replace(folder / "index.html")
     page = folder / "index.html"

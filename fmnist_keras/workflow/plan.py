@@ -245,8 +245,12 @@ def _other_data(asked, held):
     try:
         if held["sha256"] == data.sha256(asked):
             return ""
-    except (ParamsError, data.DataError):  # the file is gone: a run on it stays
+    except data.DataError:  # no network: a run on it stays
         return ""
+    except ParamsError as error:
+        if _npz.path_of(asked).exists():
+            raise ParamsError(f"data: {error}") from error
+        return ""  # the file is gone
     return f"the SHA-256 of data, {asked}, is another than it was"
 
 

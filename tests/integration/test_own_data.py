@@ -31,7 +31,7 @@ def root(tmp_path_factory):
     np.savez_compressed(root / "digits.npz", **digits())
     suite = "data: digits.npz\nprotocol: paper\nepochs: 2\nbatch_size: 50\n"
     (root / "params" / "suites" / "digits.yaml").write_text(suite)
-    for words in (("run", "model_4", "--suite"), ("run", "model_8", "--suite")):
+    for words in (("run", "model_4", "--suite"), ("run", "model_8", "--suite"), ("report",)):
         result = program(root, *words, "digits")
         assert result.returncode == 0, result.stdout
     return root
@@ -52,7 +52,7 @@ def test_its_pages_name_its_classes(root):
     """And nothing on them is about Fashion-MNIST or the paper's runs."""
     folder = root / "reports" / "digits"
     pages = [folder / "model_4/seed_0/notebook.html", folder / "model_8/seed_0/notebook.html"]
-    for page in pages:
+    for page in (*pages, folder / "index.html"):
         text = page.read_text(encoding="utf-8")
         assert re.findall(FOREIGN, text) == []
         assert "cero" in text
