@@ -102,11 +102,8 @@ def introduction(suite, rows):
     if len(rows):
         first, papers = rows.iloc[0], papers & is_of_paper(rows)
         about = banner(suite, first["params.data"], first["params.protocol"])
-    elsewhere, other = (
-        runs.elsewhere(),
-        sorted(name for name in {*rows["data"]} if not name.startswith(FASHION_MNIST)),
-    )
-    return say("introduction", suite, papers.any(), papers.sum(), len(rows), other, elsewhere, about)
+    other = sorted(name for name in {*rows["data"]} if not name.startswith(FASHION_MNIST))
+    return say("introduction", suite, papers.any(), papers.sum(), len(rows), other, runs.elsewhere(), about)
 
 
 def state(suite, rows):
