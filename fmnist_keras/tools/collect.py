@@ -64,6 +64,7 @@ def collect(suite, folders, write_page):
         for made, final in taken.items():
             final.parent.mkdir(parents=True, exist_ok=True)
             runs.publish(made, final)
+    left_out = [re.sub(r"[\x00-\x1f\x7f-\x9f]", "?", reason) for reason in left_out]  # a terminal obeys them
     if not taken:
         raise runs.RunError(f"no run was collected; {'; '.join(left_out[:3])}")
     return len(taken), left_out

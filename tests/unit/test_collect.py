@@ -228,6 +228,12 @@ def test_a_faulty_run_is_left_out(sent, gather, tmp_path, fault):
     assert str(tmp_path / "sent" / "anna") in said
 
 
+def test_no_name_commands_a_terminal(sent, gather, tmp_path):
+    (sent().parent / "\x1b[2J\nDone").symlink_to(tmp_path)
+    (said,) = gather()[1]
+    assert said.endswith("?[2J?Done: is a link, and none is followed")
+
+
 @pytest.mark.parametrize(
     "text",
     [
