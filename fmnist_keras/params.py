@@ -341,6 +341,11 @@ def names():
     return [path.stem for path in _of_models(PARAMS_DIR)]
 
 
+def is_planned(suite):
+    """Return whether a file plans a suite; others are filled by hand."""
+    return (PARAMS_DIR / "suites" / f"{suite}.yaml").is_file()
+
+
 def _of_models(folder):
     return [path for path in files(folder) if path.stem != CLAIMS]
 

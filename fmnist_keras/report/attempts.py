@@ -43,6 +43,11 @@ def table(suite=runs.SCRATCH, kind="autoencoder", start="."):
     return rows[[*names]].rename(columns=names)
 
 
+def ranked(rows):
+    """Return rows of `runs.table`, those of each kind of model best first, with "changed", text."""
+    return pd.concat([best_first(rows, kind) for kind in CURVES], ignore_index=True)
+
+
 def best_first(rows, kind):
     """Return the rows of one kind of model, the least error or loss first, with "changed", text."""
     by = "error" if kind == "autoencoder" else "val.loss"
@@ -61,8 +66,7 @@ def in_words(changes, departs=""):
 
 def write_table(suite):
     """Write a suite's runs, best first, as plain numbers to `table.csv` beside its page: its `Path`."""
-    rows, path = runs.table(suite), runs.suite_dir(suite) / TABLE
-    rows = pd.concat([best_first(rows, kind) for kind in CURVES])
+    rows, path = ranked(runs.table(suite)), runs.suite_dir(suite) / TABLE
     gone = ["folder", "confusion", "changes", "departs", "class_names"]
     rows = rows.drop(columns=gone).dropna(axis="columns", how="all")
     rows.insert(4, "changed", rows.pop("changed"))
@@ -76,12 +80,12 @@ def write_table(suite):
 def sections(rows, start="."):
     """Yield for each kind of model its heading and what is shown of it: a table, best first, and curves."""
     for kind, mine in rows.groupby("kind"):
-        ranked = best_first(mine, kind)
+        mine = best_first(mine, kind)
         parts = [shown(table(mine, kind, start), index=False, kind="stack sortable", **FORMATS)]
-        losses = [departs.get("loss", "").split(" instead of ")[0] for departs in ranked["departs"]]
+        losses = [departs.get("loss", "").split(" instead of ")[0] for departs in mine["departs"]]
         for name, ylabel in CURVES[kind].items():
             others = [f", {loss.replace('_', ' ')}" if loss and name == "val_loss" else "" for loss in losses]
-            for other, some in ranked.groupby(pd.Series(others)):  # two losses have no axis in common
+            for other, some in mine.groupby(pd.Series(others)):  # two losses have no axis in common
                 parts.append(figures.curves(some, name, ylabel + other, f"{ylabel}{other}".capitalize()))
         yield f"{kind.capitalize()}s", parts
 

@@ -32,11 +32,7 @@ def on_page(rows):
     """
     equal = claims.equal_points(runs.records(rows.drop_duplicates("model"))).values()
     named = rows["model"].isin({*claims.names(), *equal})
-    return named | rows["changes"].map(len).eq(0) | ~rows["suite"].map(_is_planned).astype(bool)
-
-
-def _is_planned(suite):
-    return (params.PARAMS_DIR / "suites" / f"{suite}.yaml").is_file()
+    return named | rows["changes"].map(len).eq(0) | ~rows["suite"].map(params.is_planned).astype(bool)
 
 
 def is_of_paper(rows):
@@ -130,7 +126,9 @@ def _failed(suite):
 def _left_out(folder, reason):
     """Return a damaged run's name, the reason, and the command that makes it again, "" if none does."""
     suite, model, seed = folder.parts[-3:]
-    ours = _is_planned(suite) and model in params.names() and re.fullmatch(r"seed_(0|[1-9][0-9]*)", seed)
+    ours = (
+        params.is_planned(suite) and model in params.names() and re.fullmatch(r"seed_(0|[1-9][0-9]*)", seed)
+    )
     again = f"make report SUITE={suite} MODELS={model} SEEDS={seed[5:]}" if ours else ""
     return f"{model}, {seed}", reason.replace(f"{folder}{os.sep}", ""), again
 

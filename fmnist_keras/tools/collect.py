@@ -46,7 +46,7 @@ def collect(suite, folders, write_page):
         runs.RunError: the suite's name is not allowed, or no run can be taken.
     """
     params.require(suite=suite)
-    if suite == runs.SCRATCH or (params.PARAMS_DIR / "suites" / f"{suite}.yaml").is_file():
+    if suite == runs.SCRATCH or params.is_planned(suite):
         raise runs.RunError(f"suite: {suite!r} is made here; allowed: a name for what is collected, as class")
     left_out, taken, people = [], {}, {}
     with locks.hidden_folder(runs.suite_dir(suite), "collect") as scratch:

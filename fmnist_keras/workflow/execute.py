@@ -260,10 +260,16 @@ def run_model(values):
 def make_report(suite):
     """Execute the report notebook of a suite and put its page at `reports/<suite>/index.html`.
 
+    Beside it is a table of the runs if people fill the suite by hand.
+
     Raises:
         runs.RunError: the suite has no runs.
     """
     runs.require_runs(suite)
+    if not params.is_planned(suite):
+        from ..report.attempts import write_table
+
+        write_table(suite)
     _make_page(runs.suite_dir(suite), "report", {"suite": suite}, f"{suite} report", f"Suite {suite}")
 
 

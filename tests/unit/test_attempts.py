@@ -12,6 +12,7 @@ from conftest import OF_KIND, build, fitted, small_model
 from fmnist_keras import data, models, params, report, runs
 from fmnist_keras.params import ParamsError
 from fmnist_keras.training import TrainingDiverged
+from fmnist_keras.workflow import execute
 
 
 @pytest.fixture
@@ -182,3 +183,12 @@ def test_all_attempts_are_compared_in_one_cell(attempt, monkeypatch, reports):
     assert {*rows["params.latent_dim"]} == {4, 8}
     with pytest.raises(runs.RunError, match="suite sweep has no runs; suites with runs: scratch"):
         report.compare("sweep")
+
+
+def test_hand_filled_suite_has_a_table(attempt, reports, monkeypatch):
+    """Its report links the file; a suite that a file plans has none."""
+    monkeypatch.setattr(execute, "_make_page", lambda *given: None)
+    for suite in ("mine", "sample"):
+        attempt(suite=suite)
+        execute.make_report(suite)
+    assert [path.parent.name for path in reports.rglob("table.csv")] == ["mine"]
