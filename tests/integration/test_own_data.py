@@ -1,10 +1,12 @@
 """Data of one's own from a file to a page: scikit-learn's digits, three of them, with Spanish names."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-from conftest import copied, engine, program
+from conftest import copied, engine, engine_call, program
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -73,6 +75,19 @@ def test_a_changed_file_trains_again(root):
     (root / "digits.npz").write_bytes(kept[:-9])
     assert "data: digits.npz: is not a whole .npz file" in said()
     (root / "digits.npz").write_bytes(kept)
+
+
+def test_the_explorer_shows_its_images(root):
+    code = """from fmnist_keras import runs
+from fmnist_keras.tools import explorer
+folder = runs.suite_dir("digits")
+kinds = [{name: runs.read(folder / name / "seed_0")} for name in ("model_4", "model_8")]
+app = explorer.Explorer(*kinds)
+print(app.problem.value, app.message.value, app.classes.value)"""
+    result = subprocess.run(**engine_call(root) | {"args": [sys.executable, "-c", code]})
+    assert re.search(r"dos, image \d+: mean squared error", result.stdout), result.stdout
+    assert all(f">{name}</th>" in result.stdout for name in NAMES)
+    assert "Trouser" not in result.stdout
 
 
 def test_predict_and_export_know_the_names(root, tmp_path):

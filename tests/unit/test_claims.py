@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_keras import evaluation, params
+from fmnist_keras import data, evaluation, params
 from fmnist_keras.report import claims, paper, suite
 from fmnist_keras.workflow import experiments, plan
 
@@ -244,6 +244,15 @@ def test_units_are_times_and_points():
     assert recall["estimate"] == pytest.approx(4, abs=0.6)
     taken = estimated(runs, "recall", **{"model_6: Shirt: T-shirt/top": 1})
     assert taken["estimate"] == pytest.approx(26, abs=1)
+
+
+def test_a_class_has_a_number(monkeypatch):
+    """Other names of the classes change no verdict: a claim has the number, or the English name."""
+    runs = world(range(2))
+    expected = estimated(runs, "recall", **{"model_6: Shirt: T-shirt/top": 1})["estimate"]
+    monkeypatch.setattr(data, "CLASS_NAMES", [f"clase {number}" for number in range(10)])
+    for name in ("model_6: Shirt: T-shirt/top", "model_6: 6: 0"):
+        assert estimated(runs, "recall", **{name: 1})["estimate"] == expected
 
 
 def test_rows_are_in_words():
