@@ -318,7 +318,7 @@ def test_a_file_that_loads_otherwise(reports, monkeypatch):
     """Keras before 3.14 saves no `output_padding`: the run is refused, and the earlier one stays."""
     book = run_all()
     before = (book.names["folder"] / "metrics.json").read_bytes()
-    kind = fk.models.layers.Conv2DTranspose
+    kind = fk.layers.Conv2DTranspose
     whole = kind.get_config
     monkeypatch.setattr(kind, "get_config", lambda self: whole(self) | {"output_padding": None})
     with pytest.raises(runs.RunError, match=r"gives other outputs, of shape \(8, 25, 25, 1\)"):
