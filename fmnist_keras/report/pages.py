@@ -79,7 +79,7 @@ def telling(cells):
         level = len(re.match("#*", cell.source)[0]) or 7
         under = [good for depth, good in below if depth > level]
         shown = [_is_visible(output) for one in group[1:] for output in one.outputs]
-        good = any(shown) or any(under) or not (shown or under)
+        good = level == 1 or any(shown) or any(under) or not (shown or under)
         below = [(depth, one) for depth, one in below if depth <= level] + [(level, good)]
         if shown and not any(shown):
             cell.source = cell.source.partition("\n")[0]
@@ -93,7 +93,10 @@ def telling(cells):
     ids |= {name for data in texts for name in re.findall(r'id="([^"]+)"', data.get("text/html", ""))}
     for data, key in ((data, key) for data in texts for key in ("source", "text/markdown") if key in data):
         lines = data[key].split("\n") if data.get("cell_type") != "code" else ()
-        good = [line for line in lines if not line.startswith(("- ", "| ")) or ids.issuperset(_links(line))]
+        linked = {
+            line: re.findall(r"\]\(#([^)]+)\)", line) for line in lines if line.startswith(("- ", "| "))
+        }
+        good = [line for line in lines if ids.issuperset(linked.get(line, ()))]
         data[key] = "\n".join(good) if lines else data[key]
     return kept
 
@@ -104,11 +107,6 @@ def _is_visible(output):
     return data is None or any(
         text.strip() for kind, text in data.items() if kind != "text/plain" or len(data) == 1
     )
-
-
-def _links(line):
-    """Return the places of the page that a line of Markdown links to."""
-    return re.findall(r"\]\(#([^)]+)\)", line)
 
 
 def results_first(cells):
