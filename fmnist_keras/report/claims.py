@@ -459,10 +459,8 @@ def shown(verdicts, listed=(), exercise=False):
         listed: names of the models whose runs the page lists.
         exercise: not the paper's runs, so that verdicts are not in colour.
     """
-    models = {
-        number: [name for name, numbers in names().items() if number in numbers]
-        for number in verdicts["claim"]
-    }
+    about = names().items()
+    models = {number: [name for name, of in about if number in of] for number in verdicts["claim"].unique()}
     facts = {"models": models, "listed": {*listed}, "exercise": exercise, "colours": COLOURS}
     html = template("claims.html.j2").render(
         sentences=_nested(verdicts, "sentence", "claim", "part"), places=_places, deciding=_decides, **facts

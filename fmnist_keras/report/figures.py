@@ -27,16 +27,9 @@ ARROW = {"arrowstyle": "-|>", "color": "0.3"}
 
 @in_house_style
 def overview(image, decoded, true, length, autoencoder, classifier=None, named=None):
-    """Draw what the models do: an image, its code, its reconstruction, and its class.
+    """Draw an image `(28, 28, 1)` of a class, its code, its reconstruction, and the class that a model names.
 
-    Args:
-        image: `(28, 28, 1)`.
-        decoded: its reconstruction.
-        true: its class.
-        length: of the code.
-        autoencoder: a model's name.
-        classifier: another; None draws none.
-        named: the class that it names.
+    The models are named, too; without a classifier the picture ends with the reconstruction.
     """
     alt = f"An image ({true}) becomes a code of {length} numbers, and this a reconstruction by {autoencoder}"
     alt += f", or a class, {named}, by {classifier}." if classifier else "."

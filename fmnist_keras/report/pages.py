@@ -79,7 +79,7 @@ def telling(cells):
         level = len(re.match("#*", cell.source)[0]) or 7
         under = [good for depth, good in below if depth > level]
         shown = [_is_visible(output) for one in group[1:] for output in one.outputs]
-        good = any(shown) or any(under) or not (shown or under)
+        good = level == 1 or any(shown) or any(under) or not (shown or under)
         below = [(depth, one) for depth, one in below if depth <= level] + [(level, good)]
         if shown and not any(shown):
             cell.source = cell.source.partition("\n")[0]

@@ -51,13 +51,9 @@ def say(name, *facts):
 def findings(suite, verdicts, cells, errors, baselines, dropout):
     """Return the results in a few sentences, each with a link. Markdown.
 
-    Args:
-        suite: its name; on any but `paper.SUITES` the verdicts are an exercise.
-        verdicts: see `claims.judge`.
-        cells: see `agreement`.
-        errors: an autoencoder a row, with model, error, and ratio, to that of principal components.
-        baselines: see `baselines`.
-        dropout: of model 4 without dropout and with it, see `claims.estimate`.
+    They are made from the verdicts, from Table III's cells (see `agreement`), from each autoencoder's error
+    and its ratio to that of principal components, from the baselines, and from what `claims.estimate` gives
+    for model 4 without dropout and with it.
     """
     found = verdicts.drop_duplicates("claim")
     theirs, own = found[found["by"] == ""], found[found["by"] != ""]

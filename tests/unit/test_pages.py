@@ -85,6 +85,46 @@ def test_landed_pages_link_to_landed_files():
     assert broken == []
 
 
+def shown(text, **data):
+    """Return a code cell that shows a text, "" a blank one."""
+    output = nbformat.v4.new_output(
+        "display_data", data | {"text/markdown": text, "text/plain": "<Markdown>"}
+    )
+    return nbformat.v4.new_code_cell("code", outputs=[output])
+
+
+def kept(*cells):
+    """Return the sources of the texts, and what the code cells show, of the cells that a page keeps."""
+    made = [nbformat.v4.new_markdown_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    found = []
+    for cell in pages.telling(made):
+        found += [cell.source] if cell.cell_type == "markdown" else []
+        found += [o.data["text/markdown"] for o in cell.get("outputs", ())]
+    return found
+
+
+def test_a_section_that_shows_nothing_is_not_on_the_page():
+    """A heading stays if anything below it is shown, without the text on what is not."""
+    assert kept("# Title", "## A", "### B\n\nWhy.", shown(""), "More.", shown("")) == ["# Title"]
+    assert kept("# Title", "## A", "### B\n\nWhy.", shown(""), "More.", shown("x"), "### C", shown("")) == [
+        *("# Title", "## A", "### B", "More.", "x"),
+    ]
+    assert kept("# Title", "## A\n\nProse.", "## B", shown("x")) == ["# Title", "## A\n\nProse.", "## B", "x"]
+    assert kept("## Model", nbformat.v4.new_code_cell("model = 1")) == ["## Model"], (
+        "it shows nothing by design"
+    )
+
+
+def test_a_line_that_links_nowhere_is_not_on_the_page():
+    """Of a list or table, in texts and in what cells show; a claim's place is in HTML."""
+    claims = nbformat.v4.new_output("display_data", {"text/html": '<div id="C1"></div>', "text/plain": "C1"})
+    cells = ["# T", shown("- [a](#A-b)\n- [c](#C)\n- [d](#C1)"), "## A b", shown("x"), "## C", shown("")]
+    cells[3].outputs.append(claims)
+    made = [nbformat.v4.new_markdown_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    assert pages.telling(made)[1].outputs[0].data["text/markdown"] == "- [a](#A-b)\n- [d](#C1)"
+    assert kept("| [a](#A) |\n| [b](#B) |\nsee [c](#C)", "## A", shown("x"))[0] == "| [a](#A) |\nsee [c](#C)"
+
+
 def test_results_are_below_the_title():
     titles = [nbformat.v4.new_markdown_cell(text) for text in ("# Title\n\nWhat it is.", "## Training")]
     cells = [nbformat.v4.new_code_cell(text, metadata={"tags": tags}) for text, tags in TAGGED]
