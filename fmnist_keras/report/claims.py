@@ -463,7 +463,7 @@ def shown(verdicts, listed=(), exercise=False):
     models = {number: [name for name, of in about if number in of] for number in verdicts["claim"].unique()}
     facts = {"models": models, "listed": {*listed}, "exercise": exercise, "colours": COLOURS}
     html = template("claims.html.j2").render(
-        sentences=_nested(verdicts, "sentence", "claim", "part"), places=_places, deciding=_decides, **facts
+        sentences=_nested(verdicts, "sentence", "claim", "part"), places=_places, **facts
     )
     words = verdicts.loc[verdicts["decides"], ["claim", "statement", "verdict", "part", "found", "holds"]]
     return Shown(html, words.to_string(index=False)) if len(verdicts) else Shown("", "")
@@ -474,11 +474,6 @@ def _nested(rows, *keys):
     if not keys:
         return rows.to_dict("records")
     return [_nested(some, *keys[1:]) for _, some in rows.groupby(keys[0], sort=False)]
-
-
-def _decides(part):
-    """Return the comparison that decides a part."""
-    return next(row for row in part if row["decides_part"])
 
 
 def _places(part, one):

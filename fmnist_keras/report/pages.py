@@ -93,7 +93,10 @@ def telling(cells):
     ids |= {name for data in texts for name in re.findall(r'id="([^"]+)"', data.get("text/html", ""))}
     for data, key in ((data, key) for data in texts for key in ("source", "text/markdown") if key in data):
         lines = data[key].split("\n") if data.get("cell_type") != "code" else ()
-        good = [line for line in lines if not line.startswith(("- ", "| ")) or ids.issuperset(_links(line))]
+        linked = {
+            line: re.findall(r"\]\(#([^)]+)\)", line) for line in lines if line.startswith(("- ", "| "))
+        }
+        good = [line for line in lines if ids.issuperset(linked.get(line, ()))]
         data[key] = "\n".join(good) if lines else data[key]
     return kept
 
@@ -104,11 +107,6 @@ def _is_visible(output):
     return data is None or any(
         text.strip() for kind, text in data.items() if kind != "text/plain" or len(data) == 1
     )
-
-
-def _links(line):
-    """Return the places of the page that a line of Markdown links to."""
-    return re.findall(r"\]\(#([^)]+)\)", line)
 
 
 def results_first(cells):
