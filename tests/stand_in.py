@@ -12,6 +12,7 @@ LANDED = {"autoencoder": "model_1", "classifier": "model_8"}  # in suite paper, 
 
 RUN = """
 import json, os, shutil, time, zipfile
+import fmnist_keras.data
 from fmnist_keras import params, runs
 
 # It writes what run.finish(...) would.
@@ -36,6 +37,7 @@ metrics = json.loads((landed / f"{values.kind}.json").read_text())
 metrics |= {"model": values.model, "suite": values.suite, "seed": values.seed, "params": given}
 metrics |= {"base": values.base or values.model, "changes": values.changes or {}}
 metrics |= dict.fromkeys(("epochs_run", "best_epoch", "restored_epoch"), values.epochs)
+metrics["data"] |= {"sha256": fmnist_keras.data.sha256(values.data)}
 metrics |= {"encoder_sha256": started_from, "started_from_sha256": started_from}
 (folder / "metrics.json").write_text(json.dumps(metrics))
 """

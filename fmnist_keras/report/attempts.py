@@ -4,7 +4,6 @@ import contextlib
 import os
 from types import SimpleNamespace
 
-import nbformat.v4 as nb
 import pandas as pd
 
 from .. import params, plots, runs
@@ -159,6 +158,8 @@ def run_page(run):
 
 def _write(path, title, text, sections, home=None):
     """Write a page that no notebook has made: text in Markdown, and headings with what is shown below."""
+    import nbformat.v4 as nb  # and jsonschema with it
+
     cells = [nb.new_markdown_cell(f"# {as_text(title)}\n\n{text}")]
     for heading, parts in sections:
         if outputs := [{"text/html": part._repr_mimebundle_()["text/html"]} for part in parts]:
