@@ -114,7 +114,7 @@ def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
 def _time(todo):
     """Return how long runs take at most on one core, by a CPU's seconds an image in `reports/paper`."""
     cost = {}
-    for run in [run for run in runs.read_suite("paper") if run["device"].startswith("CPU")]:
+    for run in [run for run in runs.read_all("paper")[0] if run["device"].startswith("CPU")]:
         images = run["epochs_run"] * (run["images"]["train"] + run["images"]["val"])
         cost.setdefault(run["kind"], []).append(run["seconds"]["total"] / images)
     images = {"sample": 7000, "full": 70_000}
@@ -154,7 +154,7 @@ def _is_by_hand(suite):
     """Return whether no file of `params/suites` describes a suite, and it has runs: of papermill by hand."""
     listed = [path.stem for path in (params.PARAMS_DIR / "suites").glob("*.yaml")]
     there = [path.name for path in runs.reports_dir().glob("[!.]*/")]
-    return suite in there and suite not in listed and bool(runs.read_suite(suite))
+    return suite in there and suite not in listed and runs.has_runs(suite)
 
 
 def from_config(config):
