@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import getpass
+import io
 import json
 import os
 import re
@@ -74,11 +75,13 @@ def execute_notebook(notebook, output, values, label, failed):
     params.require_repository()
     _save_once()
     partial = output.with_name(f".{os.getpid()}.{output.name}")
+    # In single braces papermill would look for a parameter.
+    literal = [str(path).replace("{", "{{").replace("}", "}}") for path in (notebook, partial)]
     options = PAPERMILL | {"kernel_manager_class": InterpreterKernel, "stdout_file": EpochLines(label)}
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
             with _kernel_stderr():
-                papermill.execute_notebook(_literal(notebook), _literal(partial), values, **options)
+                papermill.execute_notebook(*literal, values, **options)
             break
         except Exception as error:
             # jupyter_client's own; a kernel that dies later is nbclient's DeadKernelError, a cell papermill's
@@ -88,15 +91,12 @@ def execute_notebook(notebook, output, values, label, failed):
             if partial.is_file():
                 _forget_job(partial)
                 partial.replace(failed)
-            raise JobFailed(f"{label}: {_reason(error)}\n  the failed notebook: {failed}") from error
+            reason = getattr(error, "evalue", None) or " ".join(str(error).split())
+            reason = disk_full(error) or disk_full(reason) or reason
+            raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
     _forget_job(partial)
     failed.unlink(missing_ok=True)
     partial.replace(output)
-
-
-def _reason(error):
-    reason = getattr(error, "evalue", None) or " ".join(str(error).split())
-    return disk_full(error) or disk_full(reason) or reason
 
 
 @contextlib.contextmanager
@@ -112,11 +112,6 @@ def _kernel_stderr():
             said = list(dict.fromkeys(line.strip() for line in lines if not re.match(NOISE, line)))[-LAST:]
             error.args = (": ".join([str(error), "; ".join(said)]) if said else str(error),)
             raise
-
-
-def _literal(path):
-    """Return a path as papermill takes it: in braces it would look for a parameter."""
-    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _forget_job(path):
@@ -154,7 +149,7 @@ def _save_once():
     papermill_engines.register(None, Engine)
 
 
-class EpochLines:
+class EpochLines(io.TextIOBase):
     """A stream for a kernel's stdout that prints the epoch lines after a label."""
 
     def __init__(self, label):
@@ -165,9 +160,6 @@ class EpochLines:
         for line in text.splitlines():
             if re.match(r"epoch \d+/\d+ ", line):
                 say(f"{self.label}  {line}")
-
-    def flush(self):
-        """Do nothing: `write` has printed."""
 
 
 def kernel_environment():
@@ -293,16 +285,6 @@ def make_study(name, suite):
         make_report(suite)
 
 
-@contextlib.contextmanager
-def _html_alone():
-    """Tell `plots.Figure` that no PNG is needed beside the SVG that a page takes."""
-    os.environ["FMNIST_HTML_ALONE"] = "1"
-    try:
-        yield
-    finally:
-        del os.environ["FMNIST_HTML_ALONE"]
-
-
 def _is_on_papers_data(suite):
     """Return whether a run of a suite is on Fashion-MNIST, or a part of it."""
     found = map(runs.read, runs.suite_dir(suite).glob("*/seed_*/"))
@@ -311,7 +293,9 @@ def _is_on_papers_data(suite):
 
 def _make_page(folder, notebook, values, label, title, home=None):
     """Execute a notebook of `notebooks` into a folder, its page beside it as `index.html`."""
-    with locks.hidden_folder(folder / notebook, "job") as scratch, _html_alone():
+    with locks.hidden_folder(folder / notebook, "job") as scratch, contextlib.ExitStack() as stack:
+        os.environ["FMNIST_HTML_ALONE"] = "1"  # `plots.Figure` makes no PNG beside the SVG that a page takes
+        stack.callback(os.environ.pop, "FMNIST_HTML_ALONE")
         executed, failed = scratch / f"{notebook}.ipynb", folder / f"{notebook}.failed.ipynb"
         execute_notebook(NOTEBOOKS / executed.name, executed, values, label, failed)
         pages.page(executed, scratch / "index.html", title, home, not _is_on_papers_data(values["suite"]))
