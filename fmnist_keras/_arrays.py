@@ -76,7 +76,6 @@ def check_probabilities(probabilities, labels):
     probabilities = check_shape("probabilities", probabilities, np.size(labels), "k")
     (labels,) = check_arrays(probabilities.shape[1], labels=labels)
     if probabilities.min(initial=0) < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=0.01):
-        raise ParamsError(
-            "the rows of probabilities do not sum to 1; if these are logits, give softmax(logits)"
-        )
+        hint = "if these are logits, give softmax(logits)"
+        raise ParamsError(f"the rows of probabilities do not sum to 1; {hint}")
     return probabilities, labels

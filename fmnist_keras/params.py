@@ -301,10 +301,8 @@ def load(path):
 def require_repository():
     """Raise a `ParamsError` if there are no params and notebooks: the package was installed alone."""
     if not is_root(ROOT):
-        raise ParamsError(
-            f"{ROOT}: has no params and no notebooks; allowed: a checkout of the repository, to work in, or "
-            "to install from with `pip install -e .`"
-        )
+        allowed = "a checkout of the repository, to work in, or to install from with `pip install -e .`"
+        raise ParamsError(f"{ROOT}: has no params and no notebooks; allowed: {allowed}")
 
 
 def load_all(folder=None):

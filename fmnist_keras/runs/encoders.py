@@ -36,9 +36,8 @@ def latest_encoder(params, notes):
         last += f", data {every[0]['data']['name']})"
         taken = f"{chosen}, which was trained earlier" if chosen else "random weights"
         wanted = f"latent_dim {params.latent_dim}, seed {params.seed} and data {shown(params.data)}"
-        notes.append(
-            f"The autoencoder trained last, {last}, does not fit {wanted}: this starts from {taken}."
-        )
+        fault = f"does not fit {wanted}: this starts from {taken}"
+        notes.append(f"The autoencoder trained last, {last}, {fault}.")
     return replace(params, encoder_from=chosen)
 
 

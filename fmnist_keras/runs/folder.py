@@ -346,10 +346,8 @@ def _read_back(folder, model, images):
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"model.keras does not load again: {reason}; {again}") from error
     if outputs.shape != expected.shape or not np.allclose(outputs, expected, rtol=1e-3, atol=1e-4):
-        raise RunError(
-            f"model.keras, loaded again by Keras {keras.__version__}, gives other outputs, of shape "
-            f"{outputs.shape} instead of {expected.shape}; {again}"
-        )
+        other = f"other outputs, of shape {outputs.shape} instead of {expected.shape}"
+        raise RunError(f"model.keras, loaded again by Keras {keras.__version__}, gives {other}; {again}")
     try:
         record.verify(folder)
     except RunError as error:

@@ -73,7 +73,7 @@ def execute_notebook(notebook, output, values, label, failed):
     from .kernel import InterpreterKernel
 
     params.require_repository()
-    _save_once()
+    _register_engine()
     partial = output.with_name(f".{os.getpid()}.{output.name}")
     # In single braces papermill would look for a parameter.
     literal = [str(path).replace("{", "{{").replace("}", "}}") for path in (notebook, partial)]
@@ -89,12 +89,10 @@ def execute_notebook(notebook, output, values, label, failed):
                 say(f"{label}  the kernel did not start, trying again")
                 continue
             if partial.is_file():
-                _forget_job(partial)
                 partial.replace(failed)
             reason = getattr(error, "evalue", None) or " ".join(str(error).split())
             reason = disk_full(error) or disk_full(reason) or reason
             raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
-    _forget_job(partial)
     failed.unlink(missing_ok=True)
     partial.replace(output)
 
@@ -114,15 +112,9 @@ def _kernel_stderr():
             raise
 
 
-def _forget_job(path):
+def _forget_job(notebook):
     """Remove the job's own paths from an executed notebook: run again, it goes to its suite's folder."""
-    import nbformat
-
-    try:
-        notebook = nbformat.read(path, 4)
-    except nbformat.reader.NotJSONError:  # cut off in the middle, on a full disk
-        return
-    papermill = notebook.metadata.get("papermill", {})
+    papermill = notebook.metadata.papermill
     for name in ("input_path", "output_path"):
         papermill.pop(name, None)
     papermill.get("parameters", {}).pop("run_dir", None)
@@ -130,10 +122,9 @@ def _forget_job(path):
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell.source = re.sub(r"^run_dir = .*\n?", "", cell.source, flags=re.MULTILINE)
             cell.id = "injected-parameters"  # papermill's is random: the same run would give another page
-    nbformat.write(notebook, path)
 
 
-def _save_once():
+def _register_engine():
     """Let papermill write a notebook when its cells have run, or one has failed: not twice a cell, whole."""
     from papermill.engines import NBClientEngine, papermill_engines
 
@@ -145,6 +136,7 @@ def _save_once():
                 return super().execute_managed_notebook(manager, *args, **kwargs)
             finally:  # whatever came, papermill now saves
                 manager.output_path = path
+                _forget_job(manager.nb)
 
     papermill_engines.register(None, Engine)
 
@@ -243,10 +235,8 @@ def run_model(values):
         runs.publish(made, final)
     metrics = runs.read(final)
     restored = metrics.get("restored_epoch") or metrics["best_epoch"]
-    say(
-        f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {restored} of "
-        f"{metrics['epochs_run']}, val loss {metrics['val']['loss']:.4f}"
-    )
+    seconds, loss = f"{metrics['seconds']['total']:.0f}", f"{metrics['val']['loss']:.4f}"
+    say(f"{label}  done in {seconds} s: epoch {restored} of {metrics['epochs_run']}, val loss {loss}")
 
 
 def make_report(suite):

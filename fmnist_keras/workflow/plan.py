@@ -64,8 +64,9 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     Raises:
         ParamsError: an unknown model or suite, or a wrong params file.
     """
-    if not names and _is_by_hand(suite):
-        return {}
+    there = [path.name for path in runs.reports_dir().glob("[!.]*/")]
+    if not names and suite in there and not params.is_planned(suite) and runs.has_runs(suite):
+        return {}  # its runs are papermill's, by hand
     known, equal = experiments.known(suite, names, ablations)
     allowed = list(dict.fromkeys([*known, *equal]))
     if unknown := [name for name in names if name not in allowed]:
@@ -125,12 +126,6 @@ def _plan(values, seeds, equal, force):
         with params.prefixed("data: "):
             _npz.read(_npz.path_of(asked))
     return plan
-
-
-def _is_by_hand(suite):
-    """Return whether no file of `params/suites` describes a suite, and it has runs: of papermill by hand."""
-    there = [path.name for path in runs.reports_dir().glob("[!.]*/")]
-    return suite in there and not params.is_planned(suite) and runs.has_runs(suite)
 
 
 def from_config(config):
