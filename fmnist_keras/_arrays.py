@@ -26,7 +26,7 @@ def check_arrays(classes=CLASSES, **arrays):
     """
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in arrays.items():
-        fault = _of_images(name, array) if name in IMAGES else _of_labels(name, array, classes)
+        fault = _of_images(array) if name in IMAGES else _of_labels(name, array, classes)
         if fault:
             raise ParamsError(f"{name} {fault}")
     counts = {name: len(array) for name, array in arrays.items()}
@@ -36,7 +36,7 @@ def check_arrays(classes=CLASSES, **arrays):
     return [*arrays.values()]
 
 
-def _of_images(name, images):
+def _of_images(images):
     """Return what is wrong with images, "" if nothing is."""
     if images.shape[1:] != (28, 28, 1):
         return f"have shape {images.shape}; allowed: (n, 28, 28, 1)"
@@ -76,7 +76,6 @@ def check_probabilities(probabilities, labels):
     probabilities = check_shape("probabilities", probabilities, np.size(labels), "k")
     (labels,) = check_arrays(probabilities.shape[1], labels=labels)
     if probabilities.min(initial=0) < 0 or not np.allclose(probabilities.sum(axis=1), 1, atol=0.01):
-        raise ParamsError(
-            "the rows of probabilities do not sum to 1; if these are logits, give softmax(logits)"
-        )
+        hint = "if these are logits, give softmax(logits)"
+        raise ParamsError(f"the rows of probabilities do not sum to 1; {hint}")
     return probabilities, labels

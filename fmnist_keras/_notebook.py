@@ -31,7 +31,7 @@ def own_fields(name, needed, optional):
         ParamsError: the notebook cannot be read, has no parameters cell or no `finish`, or its cell lacks a
             field of ours or adds one whose value is not a number, text, True, False or None.
     """
-    found, code, _ = _read(name)
+    found, code, _ = read(name)
     if found is None:
         raise ParamsError(f"notebook: {name} has no cell with the tag `parameters`, which defines its fields")
     if ".finish(" not in code:
@@ -40,11 +40,6 @@ def own_fields(name, needed, optional):
         raise ParamsError(f"notebook: the parameters cell of {name} lacks {missing[0]}: add it")
     own = found.keys() - {*needed, *optional}
     return {field: _field(name, field, value) for field, value in found.items() if field in own}
-
-
-def defaults(name):
-    """Return the values of a notebook's parameters cell: dict of field to value."""
-    return _read(name)[0]
 
 
 def _field(notebook, name, default):
@@ -57,13 +52,12 @@ def _field(notebook, name, default):
     raise ParamsError(f"notebook: {notebook}: {name} is {shown}; allowed: {allowed}")
 
 
-def code_sha256(name):
-    """Return the SHA-256 of a notebook's code cells but for the parameters, whose values a run records."""
-    return _read(name)[2]
+def read(name):
+    """Return the `literals` of a notebook's parameters cell or None, its other code, and that code's SHA-256.
 
-
-def _read(name):
-    """Return the `literals` of the parameters cell or None, the other cells' code, and its SHA-256."""
+    Raises:
+        ParamsError: there is no such notebook, or it cannot be read.
+    """
     path = NOTEBOOKS / name
     try:
         return _parsed(path.read_text(encoding="utf-8"))

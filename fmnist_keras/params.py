@@ -201,9 +201,10 @@ def fields(kind, notebook=None):
     known = schema["common"] | schema[kind]
     if notebook is None:
         return known | schema["optional"]
-    chosen = {name: field for name, field in schema[kind].items() if "enum" in field}
     chosen = {
-        name: field | {"enum": [*field["enum"], None], "default": None} for name, field in chosen.items()
+        name: field | {"enum": [*field["enum"], None], "default": None}
+        for name, field in schema[kind].items()
+        if "enum" in field
     }
     optional = schema["optional"] | chosen
     return known | optional | _notebook.own_fields(notebook, known.keys() - optional, optional)
@@ -250,7 +251,7 @@ def _of_notebook(values, kind):
     _check_field("notebook", fields(kind)["notebook"], notebook)
     own = {name: field["default"] for name, field in fields(kind, notebook).items() if "default" in field}
     missing = {name: value for name, value in own.items() if name not in values}
-    given = {"kind": values.get("kind", kind), "notebook_sha256": _notebook.code_sha256(notebook)}
+    given = {"kind": values.get("kind", kind), "notebook_sha256": _notebook.read(notebook)[2]}
     return missing | given
 
 
@@ -300,10 +301,8 @@ def load(path):
 def require_repository():
     """Raise a `ParamsError` if there are no params and notebooks: the package was installed alone."""
     if not is_root(ROOT):
-        raise ParamsError(
-            f"{ROOT}: has no params and no notebooks; allowed: a checkout of the repository, to work in, or "
-            "to install from with `pip install -e .`"
-        )
+        allowed = "a checkout of the repository, to work in, or to install from with `pip install -e .`"
+        raise ParamsError(f"{ROOT}: has no params and no notebooks; allowed: {allowed}")
 
 
 def load_all(folder=None):
@@ -314,11 +313,11 @@ def load_all(folder=None):
     """
     if folder is None:
         require_repository()
-    paths = _of_models(folder or PARAMS_DIR)
-    found = {path.stem: load(path) for path in paths}
-    for path in paths:
+    paths = {name: Path(folder or PARAMS_DIR, f"{name}.yaml") for name in names(folder)}
+    found = {name: load(path) for name, path in paths.items()}
+    for name, path in paths.items():
         with prefixed(f"{where_is(path)}: "):
-            check_encoder(found[path.stem], found)
+            check_encoder(found[name], found)
     return found
 
 
@@ -336,18 +335,14 @@ def check_encoder(params, found):
         raise ParamsError("latent_dim", params.latent_dim, allowed)
 
 
-def names():
+def names(folder=None):
     """Return the names of all models in `params`, in natural order; their files are not read."""
-    return [path.stem for path in _of_models(PARAMS_DIR)]
+    return [path.stem for path in files(folder or PARAMS_DIR) if path.stem != CLAIMS]
 
 
 def is_planned(suite):
     """Return whether a file plans a suite; others are filled by hand."""
     return (PARAMS_DIR / "suites" / f"{suite}.yaml").is_file()
-
-
-def _of_models(folder):
-    return [path for path in files(folder) if path.stem != CLAIMS]
 
 
 def reference(params):
@@ -359,10 +354,10 @@ def reference(params):
     if params.notebook is None:
         return Params(model=params.model, epsilon=PAPER_EPSILON, **NOTEBOOK[params.kind])
     given = {"model": params.model, "notebook": params.notebook, "kind": params.kind}
-    return validate(_notebook.defaults(params.notebook) | given, params.kind)
+    return validate(_notebook.read(params.notebook)[0] | given, params.kind)
 
 
-def check(namespace, kind=None):
+def check(namespace):
     """Return the checked `Params` that a notebook holds after its parameters cells.
 
     papermill only logs an unknown or misspelt name and goes on with the default; and in a notebook whose
@@ -370,8 +365,6 @@ def check(namespace, kind=None):
 
     Args:
         namespace: the notebook's `globals()`; of the fields that it does not have, the defaults hold.
-        kind: "autoencoder" or "classifier"; None is the kind whose field there is, `upsampling` or
-            `encoder_from`.
 
     Raises:
         ParamsError: a value is wrong, papermill passed an unknown parameter or one that is not in effect, or
@@ -382,7 +375,7 @@ def check(namespace, kind=None):
     if "notebook" not in passed and not isinstance(namespace.get("notebook"), str):  # names of the cells' own
         namespace = {name: value for name, value in namespace.items() if name not in OF_NOTEBOOK}
     with prefixed("parameters: "):
-        kind = kind or kind_of(namespace)
+        kind = kind_of(namespace)
         known = fields(kind, namespace.get("notebook"))
         values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
         for name in [name for name in passed if name in known and passed[name] is not NotImplemented]:

@@ -49,7 +49,7 @@ from fmnist_keras import runs
 
 runs.require_runs(suite)
 folder, lines = runs.suite_dir(suite), []
-for run in runs.read_suite(suite):
+for run in runs.read_all(suite)[0]:
     page = (run["folder"] / "notebook.html").relative_to(folder)
     lines.append(f'<a href="{page}">{html.escape(run["model"])}</a>')
 for path in sorted(folder.glob("*/seed_*.failed.ipynb")):

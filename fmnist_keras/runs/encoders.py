@@ -11,8 +11,8 @@ import numpy as np
 from .. import data
 from ..params import names, natural, shown
 from .find import trained
-from .reading import check, read
 from .record import RunError, run_dir
+from .table import check, departs, read
 
 LATEST = "latest"  # an `encoder_from`: the autoencoder trained last
 
@@ -36,9 +36,8 @@ def latest_encoder(params, notes):
         last += f", data {every[0]['data']['name']})"
         taken = f"{chosen}, which was trained earlier" if chosen else "random weights"
         wanted = f"latent_dim {params.latent_dim}, seed {params.seed} and data {shown(params.data)}"
-        notes.append(
-            f"The autoencoder trained last, {last}, does not fit {wanted}: this starts from {taken}."
-        )
+        fault = f"does not fit {wanted}: this starts from {taken}"
+        notes.append(f"The autoencoder trained last, {last}, {fault}.")
     return replace(params, encoder_from=chosen)
 
 
@@ -87,8 +86,7 @@ def load_encoder(params, notes=()):
     if (length := _length(metrics)) != params.latent_dim:
         allowed = f"allowed: {length}, the latent_dim of encoder_from: {params.encoder_from}"
         raise RunError(f"latent_dim: {params.latent_dim} is not allowed; {allowed}")
-    departs = (metrics["ran"] or {}).get("departs", {})
-    encoder = _with_weights(None if "layers" in departs else encoder, path)
+    encoder = _with_weights(None if "layers" in departs(metrics) else encoder, path)
     if weights_sha256(encoder) != metrics["encoder_sha256"]:
         differs = "the SHA-256 of its weights differs from metrics.json"
         raise RunError(f"{path} does not match its run: {differs}; train {name} again")
@@ -97,7 +95,7 @@ def load_encoder(params, notes=()):
             notes.append(f"The encoder of {name} was trained on other data, {metrics['data']['name']}.")
         if metrics["backend"] != keras.backend.backend():
             notes.append(f"The encoder of {name} was trained under {metrics['backend']}.")
-        if departs or metrics["interrupted"]:
+        if departs(metrics) or metrics["interrupted"]:
             notes.append(f"The encoder's run, {name}, does not do what its parameters say.")
     return encoder
 

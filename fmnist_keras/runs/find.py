@@ -1,27 +1,25 @@
 """Find a run by its name, `[suite/]model[/seed_k]`, wherever a run is named."""
 
-import glob
 import os
 import re
 import warnings
 from pathlib import Path
 
-from ..params import PARAMS_DIR, did_you_mean, files, names, natural, short
-from .reading import check
-from .record import RunError, reports_dir, suite_dir
+from ..params import PARAMS_DIR, did_you_mean, files, names, short
+from .record import RunError, reports_dir
+from .table import read_all
 
 PART = r"(?!seed_\d+(?:/|\Z))[A-Za-z0-9][A-Za-z0-9_.-]*"  # the name of a suite or a model
 NAME = re.compile(rf"(?:({PART})/)?({PART})(?:/seed_(\d+))?/?", re.ASCII)
 ALLOWED = "allowed: a model's name, suite/model or suite/model/seed_0, a run's folder, a .keras file"
-WEIGHTS = "model.keras"
 FEW = 3  # runs or reasons that one sentence names
 
 
-def trained(suite=None, model=None, seed=None, file=WEIGHTS):
+def trained(suite=None, model=None, seed=None, file="model.keras"):
     """Return the runs whose weights are on this machine, the one finished last first.
 
     Args:
-        suite: their suite; None is any, as in the next two.
+        suite: see `read_all`, as the next two.
         model: their model.
         seed: their seed.
         file: the file of weights: "model.keras", or "encoder.keras" of an autoencoder.
@@ -30,30 +28,21 @@ def trained(suite=None, model=None, seed=None, file=WEIGHTS):
         dict of "suite/model/seed_k" to metrics, see `check`; and a list of reasons, one for each run that
         has that file and is left out, because it is damaged.
     """
-    suites = [suite_dir(suite)] if suite else reports_dir().glob("[!.]*/")
-    wanted = f"{glob.escape(model) if model else '[!.]*'}/seed_{'*' if seed is None else seed}/{file}"
-    folders = [path.parent for folder in suites for path in folder.glob(wanted)]
-    found, left_out = {}, []
-    for folder in sorted(folders, key=lambda folder: natural(str(folder))):
-        try:
-            found[folder.relative_to(reports_dir()).as_posix()] = check(folder)
-        except RunError as error:
-            left_out.append(str(error))
+    found, damaged = read_all(suite, model, seed, file)
     # The time is text in UTC; runs of schema 2 have none, and are the oldest.
-    latest = sorted(found, key=lambda name: found[name].get("finished") or "", reverse=True)
-    return {name: found[name] for name in latest}, left_out
+    found.sort(key=lambda run: run["finished"] or "", reverse=True)
+    names = [run["folder"].relative_to(reports_dir()).as_posix() for run in found]
+    return dict(zip(names, found)), [reason for _, reason in damaged]
 
 
-def find(run, suite=None, seed=None, file=WEIGHTS, say=warnings.warn):
+def find(run, suite=None, say=warnings.warn):
     """Return the folder or file that the name of a run, or a path, means: a `Path`.
 
     Args:
         run: a name, `[suite/]model[/seed_k]`: of several runs that fit, the one finished last. Or a path: a
             `Path`, text that ends in `.keras` or begins with `.`, `/` or `~`, or other text with slashes if
             no run has that name.
-        suite: the suite of a name that does not say it; None is any, as in the next.
-        seed: the seed of a name that does not say it.
-        file: the file of weights that the run must have, see `trained`.
+        suite: the suite of a name that does not say it; None is any.
         say: is called with one sentence if damaged runs of that name are left out.
 
     Raises:
@@ -68,15 +57,15 @@ def find(run, suite=None, seed=None, file=WEIGHTS, say=warnings.warn):
         if not found.exists():
             raise RunError(f"{found} does not exist; {ALLOWED}")
         return found
-    suite, model, seed = named[1] or suite, named[2], seed if named[3] is None else int(named[3])
-    found, damaged = trained(suite, model, seed, file)
+    suite, model, seed = named[1] or suite, named[2], named[3] and int(named[3])
+    found, damaged = trained(suite, model, seed)
     if found:
         if damaged:
             say(left_out(damaged))
         return next(iter(found.values()))["folder"]
     if "/" in text and Path(text).exists():
         return Path(text).resolve()
-    raise RunError(left_out(damaged) or _missing(text, suite, model, seed, file))
+    raise RunError(left_out(damaged) or _missing(text, suite, model, seed))
 
 
 def left_out(reasons):
@@ -88,20 +77,19 @@ def left_out(reasons):
     return f"{are} left out: {'; '.join([*reasons[:FEW], *more])}"
 
 
-def _missing(text, suite, model, seed, file):
+def _missing(text, suite, model, seed):
     """Return the sentence on a run that is not there: what was looked for, near names, how to train it."""
     suites = {path.stem for path in files(PARAMS_DIR / "suites")}
     there = suites | {path.name for path in reports_dir().glob("[!.]*/")}
     if suite and suite not in there:
         return f"unknown suite {suite!r}; {did_you_mean(suite, there)}"
-    others = list(trained(model=model, file=file)[0])
+    others = list(trained(model=model)[0])
     if model not in names() and not others:
-        own = {name.split("/")[1] for name in trained(file=file)[0]}
+        own = {name.split("/")[1] for name in trained()[0]}
         hint = f"; the folder of that name is ./{text}" if Path(text).exists() else ""
         return f"unknown model {model!r}; {did_you_mean(model, {*names(), *own})}{hint}"
-    lacks = "trained weights" if file == WEIGHTS else file
     of_seed = "" if seed is None else f" of seed {seed}"
-    looked = f"{model} has no {lacks}{of_seed} (looked in {reports_dir()}/{suite or '*'}/{model})"
+    looked = f"{model} has no trained weights{of_seed} (looked in {reports_dir()}/{suite or '*'}/{model})"
     looked += f"; there are: {', '.join(others[:FEW])}" if others else ""
     if model not in names():
         return looked

@@ -1,6 +1,7 @@
 """One run while it is made: started, checked against what ran, and put in place whole."""
 
 import contextlib
+import copy
 import datetime
 import glob
 import itertools
@@ -19,8 +20,8 @@ from .. import evaluation
 from ..params import LONGEST, Params, ParamsError, changed, check, reference, run_name, same
 from . import locks, record
 from .encoders import latest_encoder, load_encoder, weights_sha256
-from .reading import in_words, read
 from .record import RunError, elsewhere, reports_dir, run_dir
+from .table import in_words, read
 
 SCRATCH = "scratch"  # the suite of runs by hand
 UNFINISHED = "unfinished"  # the name of a run that `finish` refused and was told to keep
@@ -147,14 +148,11 @@ class Run:
         if problem:
             held["departs"][UNFINISHED] = problem
             results = ran.results(model, dataset, self.params.kind)
-        started = self.params, self.folder
-        try:
-            if self.params.run_dir is None:  # or the engine says where it goes
-                self.params = self._place(held, history, dataset)
-                self.folder = _folder(self.params)
-            folder = self.write(model, history, dataset, held, **results)
-        finally:
-            self.params, self.folder = started  # cells run again may finish another model
+        placed = copy.copy(self)  # cells run again may finish another model
+        if self.params.run_dir is None:  # or the engine says where it goes
+            placed.params = self._place(held, history, dataset)
+            placed.folder = _folder(placed.params)
+        folder = placed.write(model, history, dataset, held, **results)
         if held["departs"]:
             print(f"This run departs from its parameters ({in_words(held['departs'])}).")
         if folder != self.folder:
@@ -348,10 +346,8 @@ def _read_back(folder, model, images):
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"model.keras does not load again: {reason}; {again}") from error
     if outputs.shape != expected.shape or not np.allclose(outputs, expected, rtol=1e-3, atol=1e-4):
-        raise RunError(
-            f"model.keras, loaded again by Keras {keras.__version__}, gives other outputs, of shape "
-            f"{outputs.shape} instead of {expected.shape}; {again}"
-        )
+        other = f"other outputs, of shape {outputs.shape} instead of {expected.shape}"
+        raise RunError(f"model.keras, loaded again by Keras {keras.__version__}, gives {other}; {again}")
     try:
         record.verify(folder)
     except RunError as error:

@@ -15,10 +15,8 @@ NEEDED = {  # of each kind of model, by those who read a run
     "classifier": (*PARTS, "predictions", "confusion"),
 }
 AGAIN = "on this data set: run the evaluation cells again"
-LOSSES = {
-    "autoencoder": "mean_squared_error",
-    "classifier": "sparse_categorical_crossentropy(from_logits=True)",
-}
+LOSSES = {"autoencoder": "mean_squared_error"}
+LOSSES |= {"classifier": "sparse_categorical_crossentropy(from_logits=True)"}
 # Of a layer's or an optimizer's configuration: what changes no output, or is a default that every layer has.
 LEFT_OUT = {"name", "trainable", "dtype", "seed", "build_input_shape", "batch_shape", "data_format"}
 LEFT_OUT |= {"input_axes", "loss_scale_factor", "gradient_accumulation_steps"}
@@ -47,7 +45,7 @@ def describe(model, history):
         "layers": _layers(model),
         "trainable": _trainable(model),
         "loss": _loss(model.loss),
-        "optimizer": _text(type(model.optimizer).__name__, optimizer),
+        "optimizer": _text(model.optimizer, optimizer),
         "latent_dim": parts[0].output_shape[-1] if parts else None,
         "epochs": asked.get("epochs"),
         "steps_per_epoch": asked.get("steps"),
@@ -95,12 +93,10 @@ def _other_model(params, ran, model, dataset):
         trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
         found["trainable"] = f"{trained:,} of {model.count_params():,} parameters train"
     optimizer = training.optimizer(params.optimizer, params.learning_rate, params.epsilon)
-    expected = {
-        "loss": LOSSES[params.kind],
-        "optimizer": _text(type(optimizer).__name__, optimizer.get_config()),
-    }
-    differing = [part for part, value in expected.items() if ran[part] != value]
-    return found | {part: f"{ran[part]} instead of {expected[part]}" for part in differing}
+    for part, value in {"loss": LOSSES[params.kind], "optimizer": _text(optimizer)}.items():
+        if ran[part] != value:
+            found[part] = f"{ran[part]} instead of {value}"
+    return found
 
 
 def _asked(params, classes):
@@ -114,11 +110,8 @@ def _asked(params, classes):
 
 
 def _layers(model):
-    return [
-        _layers(layer) if isinstance(layer, keras.Model) else _text(type(layer).__name__, layer.get_config())
-        for layer in model.layers
-        if not isinstance(layer, keras.layers.InputLayer)
-    ]
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    return [_layers(layer) if isinstance(layer, keras.Model) else _text(layer) for layer in layers]
 
 
 def _flat(layers):
@@ -128,11 +121,11 @@ def _flat(layers):
 
 def _trainable(model):
     """Return a 1 for each weight that trains, a 0 for each of a frozen layer, nothing for moving averages."""
-    leaves = [layer for layer in model._flatten_layers() if not layer._layers]
-    return "".join(
-        "1" * len(layer.trainable_weights) if layer.trainable else "0" * len(layer.weights)
-        for layer in leaves
-    )
+    marks = ""
+    for layer in model._flatten_layers():
+        if not layer._layers:  # a leaf
+            marks += "1" * len(layer.trainable_weights) if layer.trainable else "0" * len(layer.weights)
+    return marks
 
 
 def _loss(loss):
@@ -145,8 +138,10 @@ def _loss(loss):
     return _text(name, {key: value for key, value in config.items() if value != -1}).removesuffix("()")
 
 
-def _text(name, config):
+def _text(named, config=None):
     """Return a layer, an optimizer or an initializer as text: "Conv2D(filters=16, kernel_size=[3, 3])"."""
+    config = named.get_config() if config is None else config
+    name = named if isinstance(named, str) else type(named).__name__
     values = {key: _value(value) for key, value in sorted(config.items()) if key not in LEFT_OUT}
     shown = [
         f"{key}={value}"
@@ -167,7 +162,7 @@ def _value(value):
     if isinstance(value, (list, tuple)):
         return [_value(part) for part in value]
     if hasattr(value, "get_config"):
-        return _text(type(value).__name__, value.get_config())
+        return _text(value)
     return value if isinstance(value, (bool, int, str, type(None))) else json.dumps(value, default=str)
 
 
@@ -196,10 +191,8 @@ def results(model, dataset, kind):
 def _scores(model, dataset, kind, part):
     """Return the loss of a part of the data set, and a classifier's accuracy also without such a metric."""
     images, labels = getattr(dataset, f"x_{part}"), getattr(dataset, f"y_{part}")
-    if kind == "autoencoder":
-        return training.evaluate(model, images, images)
-    found = training.evaluate(model, images, labels)
-    if "accuracy" not in found:
+    found = training.evaluate(model, images, images if kind == "autoencoder" else labels)
+    if kind == "classifier" and "accuracy" not in found:
         found["accuracy"] = float(np.mean(training.predict(model, images).argmax(axis=1) == labels))
     return found
 
@@ -211,11 +204,9 @@ def _of_images(model, dataset, kind):
         names = {"stripes": "stripe_report", "pixel_errors": "pixel_errors", "image_errors": "image_errors"}
         return {name: getattr(evaluation, function)(images, outputs) for name, function in names.items()}
     predictions = outputs.argmax(axis=1)
-    return {
-        "predictions": predictions,
-        "confusion": evaluation.confusion_counts(dataset.y_val, predictions, len(dataset.class_names)),
-        "calibration": evaluation.calibration(evaluation.softmax(outputs), dataset.y_val),
-    }
+    counts = evaluation.confusion_counts(dataset.y_val, predictions, len(dataset.class_names))
+    calibration = evaluation.calibration(evaluation.softmax(outputs), dataset.y_val)
+    return {"predictions": predictions, "confusion": counts, "calibration": calibration}
 
 
 def other_results(model, dataset, kind, handed):

@@ -1,12 +1,13 @@
-"""Read many runs as a table."""
+"""Runs read back, complete and undamaged or not at all: one of them, or many as a table."""
 
+import contextlib
+import glob
 import json
 from math import nan
 
 from ..evaluation import dead_classes, unpack
-from ..params import Params
-from .reading import departs, not_counted, read_all
-from .record import reports_dir, suite_dir, upgrade
+from ..params import Params, natural
+from .record import RunError, reports_dir, run_dir, suite_dir, upgrade, verify
 
 AS_THEY_ARE = ("changes", "confusion", "folder")  # not a column for each of their values
 LARGE = ("image_errors", "pixel_errors", "labels", "predictions", "calibration", "ran", "versions", "data")
@@ -19,6 +20,93 @@ ALWAYS = (  # columns that are there if no run has them
     *(f"stripes.{name}" for name in ("mse_inside", "mse_outside", "floor", "constant_pixels")),
     *(f"params.{name}" for name in vars(Params(model=""))),
 )
+
+
+def read(folder):
+    """Return the metrics of a run, or None if the folder is missing, incomplete or damaged.
+
+    Args:
+        folder: the run's `Path`.
+
+    Returns:
+        dict, see `metrics.yaml`, with "folder" added; or None.
+    """
+    with contextlib.suppress(RunError):
+        return check(folder)
+
+
+def check(folder):
+    """Return what `read` does, or raise a `RunError` that says why not; see `record.verify`."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():  # killed between the two renames of `publish`
+        with contextlib.suppress(OSError):  # only another person may
+            old.rename(folder)
+    metrics = verify(folder)
+    usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
+    if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:
+        belongs = usual.relative_to(reports_dir()).as_posix()  # the page may be published
+        raise RunError(f"{folder / 'metrics.json'} is that of another run, which belongs in {belongs}")
+    return metrics
+
+
+def read_all(suite=None, model=None, seed=None, file=""):
+    """Return the complete runs of a suite, see `read`, and (folder, reason) of the others: two lists.
+
+    Args:
+        suite: their suite; None is any, as in the next two.
+        model: their model.
+        seed: their seed.
+        file: a file that a folder must have to be read.
+    """
+    suites = [suite_dir(suite)] if suite else reports_dir().glob("[!.]*/")
+    wanted = f"{glob.escape(model) if model else '[!.]*'}/seed_{'*' if seed is None else seed}/"
+    folders = [folder for place in suites for folder in place.glob(wanted) if (folder / file).exists()]
+    found, left_out = [], []
+    for folder in sorted(folders, key=lambda path: natural(str(path))):
+        try:
+            found.append(check(folder))
+        except RunError as error:
+            left_out.append((folder, str(error)))
+    return found, left_out
+
+
+def departs(metrics):
+    """Return how a run departs from its parameters: dict of part to words, see `metrics.yaml`."""
+    return metrics["ran"]["departs"] if metrics.get("ran") else {}
+
+
+def in_words(departs):
+    """Return what departs from the parameters as text: "layers: 284,417 parameters instead of 116,417"."""
+    return "; ".join(f"{part}: {words}" for part, words in departs.items())
+
+
+def not_counted(metrics):
+    """Return why no claim, table of the paper or study counts a complete run; "" if they do."""
+    cut = f"interrupted in epoch {metrics['epochs_run'] + 1}" if metrics.get("interrupted") else ""
+    return "; ".join(filter(None, [cut, in_words(departs(metrics))]))
+
+
+def require_runs(suite):
+    """Raise a `RunError` if a suite has no complete run: there is nothing to report."""
+    with contextlib.suppress(FileNotFoundError):
+        suite_dir(suite).stat()  # an OSError that says why, if there cannot be one
+    if has_runs(suite):
+        return
+    there = [path.name for path in sorted(reports_dir().glob("[!.]*/")) if has_runs(path.name)]
+    reasons = "".join(f"; {reason}" for _, reason in read_all(suite)[1][:1])
+    raise RunError(f"suite {suite} has no runs{reasons}; suites with runs: {', '.join(there) or 'none'}")
+
+
+def has_runs(suite):
+    """Return whether a suite has a complete run."""
+    return any(read(folder) for folder in suite_dir(suite).glob("[!.]*/seed_*/"))
+
+
+def read_history(folder):
+    """Return the `history.csv` of a run: a `pandas.DataFrame` indexed by epoch, from 1."""
+    import pandas as pd
+
+    return pd.read_csv(folder / "history.csv", index_col="epoch")
 
 
 def table(suite=None):
@@ -37,17 +125,14 @@ def table(suite=None):
     """
     import pandas as pd
 
-    suites = [suite_dir(suite).name] if suite else sorted(path.name for path in reports_dir().glob("[!.]*/"))
-    found, left_out = [], []
-    for name in suites:
-        for mine, all_of_them in zip(read_all(name), (found, left_out)):
-            all_of_them += mine
+    found, left_out = read_all(suite)
     flat = pd.json_normalize([_small(run) for run in found])
     frame = flat.reindex(columns=list(dict.fromkeys((*ALWAYS, *flat))))
-    for name in AS_THEY_ARE:
-        frame[name] = pd.Series([run.get(name) for run in found], dtype=object)
-    frame["class_names"] = pd.Series([tuple(run["data"]["class_names"]) for run in found], dtype=object)
-    frame["departs"] = pd.Series([departs(run) for run in found], dtype=object)
+    whole = {name: [run.get(name) for run in found] for name in AS_THEY_ARE}
+    whole["class_names"] = [tuple(run["data"]["class_names"]) for run in found]
+    whole["departs"] = [departs(run) for run in found]
+    for name, values in whole.items():
+        frame[name] = pd.Series(values, dtype=object)
     frame.attrs["left_out"] = left_out
     return frame
 

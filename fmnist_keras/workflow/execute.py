@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import getpass
+import io
 import json
 import os
 import re
@@ -72,13 +73,15 @@ def execute_notebook(notebook, output, values, label, failed):
     from .kernel import InterpreterKernel
 
     params.require_repository()
-    _save_once()
+    _register_engine()
     partial = output.with_name(f".{os.getpid()}.{output.name}")
+    # In single braces papermill would look for a parameter.
+    literal = [str(path).replace("{", "{{").replace("}", "}}") for path in (notebook, partial)]
     options = PAPERMILL | {"kernel_manager_class": InterpreterKernel, "stdout_file": EpochLines(label)}
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
             with _kernel_stderr():
-                papermill.execute_notebook(_literal(notebook), _literal(partial), values, **options)
+                papermill.execute_notebook(*literal, values, **options)
             break
         except Exception as error:
             # jupyter_client's own; a kernel that dies later is nbclient's DeadKernelError, a cell papermill's
@@ -86,17 +89,12 @@ def execute_notebook(notebook, output, values, label, failed):
                 say(f"{label}  the kernel did not start, trying again")
                 continue
             if partial.is_file():
-                _forget_job(partial)
                 partial.replace(failed)
-            raise JobFailed(f"{label}: {_reason(error)}\n  the failed notebook: {failed}") from error
-    _forget_job(partial)
+            reason = getattr(error, "evalue", None) or " ".join(str(error).split())
+            reason = disk_full(error) or disk_full(reason) or reason
+            raise JobFailed(f"{label}: {reason}\n  the failed notebook: {failed}") from error
     failed.unlink(missing_ok=True)
     partial.replace(output)
-
-
-def _reason(error):
-    reason = getattr(error, "evalue", None) or " ".join(str(error).split())
-    return disk_full(error) or disk_full(reason) or reason
 
 
 @contextlib.contextmanager
@@ -114,20 +112,9 @@ def _kernel_stderr():
             raise
 
 
-def _literal(path):
-    """Return a path as papermill takes it: in braces it would look for a parameter."""
-    return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _forget_job(path):
+def _forget_job(notebook):
     """Remove the job's own paths from an executed notebook: run again, it goes to its suite's folder."""
-    import nbformat
-
-    try:
-        notebook = nbformat.read(path, 4)
-    except nbformat.reader.NotJSONError:  # cut off in the middle, on a full disk
-        return
-    papermill = notebook.metadata.get("papermill", {})
+    papermill = notebook.metadata.papermill
     for name in ("input_path", "output_path"):
         papermill.pop(name, None)
     papermill.get("parameters", {}).pop("run_dir", None)
@@ -135,10 +122,9 @@ def _forget_job(path):
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell.source = re.sub(r"^run_dir = .*\n?", "", cell.source, flags=re.MULTILINE)
             cell.id = "injected-parameters"  # papermill's is random: the same run would give another page
-    nbformat.write(notebook, path)
 
 
-def _save_once():
+def _register_engine():
     """Let papermill write a notebook when its cells have run, or one has failed: not twice a cell, whole."""
     from papermill.engines import NBClientEngine, papermill_engines
 
@@ -150,11 +136,12 @@ def _save_once():
                 return super().execute_managed_notebook(manager, *args, **kwargs)
             finally:  # whatever came, papermill now saves
                 manager.output_path = path
+                _forget_job(manager.nb)
 
     papermill_engines.register(None, Engine)
 
 
-class EpochLines:
+class EpochLines(io.TextIOBase):
     """A stream for a kernel's stdout that prints the epoch lines after a label."""
 
     def __init__(self, label):
@@ -165,9 +152,6 @@ class EpochLines:
         for line in text.splitlines():
             if re.match(r"epoch \d+/\d+ ", line):
                 say(f"{self.label}  {line}")
-
-    def flush(self):
-        """Do nothing: `write` has printed."""
 
 
 def kernel_environment():
@@ -251,10 +235,8 @@ def run_model(values):
         runs.publish(made, final)
     metrics = runs.read(final)
     restored = metrics.get("restored_epoch") or metrics["best_epoch"]
-    say(
-        f"{label}  done in {metrics['seconds']['total']:.0f} s: epoch {restored} of "
-        f"{metrics['epochs_run']}, val loss {metrics['val']['loss']:.4f}"
-    )
+    seconds, loss = f"{metrics['seconds']['total']:.0f}", f"{metrics['val']['loss']:.4f}"
+    say(f"{label}  done in {seconds} s: epoch {restored} of {metrics['epochs_run']}, val loss {loss}")
 
 
 def make_report(suite):
@@ -293,16 +275,6 @@ def make_study(name, suite):
         make_report(suite)
 
 
-@contextlib.contextmanager
-def _html_alone():
-    """Tell `plots.Figure` that no PNG is needed beside the SVG that a page takes."""
-    os.environ["FMNIST_HTML_ALONE"] = "1"
-    try:
-        yield
-    finally:
-        del os.environ["FMNIST_HTML_ALONE"]
-
-
 def _is_on_papers_data(suite):
     """Return whether a run of a suite is on Fashion-MNIST, or a part of it."""
     found = map(runs.read, runs.suite_dir(suite).glob("*/seed_*/"))
@@ -311,7 +283,9 @@ def _is_on_papers_data(suite):
 
 def _make_page(folder, notebook, values, label, title, home=None):
     """Execute a notebook of `notebooks` into a folder, its page beside it as `index.html`."""
-    with locks.hidden_folder(folder / notebook, "job") as scratch, _html_alone():
+    with locks.hidden_folder(folder / notebook, "job") as scratch, contextlib.ExitStack() as stack:
+        os.environ["FMNIST_HTML_ALONE"] = "1"  # `plots.Figure` makes no PNG beside the SVG that a page takes
+        stack.callback(os.environ.pop, "FMNIST_HTML_ALONE")
         executed, failed = scratch / f"{notebook}.ipynb", folder / f"{notebook}.failed.ipynb"
         execute_notebook(NOTEBOOKS / executed.name, executed, values, label, failed)
         pages.page(executed, scratch / "index.html", title, home, not _is_on_papers_data(values["suite"]))

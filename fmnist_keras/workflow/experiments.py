@@ -83,23 +83,29 @@ def _of_models(changes, found):
     return of_models
 
 
+def known(suite, names=(), ablations=False):
+    """Return the models of a suite, see `models`, and the points of the study `ablations` that equal others.
+
+    The points join the models if they are asked for, or if a name is not a model's; see `Study` on `params`
+    and `equal`.
+    """
+    found, path = models(suite), PARAMS_DIR / "studies" / f"{ABLATIONS}.yaml"
+    if (set(names) <= found.keys() and not ablations) or not path.is_file():
+        return found, {}
+    asked = study(ABLATIONS, suite)
+    return found | asked.params, asked.equal
+
+
 def resolve(name, suite, seed=0):
     """Return the `Params` of a run of a suite: of a model, or of a point of the study `ablations`.
 
     Raises:
         ParamsError: see `models` and `study`; or neither has that name.
     """
-    found, equal = models(suite), {}
-    if name not in found and (asked := ablations(suite)):
-        found, equal = found | asked.params, asked.equal
+    found, equal = known(suite, [name])
     if equal.get(name, name) not in found:
         raise ParamsError(f"model: {name!r} is not in params; {did_you_mean(name, found)}")
     return replace(found[equal.get(name, name)], seed=seed)
-
-
-def ablations(suite):
-    """Return the study `ablations` in a suite, or None without its file."""
-    return study(ABLATIONS, suite) if (PARAMS_DIR / "studies" / f"{ABLATIONS}.yaml").is_file() else None
 
 
 def study(name, suite):
@@ -141,58 +147,50 @@ def check_claims():
 
 
 def _check_study(values, name, found):
-    """Return the names of a study's bases; raise a `ParamsError` of the first field that is wrong."""
+    """Return the names of a study's bases, each once; raise a `ParamsError` of the first wrong field."""
     params.check_fields(values, "study")
+    points = values.get("points", [])
     if values["study"] != name or name in found:
         raise ParamsError("study", values["study"], f"{name}, and no model of params of that name")
-    if ("vary" in values) == ("points" in values):
-        there = "both are" if "vary" in values else "neither is"
+    if ("vary" in values) == bool(points):
+        there = "both are" if points else "neither is"
         raise ParamsError(f"vary, points: {there} there; allowed: one of them")
-    if "points" in values:
-        return _check_points(values, found)
-    if "base" not in values:
+    if points and (wrong := [field for field in ("base", "each") if field in values]):
+        raise ParamsError(f"{wrong[0]}: is not allowed with points; allowed: each names its base")
+    if not points and "base" not in values:
         raise ParamsError(f"base: is missing; allowed: {params.fields('study')['base']['description']}")
-    bases = values["base"] if isinstance(values["base"], list) else [values["base"]]
+    bases = [point.get("base") for point in points] or values["base"]
+    bases = bases if isinstance(bases, list) else [bases]
     for base in bases:
-        _check_base(base, found)
-    if len({found[base].kind for base in bases}) > 1:
+        if not isinstance(base, str) or base not in found:
+            raise ParamsError(f"base: {short(base)} is not in params; {did_you_mean(base, found)}")
+    if not points and len({found[base].kind for base in bases}) > 1:
         raise ParamsError("base", bases, "models of one kind")
-    fields = [field for entry in values["vary"] for field in str(entry).split(", ")]
-    for entry, given in values["vary"].items():
+    _check_changes(values, bases, found)
+    return list(dict.fromkeys(bases))
+
+
+def _check_changes(values, bases, found):
+    """Raise a `ParamsError` of the first change of a study that is wrong by itself."""
+    vary, points = values.get("vary", {}), values.get("points", [])
+    fields = [(field, given) for entry, given in vary.items() for field in str(entry).split(", ")]
+    asked = [(base, *field) for field in fields for base in bases] if vary else []
+    for point in points:
+        if len(point) == 1:
+            raise ParamsError(f"points: {short(point)} changes nothing; allowed: {point['base']} and a field")
+        asked += [(point["base"], str(field), [value]) for field, value in point.items() if field != "base"]
+    for base, field, given in asked:
         if not isinstance(given, list) or not given or len(set(map(params.shown, given))) < len(given):
-            raise ParamsError(entry, given, "a list of one or more different values")
-        for field, base, value in itertools.product(str(entry).split(", "), bases, given):
-            if fields.count(field) > 1:
-                raise ParamsError(f"{field}: duplicate field; allowed: once")
-            inner, source = _check_field(field, value, found[base], found)
+            raise ParamsError(field, given, "a list of one or more different values")
+        if [name for name, _ in fields].count(field) > 1:
+            raise ParamsError(f"{field}: duplicate field; allowed: once")
+        inner, source = _check_field(field, given[0], found[base], found)
+        for value in given if vary else ():
             with prefixed(field.removesuffix(inner)):
                 _changed(source, {inner: value})
-    return bases
-
-
-def _check_points(values, found):
-    """Return the names of the bases of `points`, each once; see `_check_study`."""
-    for field in ("base", "each"):
-        if field in values:
-            raise ParamsError(f"{field}: is not allowed with points; allowed: each names its base")
-    for point in values["points"]:
-        base = point.get("base")
-        _check_base(base, found)
-        if len(point) == 1:
-            raise ParamsError(f"points: {short(point)} changes nothing; allowed: {base} and a field")
-        for field, value in point.items():
-            if field == "base":
-                continue
-            inner, source = _check_field(str(field), value, found[base], found)
-            if params.shown(value) == params.shown(getattr(source, inner)):
-                allowed = f"allowed: another value than {source.model} has"
-                raise ParamsError(f"{field}: {short(value)} changes nothing; {allowed}")
-    return list(dict.fromkeys(point["base"] for point in values["points"]))
-
-
-def _check_base(base, found):
-    if not isinstance(base, str) or base not in found:
-        raise ParamsError(f"base: {short(base)} is not in params; {did_you_mean(base, found)}")
+        if points and params.shown(given[0]) == params.shown(getattr(source, inner)):
+            allowed = f"allowed: another value than {source.model} has"
+            raise ParamsError(f"{field}: {short(given[0])} changes nothing; {allowed}")
 
 
 def _check_field(field, value, base, found):
@@ -225,8 +223,11 @@ def _points(values, bases, known):
         if "points" in values:
             shown = {"changes": ", ".join(f"{f} {params.shown(v)}" for f, v in change.items()) or UNCHANGED}
             equal |= {named: run.model for named in [params.run_name(base, change)] if named != run.model}
-        else:
-            shown = {entry: _value(entry, run, encoder) for entry in values["vary"]}
+        else:  # of fields that go together the first one's value
+            firsts = [entry.split(", ")[0] for entry in values["vary"]]
+            models = [encoder if field.startswith(ENCODER) else run for field in firsts]
+            held = [getattr(model, field.removeprefix(ENCODER)) for model, field in zip(models, firsts)]
+            shown = dict(zip(values["vary"], held))
         point = {"base": base, "run": run.model} | shown
         points += [point] if point not in points else []
     return points, made, equal
@@ -235,33 +236,19 @@ def _points(values, bases, known):
 def _changes(values, bases):
     """Return each point's base and what it changes in it: a list of (name, dict of entry to value)."""
     if "points" in values:
-        listed = [
-            (point["base"], {f: v for f, v in point.items() if f != "base"}) for point in values["points"]
-        ]
-        return [(base, change) for base in bases for change in [{}, *(c for b, c in listed if b == base)]]
-    vary, each = values["vary"], values.get("each", "grid")
-    if each == "grid":
-        changes = [dict(zip(vary, values)) for values in itertools.product(*vary.values())]
+        points = [*({"base": base} for base in bases), *values["points"]]
+        points.sort(key=lambda point: bases.index(point["base"]))  # each base before its points
+        return [(point.pop("base"), point) for point in map(dict, points)]
+    vary = values["vary"]
+    if values.get("each", "grid") == "grid":
+        changes = [dict(zip(vary, given)) for given in itertools.product(*vary.values())]
     else:
-        changes = [{}] + [{entry: value} for entry, values in vary.items() for value in values]
+        changes = [{}] + [{entry: value} for entry, given in vary.items() for value in given]
     return list(itertools.product(bases, changes))
 
 
-def _value(entry, run, encoder):
-    """Return the value that a point has of an entry of `vary`: of its first field, if several go together."""
-    field = entry.split(", ")[0]
-    return getattr(encoder if field.startswith(ENCODER) else run, field.removeprefix(ENCODER))
-
-
 def _point(base, change, known, found):
-    """Return a point's `Params`, and those of its autoencoder or None, under their runs' names.
-
-    Args:
-        base: the name of a model.
-        change: dict of entry to value.
-        known: the models of the suite.
-        found: the same and the runs so far, which new ones join.
-    """
+    """Return a point's `Params`, and those of its autoencoder or None, whose runs join those of `found`."""
     flat = {field: value for entry, value in change.items() for field in entry.split(", ")}
     own = {field: value for field, value in flat.items() if not field.startswith(ENCODER)}
     values = _changed(known[base], own)

@@ -40,11 +40,6 @@ class Job:
     equals: tuple = ()
     why: str = ""
 
-    @property
-    def source(self):
-        """The name of the autoencoder that this run starts from, or None."""
-        return self.params.encoder_from
-
     def __str__(self):
         return f"{self.params.model} seed {self.params.seed}"
 
@@ -69,35 +64,22 @@ def jobs(suite, names=(), seeds=(0,), force=False, ablations=False):
     Raises:
         ParamsError: an unknown model or suite, or a wrong params file.
     """
-    if not names and _is_by_hand(suite):
-        return {}
-    found = experiments.models(suite)
-    asked = experiments.ablations(suite) if ablations or not set(names) <= found.keys() else None
-    known, equal = found | (asked.params if asked else {}), asked.equal if asked else {}
+    there = [path.name for path in runs.reports_dir().glob("[!.]*/")]
+    if not names and suite in there and not params.is_planned(suite) and runs.has_runs(suite):
+        return {}  # its runs are papermill's, by hand
+    known, equal = experiments.known(suite, names, ablations)
     allowed = list(dict.fromkeys([*known, *equal]))
     if unknown := [name for name in names if name not in allowed]:
         raise ParamsError("MODELS", unknown[0], allowed)
-    wanted = names or (allowed if ablations else [*found])
+    wanted = names or allowed
     chosen = {equal.get(name, name) for name in wanted}
     chosen |= {known[name].encoder_from for name in chosen} - {None}
     equal = {point: run for point, run in equal.items() if point in wanted}
     return _plan([known[name] for name in known if name in chosen], seeds, equal, force)
 
 
-def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
-    """Return the runs of a study in a suite, as `jobs` does: each point's, each autoencoder once.
-
-    Args:
-        name: the name of a file in `params/studies`.
-        suite: see `jobs`.
-        seeds: some of the study's; none means all.
-        force: see `jobs`.
-        confirmed: start more than `MANY` runs, too.
-
-    Raises:
-        ParamsError: an invalid study, a seed it does not list, or more than `MANY` runs without
-            confirmation.
-    """
+def _study_jobs(name, suite, seeds, force, confirmed):
+    """Return the runs of a study in a suite, as `jobs` does: each point's, each autoencoder once."""
     asked = experiments.study(name, suite)
     for seed in seeds:
         if seed not in asked.seeds:
@@ -114,7 +96,7 @@ def study_jobs(name, suite, seeds=(), force=False, confirmed=False):
 def _time(todo):
     """Return how long runs take at most on one core, by a CPU's seconds an image in `reports/paper`."""
     cost = {}
-    for run in [run for run in runs.read_suite("paper") if run["device"].startswith("CPU")]:
+    for run in [run for run in runs.read_all("paper")[0] if run["device"].startswith("CPU")]:
         images = run["epochs_run"] * (run["images"]["train"] + run["images"]["val"])
         cost.setdefault(run["kind"], []).append(run["seconds"]["total"] / images)
     images = {"sample": 7000, "full": 70_000}
@@ -127,34 +109,23 @@ def _time(todo):
 
 
 def _plan(values, seeds, equal, force):
-    """Return the plan of these `Params` with these seeds: see `jobs`, and `Study` on `equal`."""
+    """Return the plan of these `Params` with these seeds: see `jobs`, and `Study` on `equal`.
+
+    A file of data is read if a run is to be made with it, and may be refused.
+    """
     plan, asked = {}, itertools.product(dict.fromkeys(seeds), values)
     for seed, one in sorted(asked, key=lambda both: both[1].kind):  # autoencoders first, else as they were
         said = tuple(point for point, run in equal.items() if run == one.model)
         plan[one.model, seed] = Job(replace(one, seed=seed), equals=said)
     if not force:
         for (name, seed), job in plan.items():
-            why = _why_again(job.params, plan.get((job.source, seed)))
+            why = _why_again(job.params, plan.get((job.params.encoder_from, seed)))
             plan[name, seed] = replace(job, current=why is None, why=why or "")
-        for (_, seed), job in list(plan.items()):
-            if job.source and not job.current:
-                _need_encoder(plan, job.source, seed)
-    _check_data(plan)
-    return plan
-
-
-def _check_data(plan):
-    """Raise a `ParamsError` of a file of data that is wrong, if a run is to be made with it."""
+        _need_encoders(plan)
     for asked in {job.params.data for job in plan.values() if not job.current} - {"sample", "full", "mnist"}:
         with params.prefixed("data: "):
             _npz.read(_npz.path_of(asked))
-
-
-def _is_by_hand(suite):
-    """Return whether no file of `params/suites` describes a suite, and it has runs: of papermill by hand."""
-    listed = [path.stem for path in (params.PARAMS_DIR / "suites").glob("*.yaml")]
-    there = [path.name for path in runs.reports_dir().glob("[!.]*/")]
-    return suite in there and suite not in listed and bool(runs.read_suite(suite))
+    return plan
 
 
 def from_config(config):
@@ -165,7 +136,8 @@ def from_config(config):
             `study`, whose file has the rest, some of its `seeds`, and `confirm`; and `force`.
 
     Raises:
-        ParamsError: see `jobs`; or the config has another name, or a claim is wrong.
+        ParamsError: see `jobs`; the config has another name, or a claim is wrong; or a study is, lists no
+            such seed, or has more than `MANY` runs, unconfirmed.
     """
     for name in config:
         if name not in CONFIG:
@@ -179,7 +151,7 @@ def from_config(config):
     if "study" in config:
         if config.get("models") or ablations:
             raise ParamsError("MODELS, ABLATIONS: not allowed with a study; its file has its points")
-        return study_jobs(str(config["study"] or ""), suite, seeds, force, yes_or_no(config, "confirm"))
+        return _study_jobs(str(config["study"] or ""), suite, seeds, force, yes_or_no(config, "confirm"))
     return jobs(suite, _words(config, "models"), seeds or (0,), force, ablations)
 
 
@@ -207,7 +179,7 @@ def priority(plan, model, seed):
     Within a seed, the longest way to the report: or a core would idle while the last ones train.
     """
     job, seeds = plan[model, seed], list(dict.fromkeys(seed for _, seed in plan))
-    after = [other.source for (_, same), other in plan.items() if same == seed]
+    after = [other.params.encoder_from for (_, same), other in plan.items() if same == seed]
     own = 2 if job.params.kind == "autoencoder" else int(job.params.train_encoder)  # a frozen one is fastest
     return own + after.count(model) + seeds[::-1].index(seed) * (2 + len(plan))
 
@@ -254,20 +226,18 @@ def _other_data(asked, held):
     return f"the SHA-256 of data, {asked}, is another than it was"
 
 
-def _need_encoder(plan, name, seed):
-    """Mark an autoencoder to run again if its encoder is needed and gone: weights are not in git."""
-    job = plan[name, seed]
-    folder = runs.run_dir(job.params.suite, name, seed)
-    if runs.read(folder) and (folder / "encoder.keras").is_file():
-        return
-    for key, other in plan.items():
-        if key == (name, seed):
-            why = f"{folder / 'encoder.keras'} is needed and missing (weights are not in git)"
-        elif key[1] == seed and other.source == name:
-            why = f"{name}, which it starts from, is to run"
-        else:
-            continue
-        plan[key] = replace(other, current=False, why=why if other.current else other.why)
+def _need_encoders(plan):
+    """Mark autoencoders to run again whose encoder is needed and gone, and all that starts from them."""
+    needed = {(job.params.encoder_from, seed) for (_, seed), job in plan.items() if not job.current}
+    for (name, seed), job in plan.items():
+        path = runs.run_dir(job.params.suite, name, seed) / "encoder.keras"
+        source = plan.get((job.params.encoder_from, seed))
+        if job.current and (name, seed) in needed and not path.is_file():
+            why = f"{path} is needed and missing (weights are not in git)"
+            plan[name, seed] = replace(job, current=False, why=why)
+        elif job.current and source and not source.current:
+            why = f"{source.params.model}, which it starts from, is to run"
+            plan[name, seed] = replace(job, current=False, why=why)
 
 
 def describe(plan, force=False):
@@ -329,7 +299,7 @@ def markers(plan):
 
 def encoder_marker(plan, model, seed):
     """Return the marker of the autoencoder that a classifier starts from: a list of one, or of none."""
-    source = plan[model, seed].source
+    source = plan[model, seed].params.encoder_from
     return [f"{source}/seed_{seed}"] if source else []
 
 

@@ -18,8 +18,7 @@ import tempfile
 import unicodedata
 
 RUN = r"\S+ (?P<run>\S+ seed \d+)"  # the suite, which all lines share, goes
-STARTS = re.compile(f"{RUN}  starts$")
-EPOCH = re.compile(f"{RUN}  epoch (?P<done>\\d+)/(?P<epochs>\\d+)  (?P<figures>.*)")
+TRAINS = re.compile(f"{RUN}  (starts$|epoch (?P<done>\\d+)/(?P<epochs>\\d+)  (?P<figures>.*))")
 ENDS = re.compile(f"(error: )?{RUN}(  done in |: )")
 PLAN = re.compile(r"; to run: (.+?)(?: and (\d+) more)?$")  # of plan.describe
 CHATTER = re.compile(
@@ -49,6 +48,9 @@ def show_progress(command):
     """
     from rich.console import Console
 
+    def end_with_parent():
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
     fall_back_to_plain_characters()
     engine = subprocess.Popen(
         command,
@@ -58,9 +60,8 @@ def show_progress(command):
         errors="replace",
         env=os.environ | {"PYTHONIOENCODING": "utf-8"},  # this process's own terminal may have another
         process_group=0,
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        preexec_fn=end_with_parent if sys.platform == "linux" else None,
     )
-
     _pass_signals(engine.pid)
     console = Console(highlight=False, markup=False, emoji=False)
     with _bars(console) as bars:
@@ -119,31 +120,27 @@ class Board:
 
     def take(self, line):
         """Take a line: of a model's progress, or chatter, return ""; return any other."""
-        if match := STARTS.match(line):
-            self.running[match["run"]] = self.bars.add_task(match["run"], total=None, figures="starts")
-        elif match := EPOCH.match(line):
-            figures = dict(re.findall(r"(\w+) (\S+)", match["figures"]))
-            shown = f"loss {figures['loss']}  best val_loss {figures['best']}"
-            epochs = {"completed": int(match["done"]), "total": int(match["epochs"])}
-            if match["run"] not in self.running:
-                self.running[match["run"]] = self.bars.add_task(match["run"], figures="")
-            self.bars.update(self.running[match["run"]], figures=shown, **epochs)
-        else:
-            if self.all is None and (match := PLAN.search(line)):
-                total = len(match[1].split(", ")) + int(match[2] or 0)
-                self.all = self.bars.add_task("all", total=total, figures="", visible=total > 1)
-            elif (match := ENDS.match(line)) and match["run"] in self.running:
-                self.bars.remove_task(self.running.pop(match["run"]))
-                self.done += 1
-            self._count()
-            return "" if CHATTER.match(line) else line
-        self._count()
-        return ""
-
-    def _count(self):
+        trains = TRAINS.match(line)
+        if trains:
+            self._train(**trains.groupdict())
+        elif self.all is None and (match := PLAN.search(line)):
+            total = len(match[1].split(", ")) + int(match[2] or 0)
+            self.all = self.bars.add_task("all", total=total, figures="", visible=total > 1)
+        elif (match := ENDS.match(line)) and match["run"] in self.running:
+            self.bars.remove_task(self.running.pop(match["run"]))
+            self.done += 1
         if self.all is not None:
             trained = sum(task.percentage for task in self.bars.tasks if task.id in self.running.values())
             self.bars.update(self.all, completed=self.done + trained / 100)
+        return "" if trains or CHATTER.match(line) else line
+
+    def _train(self, run, done, epochs, figures):
+        if run not in self.running:
+            self.running[run] = self.bars.add_task(run, total=None, figures="starts")
+        if epochs:
+            figures = dict(re.findall(r"(\w+) (\S+)", figures))
+            shown = f"loss {figures['loss']}  best val_loss {figures['best']}"
+            self.bars.update(self.running[run], completed=int(done), total=int(epochs), figures=shown)
 
 
 def hide_chatter(when_done):
@@ -181,8 +178,7 @@ def show_results(plan, suite, study=""):
 
     from .. import runs  # which Ctrl-C may not interrupt while Snakemake starts
 
-    rows = [_result(job, model, seed, suite) for (model, seed), job in plan.items()]
-    if rows:
+    if rows := [_result(job) for job in plan.values()]:
         headers = ("model", "seed", "validation loss", "accuracy", "restored epoch", "seconds", "")
         right = ("left", "right", "right", "right", "right", "right", "left")
         shown = len(headers) if any(row[-1] for row in rows) else -1  # no empty column at the end
@@ -194,10 +190,11 @@ def show_results(plan, suite, study=""):
         say(f"The report: {page.as_uri()}")
 
 
-def _result(job, model, seed, suite):
+def _result(job):
     from .. import params, runs
 
-    folder = runs.run_dir(suite, model, seed)
+    model, seed = job.params.model, job.params.seed
+    folder = runs.run_dir(job.params.suite, model, seed)
     metrics = runs.read(folder)
     failed = not job.current and folder.with_name(f"{folder.name}.failed.ipynb").exists()
     if metrics is None:  # one that ended without a word, on a cluster or by kill -9, has left no notebook
@@ -249,10 +246,6 @@ def import_keras():
     """Import Keras without the lines that TensorFlow writes before its log level holds."""
     with tempfile.TemporaryFile() as log, stderr_into(log):
         import keras  # noqa: F401
-
-
-def _end_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":

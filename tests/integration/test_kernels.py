@@ -45,6 +45,9 @@ def test_dead_kernel_has_its_reason(tmp_path, code, words):
     paths = [tmp_path / name for name in ("dies.ipynb", "out.ipynb", "failed.ipynb")]
     with pytest.raises(execute.JobFailed, match=f"one: Kernel died: {words}"):
         execute.execute_notebook(*paths[:2], {}, "one", paths[2])
+    kept = nbformat.read(paths[2], 4)
+    assert kept.cells[0].execution_count == 1
+    assert "output_path" not in kept.metadata.papermill
 
 
 @pytest.mark.long

@@ -53,7 +53,7 @@ def test_name_says_what_differs(attempt, reports):
     metrics = runs.check(made[0])
     assert metrics["base"] == "tiny_autoencoder"
     assert metrics["changes"] == {"latent_dim": 4, "epochs": 1}
-    assert {run["model"] for run in runs.read_suite("scratch")} == {path.parent.name for path in made}
+    assert {run["model"] for run in runs.read_all("scratch")[0]} == {path.parent.name for path in made}
 
 
 def test_model_of_a_file_is_named_by_it(attempt):

@@ -53,7 +53,7 @@ def test_the_last_run_is_meant(copied):
     seed_0 = copied("sample/model_8/seed_0", "2999-01-02T10:00:00+00:00")
     last = copied("a_sweep/model_8/seed_3", "2999-01-03T09:00:00+00:00")
     assert runs.find("model_8") == last
-    assert runs.find("model_8", seed=0) == runs.find("sample/model_8") == seed_0
+    assert runs.find("model_8/seed_0") == runs.find("sample/model_8") == seed_0
     assert list(runs.trained(model="model_8")[0]) == [
         "a_sweep/model_8/seed_3",
         "sample/model_8/seed_0",

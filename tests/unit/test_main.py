@@ -23,8 +23,7 @@ def engine(monkeypatch, tmp_path):
 
         def play_one(notebook, output, values, **kwargs):
             cell = nbformat.v4.new_code_cell("1 + 1")
-            made = nbformat.v4.new_notebook(cells=[cell], metadata={"papermill": {"output_path": output}})
-            nbformat.write(made, output)
+            nbformat.write(nbformat.v4.new_notebook(cells=[cell]), output)
             if outcome := next(tries):
                 raise outcome
 
@@ -42,7 +41,6 @@ def test_kernel_start_is_tried_three_times(engine, tmp_path, capsys):
     engine(DIED, DIED, None)
     assert capsys.readouterr().out.count("trying again") == 2
     assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
-    assert "output_path" not in nbformat.read(tmp_path / "out.ipynb", 4).metadata.papermill
     with pytest.raises(execute.JobFailed, match="Kernel died before replying"):
         engine(DIED, DIED, DIED)
 

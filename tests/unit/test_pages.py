@@ -47,7 +47,7 @@ def test_landed_runs_are_the_papers(landed):
     given = experiments.models("paper")
     for path in (params.PARAMS_DIR / "studies").glob("*.yaml"):
         given |= experiments.study(path.stem, "paper").params
-    found = runs.read_suite("paper")
+    found = runs.read_all("paper")[0]
     for m in found:
         assert params.same(params.Params.of(m["params"]), replace(given[m["model"]], seed=m["seed"]))
         base, changes = given[m["model"]].base or m["model"], given[m["model"]].changes or {}

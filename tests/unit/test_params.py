@@ -141,7 +141,7 @@ def namespace(text, injected=""):
 def test_a_wrong_backend_is_named(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "touch")
     with pytest.raises(params.ParamsError, match="KERAS_BACKEND: 'touch' is not allowed; did you mean torch"):
-        params.check(namespace(GOOD), "autoencoder")
+        params.check(namespace(GOOD))
     monkeypatch.setattr(backend, "find_spec", lambda name: None)
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(params.ParamsError, match="jax is not installed here: make backends"):
@@ -167,7 +167,7 @@ def test_a_wrong_keras_json_is_named(tmp_path, monkeypatch, said, words):
 
 def test_notebook_parameters_are_read():
     """Its other names are not parameters; a field that it lacks has the default."""
-    checked = params.check(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"), "autoencoder")
+    checked = params.check(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"))
     assert checked == replace(params.load(params.PARAMS_DIR / "model_1.yaml"), latent_dim=32)
     checked = params.check(yaml.safe_load(GOOD) | {"In": [""]})
     assert (checked.kind, checked.suite, checked.limit) == ("autoencoder", "scratch", None)
@@ -186,13 +186,13 @@ def test_notebook_parameters_are_read():
 def test_what_papermill_passes_is_checked(passed, later, words):
     values = namespace(GOOD, f"# Parameters\n{passed}\n") | later
     with pytest.raises(params.ParamsError, match=f"parameters: {words}"):
-        params.check(values, "autoencoder")
+        params.check(values)
 
 
 def test_papermill_paths_are_ignored():
     """As with `papermill --inject-paths`, the last in its cell."""
     injected = '# Parameters\nepochs = 7\nPAPERMILL_INPUT_PATH = "a.ipynb"\n'
-    assert params.check(namespace(GOOD, injected), "autoencoder").epochs == 7
+    assert params.check(namespace(GOOD, injected)).epochs == 7
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_papermill_paths_are_ignored():
 )
 def test_papermill_s_words_are_values(field, text, value):
     values = namespace(GOOD, f"# Parameters\n{field} = {text!r}\n")
-    assert getattr(params.check(values, "autoencoder"), field) is value
+    assert getattr(params.check(values), field) is value
 
 
 def test_an_installed_copy_finds_its_repository(tmp_path, monkeypatch):
@@ -226,10 +226,10 @@ def test_encoder_from_of_a_notebook(name):
     """It may be of another suite."""
     values = {"In": [""]} | yaml.safe_load(CLASSIFIER) | {"encoder_from": name}
     if name in ("latest", "model_1", "sample/model_1", None):
-        assert params.check(values, "classifier").encoder_from == name
+        assert params.check(values).encoder_from == name
         return
     with pytest.raises(params.ParamsError, match="encoder_from: .* is not allowed; allowed: the name of an"):
-        params.check(values, "classifier")
+        params.check(values)
 
 
 @pytest.mark.parametrize("line", ["model: model_1", "seed: 3", "suite: odd", "run_dir: here"])

@@ -210,7 +210,9 @@ def test_suite_needs_its_own_encoders(folder, source):
 
 def test_plan_is_written_as_files(reports, tmp_path):
     """A job and a cluster's node read them, and nothing else."""
-    found = plan.jobs("sample", seeds=[3, 10]) | plan.study_jobs("dropout_and_code", "paper", [0], force=True)
+    found = plan.jobs("sample", seeds=[3, 10]) | plan.from_config(
+        {"suite": "paper", "study": "dropout_and_code", "seeds": "0", "force": "yes"}
+    )
     (tmp_path / "gone").mkdir()
     (tmp_path / "gone" / "seed_0.yaml").touch()
     plan.write(found, tmp_path)

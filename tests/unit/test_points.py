@@ -12,7 +12,7 @@ from fmnist_keras.workflow import experiments, plan
 
 def test_the_claims_name_points_of_the_study():
     """Each has a run in suite paper, whose record says what it changes."""
-    found = experiments.ablations("paper")
+    found = experiments.study("ablations", "paper")
     named = suite.claims.names().keys() - params.load_all().keys()
     assert named <= found.params.keys()
     rows = runs.table("paper")

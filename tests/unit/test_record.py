@@ -169,7 +169,7 @@ def test_a_damaged_file_is_named(put, name, damage):
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(damage(content))
     assert runs.read(folder) is None
-    assert runs.read_suite("paper") == []
+    assert runs.read_all("paper")[0] == []
     ((place, reason),) = runs.table("paper").attrs["left_out"]
     assert place == folder
     assert str(folder / name) in reason

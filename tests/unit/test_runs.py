@@ -172,6 +172,6 @@ def test_run_dir_says_the_place(tiny, reports, sample):
 def test_runs_are_read_in_natural_order(tiny, reports, sample):
     for model, seed in (("model_10", 0), ("model_2", 1), ("model_2", 0)):
         write(replace(tiny("model_1"), model=model, seed=seed), sample)
-    found = [(m["model"], m["seed"]) for m in runs.read_suite("test")]
+    found = [(m["model"], m["seed"]) for m in runs.read_all("test")[0]]
     assert found == [("model_2", 0), ("model_2", 1), ("model_10", 0)]
     assert list(runs.read_history(reports / "test" / "model_2" / "seed_0")) == ["loss", "val_loss"]

@@ -77,7 +77,7 @@ def test_points_share_an_autoencoder(study):
     sources = {point["run"]: found.params[point["run"]].encoder_from for point in found.points}
     assert sources["model_8-encoder_epochs_10"] == "model_4-epochs_10"
     assert sources["model_8"] == "model_4"
-    assert len(plan.study_jobs("mine", "paper")) == 30
+    assert len(plan.from_config({"study": "mine", "suite": "paper"})) == 30
 
 
 def test_fields_that_go_together_are_one_entry(study):
@@ -254,7 +254,7 @@ def test_the_best_interval_allows_for_picking(done):
 
 
 def test_runs_that_stand_are_up_to_date(done):
-    assert all(job.current for job in plan.study_jobs("mine", "paper").values())
+    assert all(job.current for job in plan.from_config({"study": "mine", "suite": "paper"}).values())
 
 
 def test_a_table_has_a_row_a_run(done):
