@@ -65,20 +65,16 @@ def hidden_folder(final, kind):
         folder.mkdir()
         with contextlib.ExitStack() as stack:
             stack.callback(discard, folder)
-            _hold(folder)
+            try:
+                _held[folder] = lock(folder / "lock")
+            except OSError as error:
+                if error.errno not in NO_LOCKS:  # without locks, nothing is ever cleared away
+                    raise
             yield folder
     finally:
         for parent in itertools.takewhile(lambda parent: parent != there, final.parents):
             with contextlib.suppress(OSError):  # it has something in it
                 parent.rmdir()
-
-
-def _hold(folder):
-    try:
-        _held[folder] = lock(folder / "lock")
-    except OSError as error:
-        if error.errno not in NO_LOCKS:  # without locks, nothing is ever cleared away
-            raise
 
 
 def discard(folder):

@@ -224,10 +224,8 @@ def _points(values, bases, known):
             shown = {"changes": ", ".join(f"{f} {params.shown(v)}" for f, v in change.items()) or UNCHANGED}
             equal |= {named: run.model for named in [params.run_name(base, change)] if named != run.model}
         else:  # of fields that go together the first one's value
-            firsts = [entry.split(", ")[0] for entry in values["vary"]]
-            models = [encoder if field.startswith(ENCODER) else run for field in firsts]
-            held = [getattr(model, field.removeprefix(ENCODER)) for model, field in zip(models, firsts)]
-            shown = dict(zip(values["vary"], held))
+            of = {entry: encoder if entry.startswith(ENCODER) else run for entry in values["vary"]}
+            shown = {entry: getattr(of[entry], entry.split(", ")[0].removeprefix(ENCODER)) for entry in of}
         point = {"base": base, "run": run.model} | shown
         points += [point] if point not in points else []
     return points, made, equal

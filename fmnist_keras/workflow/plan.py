@@ -9,7 +9,6 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 
 import yaml
 
@@ -95,16 +94,13 @@ def _study_jobs(name, suite, seeds, force, confirmed):
 
 def _time(todo):
     """Return how long runs take at most on one core, by a CPU's seconds an image in `reports/paper`."""
-    cost = {}
-    for run in [run for run in runs.read_all("paper")[0] if run["device"].startswith("CPU")]:
-        images = run["epochs_run"] * (run["images"]["train"] + run["images"]["val"])
-        cost.setdefault(run["kind"], []).append(run["seconds"]["total"] / images)
-    images = {"sample": 7000, "full": 70_000}
-    if not (
-        {job.params.kind for job in todo} <= cost.keys() and {j.params.data for j in todo} <= images.keys()
-    ):
+    rows, sizes = runs.table("paper"), {"sample": 7000, "full": 70_000}
+    rows = rows[rows["device"].astype(str).str.startswith("CPU")]
+    images = rows["epochs_run"] * (rows["images.train"] + rows["images.val"])
+    cost = (rows["seconds.total"] / images).groupby(rows["kind"]).median()
+    if not all(job.params.kind in cost and job.params.data in sizes for job in todo):
         return "of which no landed run says how long they take"
-    seconds = sum(median(cost[j.params.kind]) * images[j.params.data] * j.params.epochs for j in todo)
+    seconds = sum(cost[job.params.kind] * sizes[job.params.data] * job.params.epochs for job in todo)
     return f"at most some {max(seconds / 3600, 0.1):,.1f} hours of one core"
 
 
