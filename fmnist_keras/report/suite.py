@@ -11,7 +11,6 @@ from collections import Counter
 from urllib.parse import quote
 
 from .. import evaluation, params, runs
-from .._sources import FASHION_MNIST
 from . import claims, paper
 from .display import template
 from .text import banner
@@ -37,7 +36,7 @@ def on_page(rows):
 
 def is_of_paper(rows):
     """Return whether some runs are on Fashion-MNIST: the paper's numbers and claims are about no other."""
-    return bool(rows["data"].str.startswith(FASHION_MNIST).any()) if len(rows) else True
+    return bool(rows["fashion_mnist"].any()) if len(rows) else True
 
 
 def say(name, *facts):
@@ -94,7 +93,7 @@ def introduction(suite, rows):
     if len(rows):
         first, papers = rows.iloc[0], papers & is_of_paper(rows)
         about = banner(suite, first["params.data"], first["params.protocol"])
-    other = sorted(name for name in {*rows["data"]} if not name.startswith(FASHION_MNIST))
+    other = sorted({*rows.loc[~rows["fashion_mnist"].astype(bool), "data"]})
     return say("introduction", suite, papers.any(), papers.sum(), len(rows), other, runs.elsewhere(), about)
 
 

@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 
 from .. import data, evaluation, runs
-from .._sources import FASHION_MNIST
+from .._sources import is_fashion_mnist
 from ..params import is_own, shown
 from . import paper
 from .display import as_text, note
@@ -72,8 +72,8 @@ def _text(value):
 
 def about(dataset):
     """Return which data set this is, its classes and its SHA-256. Markdown."""
-    fashion = dataset.name.startswith(FASHION_MNIST)
-    title, names = "Fashion-MNIST" if fashion else as_text(dataset.name), [*map(as_text, dataset.class_names)]
+    title = "Fashion-MNIST" if is_fashion_mnist(dataset.sha256) else as_text(dataset.name)
+    names = [*map(as_text, dataset.class_names)]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     files = ", ".join(f"{digest[:16]}… of {as_text(file)}" for file, digest in dataset.sha256.items())
     return f"**{title}**: {len(names)} classes, {', '.join(names[:NAMED])}{more}. SHA-256: {files}."

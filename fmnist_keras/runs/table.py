@@ -5,6 +5,7 @@ import glob
 import json
 from math import nan
 
+from .._sources import is_fashion_mnist
 from ..evaluation import dead_classes, unpack
 from ..params import Params, natural
 from .record import RunError, reports_dir, run_dir, suite_dir, upgrade, verify
@@ -13,7 +14,7 @@ AS_THEY_ARE = ("changes", "confusion", "folder")  # not a column for each of the
 LARGE = ("image_errors", "pixel_errors", "labels", "predictions", "calibration", "ran", "versions", "data")
 ALWAYS = (  # columns that are there if no run has them
     *("model", "kind", "suite", "seed", "base", "changes", "confusion", "folder", "dead", "error"),
-    *("data", "not_counted", "images.train", "images.val"),
+    *("data", "fashion_mnist", "not_counted", "images.train", "images.val"),
     *("train.loss", "train.accuracy", "val.loss", "val.accuracy", "test.loss", "test.accuracy"),
     *("epochs_run", "best_epoch", "stopped_early", "interrupted", "seconds.fit", "seconds.total"),
     *("parameters.total", "parameters.trainable", "backend", "device", "versions"),
@@ -112,8 +113,9 @@ def read_history(folder):
 def table(suite=None):
     """Return the complete runs of a suite as a `pandas.DataFrame`, one row a run, by model and seed.
 
-    Columns: model, kind, suite, seed; base and changes, a dict; data, its name, and class_names, a tuple; the
-    parameters ("params.latent_dim", ...); the results ("val.loss", "train.accuracy", "best_epoch", ...);
+    Columns: model, kind, suite, seed; base and changes, a dict; data, its name, class_names, a tuple, and
+    fashion_mnist, whether it is that, by its SHA-256; the parameters ("params.latent_dim", ...); the results
+    ("val.loss", "train.accuracy", "best_epoch", ...);
     error, an autoencoder's mean squared error, whatever its loss; confusion, counts `(k, k)`, and dead, the
     number of classes that a classifier never predicts right; departs, how the run departs from its
     parameters; not_counted, why no claim counts it, or ""; folder, a `Path`. Errors by image, predictions and
@@ -143,7 +145,8 @@ def _small(run):
     row["versions"] = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     row["dead"] = len(dead_classes(run["confusion"])) if "confusion" in run else 0
     row["error"] = unpack(run["image_errors"]).mean() if "image_errors" in run else nan
-    return row | {"data": run["data"]["name"], "not_counted": not_counted(run)}
+    row |= {"data": run["data"]["name"], "fashion_mnist": is_fashion_mnist(run["data"]["sha256"])}
+    return row | {"not_counted": not_counted(run)}
 
 
 def records(rows):

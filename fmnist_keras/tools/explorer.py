@@ -16,7 +16,7 @@ from matplotlib.image import imsave
 from sklearn.decomposition import PCA
 
 from .. import data, plots, runs, training
-from .._sources import FASHION_MNIST
+from .._sources import is_fashion_mnist
 from ..params import ParamsError
 from . import photos, predict
 
@@ -259,7 +259,7 @@ class Explorer:
     def _images_of(self, name):
         """Return the data set of a run, 1,000 images of each part: of Fashion-MNIST, the embedded sample."""
         held, asked = self.autoencoders[name]["data"], self.autoencoders[name]["params"]
-        fashion = held["name"].startswith(FASHION_MNIST)
+        fashion = is_fashion_mnist(held["sha256"])
         where = ("sample", "paper") if fashion else (asked["data"], asked["protocol"])
         try:
             if not fashion and data.sha256(asked["data"]) != held["sha256"]:

@@ -15,7 +15,7 @@ import pandas as pd
 from jinja2 import Template
 
 from .. import data, evaluation, runs
-from .._sources import FASHION_MNIST
+from .._sources import is_fashion_mnist
 from .predict import ABOUT_DATA, load_model
 
 PARITY_IMAGES = 256
@@ -181,7 +181,7 @@ def model_card(metrics, name, format, difference, own_layers=False):
         code=CODE[format].format(path=name),
         scores=pd.DataFrame(parts).T.rename_axis("images").rename(columns={"loss": loss}),
         classes=classes,
-        fashion=metrics["data"]["name"].startswith(FASHION_MNIST),
+        fashion=is_fashion_mnist(metrics["data"]["sha256"]),
         never=list(classes.index[classes["recall"] == 0]),
         not_counted=runs.not_counted(metrics),
         parity=f"{difference:.1e} on {PARITY_IMAGES} images",

@@ -14,7 +14,7 @@ from PIL import Image
 
 from .. import data, evaluation, runs, training
 from .._arrays import CLASSES
-from .._sources import FASHION_MNIST
+from .._sources import is_fashion_mnist
 from ..params import ParamsError
 from . import photos
 
@@ -112,7 +112,7 @@ def answer(images, run, photographs=True):
     images = as_images(images)
     model, name = (run, f"model {run.name}") if isinstance(run, keras.Model) else _found(run)
     straight = classify(model, images, name)
-    if not (photographs and data_of(run)["name"].startswith(FASHION_MNIST)):
+    if not (photographs and is_fashion_mnist(data_of(run)["sha256"])):
         return images, straight, np.zeros(len(images), bool)
     mirror = classify(model, images[:, :, ::-1], name)
     is_shoe, is_shoe_mirrored = (np.isin(found.argmax(axis=1), SHOES) for found in (straight, mirror))
@@ -160,9 +160,9 @@ def _load(file, written):
 def data_of(run):
     """Return what `metrics.json` says of the data that a run or an exported `.keras` file was trained on.
 
-    A dict with "name" and "class_names". Of a model, or a file without them, they are Fashion-MNIST's.
+    A dict with "sha256" and "class_names". Of a model, or a file without them, they are Fashion-MNIST's.
     """
-    unknown = {"name": FASHION_MNIST, "class_names": list(data.CLASS_NAMES)}
+    unknown = {"sha256": data.SHA256["full"], "class_names": list(data.CLASS_NAMES)}
     if isinstance(run, keras.Model):
         return unknown
     place = runs.find(run)

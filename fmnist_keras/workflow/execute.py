@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from .. import params, runs
-from .._sources import FASHION_MNIST
+from .._sources import is_fashion_mnist
 from ..params import NOTEBOOKS
 from ..report import pages  # and no more here: seaborn, pandas and scipy would start with each run
 from ..runs import locks
@@ -278,7 +278,7 @@ def make_study(name, suite):
 def _is_on_papers_data(suite):
     """Return whether a run of a suite is on Fashion-MNIST, or a part of it."""
     found = map(runs.read, runs.suite_dir(suite).glob("*/seed_*/"))
-    return any(run["data"]["name"].startswith(FASHION_MNIST) for run in found if run)
+    return any(is_fashion_mnist(run["data"]["sha256"]) for run in found if run)
 
 
 def _make_page(folder, notebook, values, label, title, home=None):

@@ -304,6 +304,16 @@ def test_own_data_is_a_dataset(form, protocol, tmp_path):
     assert data.from_arrays(**arrays).class_names == ("0", "1", "2")
 
 
+def test_arrays_say_what_is_fashion_mnist():
+    """Under any name and in any language: a file's name decides nothing."""
+    raw = [data.find("sample")[1][name] for name in data.FILES]
+    spanish = data.from_arrays(*raw, class_names=[f"clase {label}" for label in range(10)], name="ropa")
+    assert sources.is_fashion_mnist(spanish.sha256)
+    assert all(map(sources.is_fashion_mnist, data.SHA256.values()))
+    raw[1] = raw[1][::-1]  # other labels
+    assert not sources.is_fashion_mnist(data.from_arrays(*raw, name="fashion_mnist").sha256)
+
+
 def test_holdout_needs_enough_images():
     with pytest.raises(params.ParamsError, match="'holdout' is not allowed with 10 training images of 2 "):
         data.from_arrays(**own(), protocol="holdout")
