@@ -51,6 +51,17 @@ def test_calibration():
     perfect = evaluation.calibration(certain, np.array([0, 1, 2, 3]))
     assert (perfect["ece"], sum(perfect["count"])) == (0, 4)
     assert evaluation.calibration(certain, np.array([0, 1, 9, 9]))["ece"] == pytest.approx(0.5)
+    unsure = evaluation.calibration(np.array([[0.55, 0.45], [0.24, 0.76]]), np.array([0, 1]), bins=10)
+    assert np.flatnonzero(unsure["count"]).tolist() == [5, 7]
+
+
+def test_baselines_are_made_of_training_images():
+    """The errors are on the others."""
+    train, val = np.zeros((20, 28, 28, 1), "float32"), np.full((4, 28, 28, 1), 0.5, "float32")
+    train[:, 0] = 0.7  # one row of 28: the mean is 0.025
+    found = evaluation.baseline_errors(train, val)
+    assert found["constant grey"] == pytest.approx(0.475**2, rel=1e-4)
+    assert found["mean image"] == pytest.approx((0.2**2 + 27 * 0.5**2) / 28, rel=1e-4)
 
 
 def test_principal_components():

@@ -62,7 +62,7 @@ def test_variances_of_units_add_up():
 def test_intervals_contain_the_truth(seeds):
     """Of worlds like the landed runs', like shirts, and without an effect of seeds; see `coverage.md`."""
     rng = np.random.default_rng(sum(seeds))
-    least, most = (0.93, 0.975) if min(seeds) >= 5 else (0.88, 1)
+    least, most = (0.93, 0.975) if min(seeds) >= 5 else (0.91, 1)  # 0.90 without `few`
     for name, spreads in coverage.WORLDS.items():
         inside, above = coverage.coverage(spreads, seeds, 8_000, rng)
         assert least <= inside <= most, name
