@@ -63,7 +63,7 @@ def is_fashion_mnist(sha256):
 
     The paper's numbers and claims are about no other data, whatever a file is called.
     """
-    return FASHION_MNIST.issuperset(sha256.values())
+    return bool(sha256) and FASHION_MNIST.issuperset(sha256.values())
 
 
 def find(data="full"):

@@ -93,8 +93,9 @@ def introduction(suite, rows):
     if len(rows):
         first, papers = rows.iloc[0], papers & is_of_paper(rows)
         about = banner(suite, first["params.data"], first["params.protocol"])
-    other = sorted({*rows.loc[~rows["fashion_mnist"].astype(bool), "data"]})
-    return say("introduction", suite, papers.any(), papers.sum(), len(rows), other, runs.elsewhere(), about)
+    fashion = rows["fashion_mnist"].astype(bool)
+    named = [] if fashion.all() else sorted({*rows["data"].mask(fashion, "Fashion-MNIST")})
+    return say("introduction", suite, papers.any(), papers.sum(), len(rows), named, runs.elsewhere(), about)
 
 
 def state(suite, rows):
@@ -155,27 +156,34 @@ def dead_classes(rows, names):
 
 
 def baselines(suite, rows):
-    """Return what `evaluation.baseline_errors` gives for the autoencoders' `latent_dim`, {} without any.
+    """Return what `evaluation.baseline_errors` gives for the autoencoders' `latent_dim`.
 
-    It is computed once, and then kept in a file.
+    It is computed once, and then kept in a file, with the data that it is of. The dict is empty without
+    autoencoders, and if they are on several data sets, or one that is not here, as a colleague's may be.
     """
-    path = runs.suite_dir(suite) / "baselines.json"
+    ((first, *_), *_) = runs.records(rows.iloc[:1]).values() or [[None]]
+    if first is None or len(rows[["data", "params.protocol", "params.limit"]].drop_duplicates()) > 1:
+        return {}
+    asked = {name: first["params"].get(name) for name in ("data", "protocol", "limit")}
     lengths = sorted({int(length) for length in rows["params.latent_dim"]})
-    wanted = [*evaluation.GUESSES, *map(str, lengths)] if lengths else []
-    try:
-        kept = {name: float(error) for name, error in json.loads(path.read_text(encoding="utf-8")).items()}
-    except (OSError, ValueError, TypeError, AttributeError):  # not there, or damaged: computed again
-        kept = {}
-    if not kept.keys() >= set(wanted):
-        from .. import data
+    path, of = runs.suite_dir(suite) / "baselines.json", asked | {"data": first["data"]["sha256"]}
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # not there, or damaged
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept["of"] == of:
+            return {name: float(kept["errors"][name]) for name in (*evaluation.GUESSES, *map(str, lengths))}
+    from .. import data
 
-        ((first, *_),) = runs.records(rows.iloc[:1]).values()
-        dataset = data.load(*(first["params"][name] for name in ("data", "protocol", "limit")))
-        kept = evaluation.baseline_errors(dataset.x_train, dataset.x_val, lengths)
-        partial = path.with_name(f".{path.name}")
-        partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
-    return {name: kept[name] for name in wanted}
+    try:
+        dataset = data.load(**asked)
+    except (data.DataError, params.ParamsError):
+        return {}
+    if dataset.sha256 != of["data"]:
+        return {}
+    errors = evaluation.baseline_errors(dataset.x_train, dataset.x_val, lengths)
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(json.dumps({"of": of, "errors": errors}, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return errors
 
 
 def studies(suite):

@@ -310,6 +310,7 @@ def test_arrays_say_what_is_fashion_mnist():
     spanish = data.from_arrays(*raw, class_names=[f"clase {label}" for label in range(10)], name="ropa")
     assert sources.is_fashion_mnist(spanish.sha256)
     assert all(map(sources.is_fashion_mnist, data.SHA256.values()))
+    assert not sources.is_fashion_mnist({})
     raw[1] = raw[1][::-1]  # other labels
     assert not sources.is_fashion_mnist(data.from_arrays(*raw, name="fashion_mnist").sha256)
 

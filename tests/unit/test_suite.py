@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_keras import runs
+from fmnist_keras import data, runs
 from fmnist_keras.report import claims, paper, suite
 from fmnist_keras.report.display import as_text
 
@@ -30,8 +30,8 @@ def metrics(model="model_5", seed=0, loss=0.3, suite="paper", **values):
     found |= {part: {"loss": loss, "accuracy": 0.9} for part in ("train", "val")}
     found |= {"epochs_run": 20, "best_epoch": 15, "stopped_early": True, "device": "CPU", "versions": {}}
     found |= {"parameters": {"total": 56714, "trainable": 56714}, "images": {"train": 60000, "val": 10000}}
-    found |= {"seconds": {"fit": 10.0, "total": 12.0}, "data_sha256": {}, "encoder_sha256": "AE"}
-    return found | {"started_from_sha256": "AE"} | values
+    found |= {"seconds": {"fit": 10.0, "total": 12.0}, "data_sha256": data.SHA256["full"]}
+    return found | dict.fromkeys(("encoder_sha256", "started_from_sha256"), "AE") | values
 
 
 @pytest.fixture
@@ -148,19 +148,55 @@ def test_damage_names_the_command(save, reports):
     assert [name for name, _ in suite.left_out("paper")] == ["model_5, seed_12"]
 
 
-@pytest.mark.parametrize("content", [None, '{"64": 0.', "[1]", '{"64": "<script>"}', '{"64": 0.02}'])
-def test_damaged_baselines_are_computed_again(save, reports, monkeypatch, content):
+COMPUTED = {"constant grey": 0.12, "mean image": 0.09, "64": 0.02}
+OF = {"data": data.SHA256["full"], "protocol": "paper", "limit": None}
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Baselines that need no images: how often they were computed."""
+    calls = []
+    dataset = SimpleNamespace(x_train=None, x_val=None, sha256=data.SHA256["full"])
+    monkeypatch.setattr("fmnist_keras.data.load", lambda **asked: dataset)
+    compute = "fmnist_keras.evaluation.baseline_errors"
+    monkeypatch.setattr(compute, lambda *arguments: calls.append(arguments) or COMPUTED)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(None, '{"64": 0.', "[1]", '{"64": 0.02}'),
+        json.dumps({"of": OF, "errors": {"64": 0.02}}),
+        json.dumps({"of": OF, "errors": dict.fromkeys(COMPUTED, "<script>")}),
+        json.dumps({"of": OF | {"protocol": "holdout"}, "errors": COMPUTED}),
+    ],
+)
+def test_damaged_baselines_are_computed_again(save, reports, computed, content):
+    """So are those of other images; and then they are kept."""
     rows = save(metrics(suite="sample"))
-    path = reports / "sample" / "baselines.json"
     if content is not None:
-        path.write_text(content)
-    computed = {"constant grey": 0.12, "mean image": 0.09, "64": 0.02}
-    rows_of_images = SimpleNamespace(x_train=None, x_val=None)
-    monkeypatch.setattr("fmnist_keras.data.load", lambda *arguments: rows_of_images)
-    monkeypatch.setattr("fmnist_keras.evaluation.baseline_errors", lambda *arguments: computed)
-    assert suite.baselines("sample", rows) == computed
-    assert json.loads(path.read_text()) == computed
+        (reports / "sample" / "baselines.json").write_text(content)
+    assert [suite.baselines("sample", rows) for _ in range(2)] == [COMPUTED] * 2
+    assert len(computed) == 1
     assert suite.baselines("sample", rows.iloc[:0]) == {}
+
+
+def test_no_baselines_of_other_images(save, reports, computed, monkeypatch):
+    """A suite that people fill may have runs on several data sets, or on one that is not here."""
+    rows = save(metrics(suite="class"), metrics(suite="class", seed=1))
+    mixed = rows.assign(data=["digits", "fashion_mnist"])
+    assert suite.baselines("class", mixed) == {}
+    other = SimpleNamespace(sha256={"x_train": "another file of that name"})
+    monkeypatch.setattr("fmnist_keras.data.load", lambda **asked: other)
+    assert suite.baselines("class", rows) == {}
+    monkeypatch.undo()
+    monkeypatch.setenv("REPORTS_DIR", str(reports))
+    assert suite.baselines("class", save(metrics(suite="away") | {"params": away()})) == {}
+
+
+def away():
+    return metrics()["params"] | {"data": "/nowhere/digits.npz"}
 
 
 def test_points_that_no_claim_names_are_elsewhere(save):
