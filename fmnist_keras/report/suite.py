@@ -47,12 +47,12 @@ def say(name, *facts):
     )
 
 
-def findings(suite, verdicts, cells, errors, baselines, dropout):
+def findings(suite, verdicts, cells, errors, baselines, dropout, own_errors):
     """Return the results in a few sentences, each with a link. Markdown.
 
     They are made from the verdicts, from Table III's cells (see `agreement`), from each autoencoder's error
-    and its ratio to that of principal components, from the baselines, and from what `claims.estimate` gives
-    for model 4 without dropout and with it.
+    and its ratio to that of principal components, from the baselines, from what `claims.estimate` gives for
+    model 4 without dropout and with it, and from the errors of autoencoders with a notebook of their own.
     """
     found = verdicts.drop_duplicates("claim")
     theirs, own = found[found["by"] == ""], found[found["by"] != ""]
@@ -60,9 +60,9 @@ def findings(suite, verdicts, cells, errors, baselines, dropout):
     groups = {f"the paper's {len(theirs)} statements": theirs, f"{len(own)} {words} of one's own": own}
     outcomes = [(whose, _outcomes(rows)) for whose, rows in groups.items() if len(rows)]
     decisive = verdicts[verdicts["decides"] & (verdicts["by"] == "")].set_index("claim").to_dict("index")
-    ordered = errors.dropna().sort_values("ratio").to_dict("records")
-    said = agreement(cells)
-    return say("findings", suite not in paper.SUITES, outcomes, said, decisive, ordered, baselines, dropout)
+    ordered, own = (some.dropna().sort_values("ratio").to_dict("records") for some in (errors, own_errors))
+    facts = outcomes, agreement(cells), decisive, ordered, baselines, dropout, own
+    return say("findings", suite not in paper.SUITES, *facts)
 
 
 def _outcomes(rows):

@@ -364,7 +364,7 @@ def test_a_claim_of_one_s_own(tmp_path):
     assert (row["claim"], row["verdict"]) == ("C31", claims.HOLDS)
     assert row["statement"] == "A longer code does not help (our course of 2027)"
     errors = pd.DataFrame(columns=["model", "error", "ratio"])
-    said = suite.findings("paper", table, NOTHING, errors, {}, {"estimate": np.nan})
+    said = suite.findings("paper", table, NOTHING, errors, {}, {"estimate": np.nan}, errors)
     assert "of the paper's 30 statements, 30 hold. " in said
     assert "of 1 statement of one's own, 1 holds. " in said
     assert claims.judge(world(), claims.load(tmp_path / "none.yaml")).empty

@@ -59,9 +59,10 @@ def seeds(model, losses, **values):
 NONE = {"estimate": np.nan}
 
 
-def found_of(name, verdicts, cells, errors=(), baselines=None, dropout=NONE):
+def found_of(name, verdicts, cells, errors=(), own=(), dropout=NONE):
     errors = pd.DataFrame(errors, columns=["model", "error", "ratio"])
-    return suite.findings(name, verdicts, cells, errors, baselines or {"constant grey": 0.12}, dropout)
+    own = pd.DataFrame(own, columns=["model", "error", "ratio", "components"])
+    return suite.findings(name, verdicts, cells, errors, {"constant grey": 0.12}, dropout, own)
 
 
 def cells(*reproduced, model="model_5", of="all"):
@@ -114,6 +115,9 @@ def test_findings_have_numbers_and_links():
     assert said[3].startswith("**Dropout alone costs model 4 40 % of its error:**")
     assert "Every" not in found_of("paper", verdicts, cells(None), [("model_1", 0.01, 0.9), *errors])
     assert "Dropout" not in found_of("paper", verdicts, cells(None), errors)
+    own = found_of("paper", verdicts, cells(None), errors, [("mine", 0.0038, 0.6, 0.0063)])
+    assert "**It need not:** mine, a model of our own, has an error of 0.0038, and as many" in own
+    assert "need not" not in found_of("paper", verdicts, cells(None), errors, [("mine", 0.01, 1.6, 0.0063)])
 
 
 def test_names_from_files_are_escaped(save, reports):
