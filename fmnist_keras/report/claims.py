@@ -6,143 +6,27 @@ of the claim's. `grouped` is a dict of model name to the list of its runs, one p
 them are paired.
 """
 
-import csv
 import json
-from collections.abc import Callable
 from math import inf, nan
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from .. import evaluation, params, runs
-from .._arrays import CLASSES
+from .. import params, runs
 from .._sources import CLASS_NAMES, is_fashion_mnist  # the English ones, whatever `data.CLASS_NAMES` is
 from ..plots import Shown
 from . import paper, statistics, units
 from .display import template
+from .measures import MEASURES, SHOWN, faults_of, in_words_of
 
 HOLDS, FAILS, OPEN, MISSING = "holds", "does not hold", "undecided", "not enough runs"
 COLOURS = {HOLDS: "yes", FAILS: "no", OPEN: "open", MISSING: "open"}
 NUMBERS = ("estimate", "low", "high", "p_inside", "p_outside")
 COLUMNS = (  # of the table of verdicts
-    *(
-        "claim",
-        "by",
-        "paper",
-        "sentence",
-        "statement",
-        "section",
-        "part",
-        "measure",
-        "unit",
-        "above",
-        "below",
-    ),
-    *("holds", "reason", "comparison", "found", "seeds", "least", "unused", *NUMBERS),
+    *("claim", "by", "paper", "sentence", "statement", "section", "part", "measure", "unit"),
+    *("above", "below", "holds", "reason", "comparison", "found", "seeds", "least", "unused"),
+    *NUMBERS,
     *("p_holm", "verdict", "part_verdict", "decides_part", "decides"),
-)
-
-
-class Measure(NamedTuple):
-    """Numbers of runs, and the test of a region that fits them."""
-
-    values: Callable  # of a model's runs and the words behind its name: floats `(runs, images or 1)`
-    unit: str  # of estimate, interval and region; see `SHOWN`
-    test: Callable = statistics.difference  # of a list of such floats, and the two bounds
-    kind: str | None = None  # of the models that have it; None is both
-    takes: tuple = ()  # for each word that may follow a model's name, the allowed ones
-    needs: int = 0  # how many such words there have to be
-
-
-def _labels(found, name):
-    return np.stack([evaluation.unpack_labels(run[name]) for run in found])
-
-
-def _errors(found):
-    return statistics.linear_log(np.stack([evaluation.unpack(run["image_errors"]) for run in found]))
-
-
-def _right(found):
-    return (_labels(found, "labels") == _labels(found, "predictions")).astype(float)
-
-
-def _taken(found, true, taken=None):
-    """Return the share of a class's images that are predicted as another class, by default as their own."""
-    true, taken = (
-        int(word) if word.isdecimal() else CLASS_NAMES.index(word) for word in (true, taken or true)
-    )
-    members = _labels(found[:1], "labels")[0] == true
-    return statistics.linear_share(_labels(found, "predictions") == taken, members)
-
-
-def _from_paper(run, row):
-    """Return a number of Table III less the paper's, in margins."""
-    part, quantity = row.split()
-    return paper.distance(run["model"], row, run[part][quantity]) / paper.TOLERANCE[quantity]
-
-
-def _losses(run):
-    with (run["folder"] / "history.csv").open(encoding="utf-8", newline="") as file:
-        return np.array([float(row["val_loss"]) for row in csv.DictReader(file) if row["val_loss"]])
-
-
-def _later_loss(run, epoch=None):
-    """Return the logarithm of the lowest validation loss after an epoch over the lowest until then.
-
-    Without an epoch, or if the run does not go beyond it, the last loss counts as what comes after.
-    """
-    losses, epoch = _losses(run), epoch and int(epoch)
-    return np.log(losses[min(epoch or inf, len(losses) - 1) :].min() / losses[:epoch].min())
-
-
-def _is_best_last(run, cap=None):
-    """Return whether the best epoch is the last, in a run of at most `cap` epochs, by its losses."""
-    if cap is None:
-        return run["best_epoch"] == run["epochs_run"]
-    best, improved = inf, False
-    for loss in _losses(run)[: int(cap)]:
-        improved = loss < best - run["params"].get("min_delta", 0)  # as Keras' EarlyStopping has it
-        best = loss if improved else best
-    return improved
-
-
-def _of_each(value, unit="% of runs", test=statistics.share, **fields):
-    """Return the `Measure` of one number a run."""
-
-    def values(found, *words):
-        return np.array([value(run, *words) for run in found], float)[:, None]
-
-    return Measure(values, unit, test, **fields)
-
-
-NAMES = (*CLASS_NAMES, *map(str, range(CLASSES)))  # of a class: its number, or Fashion-MNIST's name
-EPOCHS = tuple(map(str, range(1, 101)))
-TRAINED, OF_ALL = {"kind": "classifier"}, {"test": statistics.difference}
-MEASURES = {
-    "error": Measure(_errors, "times", kind="autoencoder"),
-    "accuracy": Measure(_right, "points", **TRAINED),
-    "recall": Measure(_taken, "points", takes=(NAMES, NAMES), needs=1, **TRAINED),
-    "training accuracy": _of_each(lambda run: run["train"]["accuracy"], "points", **OF_ALL, **TRAINED),
-    "error in the stripes": _of_each(
-        lambda run: np.log(run["stripes"]["mse_inside"]), "times", kind="autoencoder", **OF_ALL
-    ),
-    "epochs saved": _of_each(lambda run: 1 - run["epochs_run"] / run["params"]["epochs"], "%", **OF_ALL),
-    "stops early": _of_each(lambda run: run["stopped_early"]),
-    "runs to the end": _of_each(lambda run: not run["stopped_early"]),
-    "best epoch is the last": _of_each(_is_best_last, takes=(EPOCHS,)),
-    "later validation loss": _of_each(_later_loss, "times", takes=(EPOCHS,), **OF_ALL),
-    "distance from cuadro III": _of_each(
-        _from_paper,
-        "margins",
-        statistics.narrow_prediction,
-        takes=(tuple(paper.RESULTS["model_5"]),),
-        needs=1,
-    )._replace(**TRAINED),
-}
-# How a unit's numbers are shown, and back: ratios are computed as logarithms, shares as parts of 1.
-SHOWN = {"times": (np.exp, np.log), "margins": (float, float)} | dict.fromkeys(
-    ("points", "%", "% of runs"), (lambda share: 100 * share, lambda shown: shown / 100)
 )
 
 
@@ -219,19 +103,7 @@ def _comparisons(part, models):
     unit = MEASURES[part["measure"]].unit
     row = {"part": part["what"], "measure": part["measure"], "unit": unit, "above": nan, "below": nan}
     row |= bounds | {"reason": part.get("reason", "")}
-    return [
-        row | {"terms": terms, "holds": _region(bounds, *_in_words_of(unit, terms))} for terms in compared
-    ]
-
-
-def _in_words_of(unit, terms):
-    """Return a unit's name in words and its size: of terms of Table III, what a margin is."""
-    if unit != "margins":
-        return unit, 1
-    (quantity,) = {name.split()[-1] for name in terms}
-    return {"accuracy": "points", "loss": "nats"}[quantity], {"accuracy": 100, "loss": 1}[
-        quantity
-    ] * paper.TOLERANCE[quantity]
+    return [row | {"terms": terms, "holds": _region(bounds, *in_words_of(unit, terms))} for terms in compared]
 
 
 def _region(bounds, unit, scale):
@@ -254,27 +126,9 @@ def _faults(part, bounds, models):
     for field in ("each", "against", "sums"):
         for terms in part.get(field, ()):
             for term in [terms] if isinstance(terms, str) else terms:
-                yield from (f"{field}: {fault}" for fault in _faults_of(term, name, models))
+                yield from (f"{field}: {fault}" for fault in faults_of(term, name, models))
     if MEASURES[name].test is not statistics.difference and (fields := part.keys() & {"sums", "against"}):
         yield f"{max(fields)}: is not allowed; allowed with {name}: each alone"
-
-
-def _faults_of(term, measure, models):
-    """Yield the reasons why a measure cannot be taken of a name and the words behind it."""
-    (name, *words), wanted = str(term).split(": "), MEASURES[measure]
-    base, _ = params.parse_name(name)
-    if base not in models:
-        yield f"unknown model {params.short(base)}; {params.did_you_mean(base, models)}"
-    if wanted.kind not in (None, models[base]):
-        yield f"{base} has no {measure}; allowed: {wanted.kind}s"
-    if measure == "distance from cuadro III" and name not in paper.RESULTS:
-        yield f"{name} is not in cuadro III; {params.did_you_mean(name, paper.RESULTS)}"
-    for word, allowed in zip(words, wanted.takes):
-        if word not in allowed:
-            yield f"{term!r}: {params.short(word)} is unknown; {params.did_you_mean(word, allowed)}"
-    if not wanted.needs <= len(words) <= len(wanted.takes):
-        example = ": ".join([name, *(names[0] for names in wanted.takes[: wanted.needs])])
-        yield f"{term!r} is not allowed; allowed with {measure}: {example!r}"
 
 
 def estimate(grouped, row):
@@ -301,7 +155,7 @@ def estimate(grouped, row):
         made = measure.test(parts, *bounds)
         numbers = dict(zip(NUMBERS, (*map(show, made[:3]), *made[3:])))
     numbers = {name: float(f"{value:.6g}") for name, value in numbers.items()}
-    found_words = _found(numbers, *_in_words_of(unit, row["terms"]))
+    found_words = _found(numbers, *in_words_of(unit, row["terms"]))
     made = {"comparison": _in_words(keys, weights), "found": found_words, "seeds": as_sum(seeds)}
     return made | {"least": min(seeds, default=0), "unused": sum(one.unused for one in found)} | numbers
 
@@ -486,7 +340,7 @@ def _places(part, one):
 
     found = {name: at(one[name]) for name in ("estimate", "low", "high") if one[name] == one[name]}
     bounds = {name: one[name] for name, _ in REGION if one[name] == one[name]}
-    scale = _in_words_of(one["unit"], [one["comparison"]])[1]
+    scale = in_words_of(one["unit"], [one["comparison"]])[1]
     return (
         {"above": 0, "below": 100}
         | {name: at(value) for name, value in bounds.items()}

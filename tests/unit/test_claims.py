@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fmnist_keras import data, evaluation, params
-from fmnist_keras.report import claims, paper, suite
+from fmnist_keras.report import claims, measures, paper, suite
 from fmnist_keras.workflow import experiments, plan
 
 N = 2_000
@@ -24,7 +24,7 @@ CODES = {  # of each model, the autoencoder that it starts from or is, and the l
 
 @pytest.fixture(autouse=True)
 def losses_of_a_run(monkeypatch):
-    monkeypatch.setattr(claims, "_losses", lambda run: np.array(run["val_losses"]))
+    monkeypatch.setattr(measures, "_losses", lambda run: np.array(run["val_losses"]))
 
 
 def losses(ran, best):
