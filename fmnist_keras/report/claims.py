@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from .. import params, runs
+from .._figure import Shown
 from .._sources import CLASS_NAMES, is_fashion_mnist  # the English ones, whatever `data.CLASS_NAMES` is
-from ..plots import Shown
 from . import paper, statistics, units
 from .display import template
 from .measures import MEASURES, SHOWN, faults_of, in_words_of

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from ..plots import Shown
+from .._figure import Shown
 from .pages import TEMPLATE
 
 NOTHING = Shown("", "")

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import ScalarFormatter
 
-from ..plots import BESIDE, PALETTE, TOGETHER, colour, in_house_style, new_figure, styles
+from .._figure import BESIDE, PALETTE, TOGETHER, colour, in_house_style, new_figure, styles
 from ..runs import read_history
 from .display import NOTHING
 

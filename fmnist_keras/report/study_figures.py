@@ -3,7 +3,7 @@
 import numpy as np
 import seaborn as sns
 
-from ..plots import PALETTE, in_house_style, new_figure
+from .._figure import PALETTE, in_house_style, new_figure
 from . import paper, statistics
 from .display import NOTHING
 from .studies import QUANTITIES

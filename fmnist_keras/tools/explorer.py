@@ -16,6 +16,7 @@ from matplotlib.image import imsave
 from sklearn.decomposition import PCA
 
 from .. import data, plots, runs, training
+from .._figure import Shown
 from .._sources import is_fashion_mnist
 from ..params import ParamsError
 from . import photos, predict
@@ -48,7 +49,7 @@ def app(suite=None, run=None):
         runs.RunError: there is no run of that name.
     """
     if os.environ.get(STATIC):
-        return plots.Shown.image((runs.ROOT / "notebooks" / "explorer.png").read_bytes(), STATIC_ALT, WIDTH)
+        return Shown.image((runs.ROOT / "notebooks" / "explorer.png").read_bytes(), STATIC_ALT, WIDTH)
     trained, reasons = runs.trained(suite)
     if run is not None:
         folder = runs.find(run, suite)

@@ -284,7 +284,7 @@ def _is_on_papers_data(suite):
 def _make_page(folder, notebook, values, label, title, home=None):
     """Execute a notebook of `notebooks` into a folder, its page beside it as `index.html`."""
     with locks.hidden_folder(folder / notebook, "job") as scratch, contextlib.ExitStack() as stack:
-        os.environ["FMNIST_HTML_ALONE"] = "1"  # `plots.Figure` makes no PNG beside the SVG that a page takes
+        os.environ["FMNIST_HTML_ALONE"] = "1"  # no PNG beside the SVG that a page takes
         stack.callback(os.environ.pop, "FMNIST_HTML_ALONE")
         executed, failed = scratch / f"{notebook}.ipynb", folder / f"{notebook}.failed.ipynb"
         execute_notebook(NOTEBOOKS / executed.name, executed, values, label, failed)

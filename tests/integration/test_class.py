@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fmnist_keras import plots, runs
+from fmnist_keras import runs
 from fmnist_keras.__main__ import main
+from fmnist_keras._figure import new_figure
 
 EVIL = "<script>document.title = 'evil'</script>"
 
@@ -41,7 +42,7 @@ class Page(HTMLParser):
 def students(tmp_path, kept, monkeypatch):
     """Two students with both runs in `scratch`, one of them up to no good, and a colleague's suite."""
     monkeypatch.setenv("REPORTS_DIR", str(tmp_path / "reports"))
-    alt = plots.new_figure(EVIL)[0].files()[".png"]
+    alt = new_figure(EVIL)[0].files()[".png"]
     for person, where in {"Ana": "scratch", "Ben": "scratch", "colleague": "test"}.items():
         folder = tmp_path / "sent" / person / "reports" / where
         shutil.copytree(kept / "test", folder)

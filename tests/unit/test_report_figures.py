@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_keras import plots
+from fmnist_keras import _figure
 from fmnist_keras.report import figures
 
 LAYERS = [
@@ -66,7 +66,7 @@ def chart(rows):
 def test_many_seeds_are_a_median_and_a_band(rows, seeds):
     figure = chart(rows(model_6=[np.linspace(1, 0.1 * (seed + 1), 5 + seed) for seed in range(seeds)]))
     (axes,) = figure.axes
-    assert [line.get_color() for line in axes.lines] == [plots.colour("model_6")]
+    assert [line.get_color() for line in axes.lines] == [_figure.colour("model_6")]
     assert len(axes.collections) == (seeds > 1)
     assert f"model_6 {0.1 * (seeds + 1) / 2:.4f}" in figure.get_label()
 
@@ -105,7 +105,7 @@ def test_long_names_stay_within(rows, count):
 
 def test_the_paper_s_models_keep_their_colours():
     names = ["model_2", "model_5"]
-    assert [style["color"] for style in plots.styles(names).values()] == [*map(plots.colour, names)]
+    assert [style["color"] for style in _figure.styles(names).values()] == [*map(_figure.colour, names)]
 
 
 def test_many_models_have_a_chart_each(rows):
