@@ -5,7 +5,7 @@ import pandas as pd
 
 from .. import runs
 from ..params import ROOT
-from . import paper, studies, suite
+from . import paper, studies, study_text, suite
 
 END = "<!-- end -->"
 
@@ -47,7 +47,7 @@ def _in_words(cell):
 def answers():
     """Return the answer of each study, and what comes of reading the paper so: a Markdown list."""
     landed, ours, theirs = runs.table("paper"), cells("reading"), cells("paper")
-    said = [(name, studies.answer(studies.load(name, "paper", landed))) for name in studies.names("paper")]
+    said = [(name, study_text.answer(studies.load(name, "paper", landed))) for name in studies.names("paper")]
     apart = [(found["mean"] - found["paper"]).abs().mean() for found in (ours, theirs)]
     return suite.say("answers", said, suite.agreement(ours), apart)
 

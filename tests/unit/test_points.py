@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from fmnist_keras import params, runs
-from fmnist_keras.report import studies, study_figures, suite
+from fmnist_keras.report import studies, study_figures, study_text, suite
 from fmnist_keras.workflow import experiments, plan
 
 
@@ -117,7 +117,7 @@ def test_each_point_is_compared_with_its_base(done):
         for name in ("model_6-encoder_from_null", "model_6")
     )
     assert effects["difference"][1] == pytest.approx((sum(ours) - sum(theirs)) / 2, abs=1e-6)
-    said = studies.answer(done())
+    said = study_text.answer(done())
     assert "optimizer adam changes the val_loss of model_3 by -0.0" in said
     assert "encoder_from null changes the val_accuracy of model_6 by +0.0" in said
 
@@ -137,10 +137,10 @@ def test_a_study_says_what_it_leaves_out(done):
     path = runs.run_dir("paper", "model_6", 1) / "metrics.json"
     path.write_text(json.dumps(landed("model_6", 1) | {"interrupted": True}))
     assert len(done().runs) == 7
-    assert "**Left out:** model_6, seed 1: interrupted in epoch" in studies.introduction(done())
+    assert "**Left out:** model_6, seed 1: interrupted in epoch" in study_text.introduction(done())
     for seed in (0, 1):
         shutil.rmtree(runs.run_dir("paper", "model_6", seed))
         shutil.rmtree(runs.run_dir("paper", "model_3", seed))
     assert done().effects.empty
-    assert "no point and its base" in studies.answer(done()).lower()
+    assert "no point and its base" in study_text.answer(done()).lower()
     assert study_figures.by_value(done()).data == ""

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fmnist_keras import evaluation, params, runs
-from fmnist_keras.report import paper, statistics, studies, study_figures
+from fmnist_keras.report import paper, statistics, studies, study_figures, study_text
 from fmnist_keras.workflow import experiments, plan
 
 GRID = {
@@ -235,7 +235,7 @@ def done(study):
 
 def test_an_answer_says_what_each_field_changes(done):
     """And the best point, whose interval pays for its having been picked out of four."""
-    said = studies.answer(done)
+    said = study_text.answer(done)
     assert "The best of 4 points is dropout 0.1, latent_dim 64: val_loss 0.015" in said
     assert "Against model_3 that is -0.0040 (95 % interval, corrected for having been picked: -0.004" in said
     assert "Main effects on val_loss" in said
@@ -250,7 +250,7 @@ def test_the_best_interval_allows_for_picking(done):
         one["by_image"] = one["by_image"] + rng.normal(0, 0.0003)
         gaps.append(one["by_image"] - base["by_image"])
     _, low, high = statistics.interval([np.array(gaps)], 1 - 0.05 / 3)
-    assert f"corrected for having been picked: {low:+.4f} to {high:+.4f})" in studies.best(done)
+    assert f"corrected for having been picked: {low:+.4f} to {high:+.4f})" in study_text.best(done)
 
 
 def test_runs_that_stand_are_up_to_date(done):
@@ -305,10 +305,10 @@ def test_a_study_may_lack_runs(study):
     found = study()
     empty = write(found, "paper")
     assert [len(table) for table in (empty.runs, empty.points, empty.effects)] == [0, 0, 0]
-    assert "12 of 12 runs are still missing" in studies.introduction(empty)
+    assert "12 of 12 runs are still missing" in study_text.introduction(empty)
     finish(found.params["model_3"], 0, 0.02)
     one = studies.load("mine", "paper")
-    assert "11 of 12 runs are still missing" in studies.introduction(one)
+    assert "11 of 12 runs are still missing" in study_text.introduction(one)
     assert (len(one.points), len(one.effects)) == (1, 0)
     for some in (empty, one):
         assert study_figures.differences(some).data == ""
@@ -335,7 +335,7 @@ def test_a_consistent_point_has_all_four_numbers(study):
             finish(values, seed, loss or 0.02)
     points = write(found, "paper").points
     assert points.set_index("encoder.epochs")["consistent"].to_dict() == {10: "no", 20: "yes", 30: "no"}
-    text = studies.answer(studies.load("mine", "paper"))
+    text = study_text.answer(studies.load("mine", "paper"))
     assert text.startswith("1 of 3 points are consistent with all of Table III's numbers of model_8: ")
     assert ": encoder.epochs 20. Closest: encoder.epochs 20." in text
     for values in found.params.values():
@@ -344,7 +344,7 @@ def test_a_consistent_point_has_all_four_numbers(study):
     alone = studies.load("mine", "paper")  # a seed of each point: no spread to judge them by
     assert "consistent" not in alone.points
     said = "Closest to all of Table III's numbers of model_8 of 3 points: encoder.epochs 20, within 0.0"
-    assert said in studies.answer(alone)
+    assert said in study_text.answer(alone)
 
 
 def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
