@@ -2,7 +2,7 @@
 #
 # A run's result is its folder, reports/<suite>/<model>/seed_<k>/, which appears whole or not at all.
 # Snakemake deletes a rule's outputs before it runs the rule, so the folders are not its outputs: each has
-# a marker below reports/.engine/ instead, which fmnist_keras/workflow/plan.py keeps only while the folder is
+# a marker below reports/.engine/ instead, which fmnist_keras/workflow/files.py keeps only while the folder is
 # what the run's file of parameters beside the marker gives. So a fresh clone trains nothing that has landed,
 # and an edited file retrains its model and what starts from it.
 
@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, workflow.basedir)
 
 from fmnist_keras import params, runs
-from fmnist_keras.workflow import execute, plan, progress, signals
+from fmnist_keras.workflow import execute, files, plan, progress, signals
 
 SUITE = str(config.get("suite", "sample"))
 STUDY = str(config.get("study") or "")
@@ -26,13 +26,13 @@ try:
     FORCE = plan.yes_or_no(config, "force")
     if workflow.is_main_process:
         JOBS = plan.from_config(config)
-        plan.lock(ENGINE)
-        plan.write(JOBS, ENGINE)
+        files.lock(ENGINE)
+        files.write(JOBS, ENGINE)
         page = f"studies/{STUDY}/index.html" if "study" in config else "index.html"
-        plan.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / page, PAGE)
+        files.mark(JOBS, ENGINE, runs.reports_dir() / SUITE / page, PAGE)
         plan.describe(JOBS, FORCE)
     else:  # a cluster's node reads this file too, for its own jobs, and judges no run
-        JOBS = plan.read(ENGINE)
+        JOBS = files.read(ENGINE)
 except (params.ParamsError, runs.RunError, OSError) as error:
     sys.exit(f"error: {execute.disk_full(error) or error}")
 
@@ -56,7 +56,7 @@ rule all:
 
 rule run:
     input:
-        lambda wildcards: [ancient(marker) for marker in plan.encoder_marker(JOBS, *run_of(wildcards))],
+        lambda wildcards: [ancient(marker) for marker in files.encoder_marker(JOBS, *run_of(wildcards))],
     output:
         touch("{model}/seed_{seed}"),
     wildcard_constraints:
@@ -72,11 +72,11 @@ rule run:
 
 rule report:
     input:
-        plan.markers(JOBS),
+        files.markers(JOBS),
     output:
         touch(".report"),
     params:
-        runs=plan.markers(JOBS),
+        runs=files.markers(JOBS),
         # No input: in a path with braces Snakemake sees wildcards, and a checkout's dates say nothing.
         notebook=runs.text_sha256(execute.NOTEBOOKS / "report.ipynb"),
     resources:
@@ -88,11 +88,11 @@ rule report:
 
 rule study:
     input:
-        plan.markers(JOBS),
+        files.markers(JOBS),
     output:
         touch(f".study-{STUDY}"),
     params:
-        runs=plan.markers(JOBS),
+        runs=files.markers(JOBS),
         files=lambda wildcards: [
             runs.text_sha256(path)
             for path in (execute.NOTEBOOKS / "study.ipynb", params.PARAMS_DIR / "studies" / f"{STUDY}.yaml")

@@ -6,7 +6,7 @@ import os
 import sys
 
 from . import data, params, runs
-from .workflow import execute, experiments, plan, progress, signals
+from .workflow import execute, experiments, files, progress, signals
 
 RUN = "its name (the run finished last), suite/model, suite/model/seed_0, or the folder of its run"
 
@@ -78,7 +78,7 @@ def _data(options):
 def _run(options):
     signals.end_cleanly(options.parent)
     if options.run.endswith(".yaml"):
-        execute.run_model(plan.load(options.run))
+        execute.run_model(files.load(options.run))
     else:
         execute.run_model(experiments.resolve(options.run, options.suite, options.seed))
 

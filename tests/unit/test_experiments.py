@@ -3,7 +3,7 @@
 import pytest
 
 from fmnist_keras import params
-from fmnist_keras.workflow import experiments, plan
+from fmnist_keras.workflow import experiments, files, plan
 
 UNFROZEN, LINEAR = "model_8-train_encoder_true", "model_7-final_activation_null"
 POINTS = [
@@ -82,7 +82,7 @@ def test_points_are_asked_by_name(write):
     assert found["model_2-batch_size_32", 0].params.batch_size == 32
     found = plan.jobs("paper", names=[UNFROZEN], seeds=[3])
     assert list(found) == [("model_4", 3), (UNFROZEN, 3)]
-    assert plan.encoder_marker(found, UNFROZEN, 3) == ["model_4/seed_3"]
+    assert files.encoder_marker(found, UNFROZEN, 3) == ["model_4/seed_3"]
     assert experiments.resolve(UNFROZEN, "paper", 2).train_encoder
     with pytest.raises(params.ParamsError, match="MODELS: 'model_8-train_encoder' .* mean model_8-train_"):
         plan.jobs("paper", names=["model_8-train_encoder"])

@@ -8,7 +8,7 @@ import yaml
 
 from fmnist_keras import _notebook, params
 from fmnist_keras.runs import ran
-from fmnist_keras.workflow import experiments, plan
+from fmnist_keras.workflow import experiments, files, plan
 
 OURS = {"model": "mine", "data": "sample", "protocol": "paper", "latent_dim": 8, "dropout": 0.0, "seed": 0}
 OURS |= {"batch_size": 10, "optimizer": "adam", "learning_rate": 0.001, "epochs": 2, "patience": 5}
@@ -121,8 +121,8 @@ def test_code_cells_count(mine):
 def test_a_run_s_file_has_all(mine, tmp_path):
     """The file that a job reads, and what papermill takes from it."""
     values = mine(filters=8)
-    plan.write({("mine", 0): plan.Job(values)}, tmp_path / "engine")
-    assert plan.load(tmp_path / "engine" / "mine" / "seed_0.yaml") == values
+    files.write({("mine", 0): plan.Job(values)}, tmp_path / "engine")
+    assert files.load(tmp_path / "engine" / "mine" / "seed_0.yaml") == values
 
 
 def test_studies_vary_own_fields(mine, write):

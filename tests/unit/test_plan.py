@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from fmnist_keras import data, params, runs
-from fmnist_keras.workflow import experiments, plan
+from fmnist_keras.workflow import experiments, files, plan
 
 LANDED = {
     kind: json.loads((runs.ROOT / "reports" / "paper" / model / "seed_0" / "metrics.json").read_text())
@@ -215,8 +215,8 @@ def test_plan_is_written_as_files(reports, tmp_path):
     )
     (tmp_path / "gone").mkdir()
     (tmp_path / "gone" / "seed_0.yaml").touch()
-    plan.write(found, tmp_path)
-    assert {key: job.params for key, job in plan.read(tmp_path).items()} == {
+    files.write(found, tmp_path)
+    assert {key: job.params for key, job in files.read(tmp_path).items()} == {
         key: job.params for key, job in found.items()
     }
 
@@ -228,7 +228,7 @@ def mark(tmp_path):
     page.touch()
 
     def mark(jobs=None):
-        plan.mark(plan.jobs("sample") if jobs is None else jobs, mark.folder, page)
+        files.mark(plan.jobs("sample") if jobs is None else jobs, mark.folder, page)
         return sorted(path.parent.name for path in mark.folder.glob("*/seed_0"))
 
     mark.folder, mark.page = tmp_path / "markers", page
@@ -283,8 +283,10 @@ def test_finished_run_outlives_killed_snakemake(finished, mark):
 
 def test_suite_is_locked(tmp_path):
     folder = tmp_path / "sample"
-    plan.lock(folder)
-    code = "import pathlib, sys; from fmnist_keras.workflow.plan import lock; lock(pathlib.Path(sys.argv[1]))"
+    files.lock(folder)
+    code = (
+        "import pathlib, sys; from fmnist_keras.workflow import files; files.lock(pathlib.Path(sys.argv[1]))"
+    )
     other = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
     assert other.returncode != 0
     assert "suite sample is already running, as process" in other.stderr
