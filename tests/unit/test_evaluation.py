@@ -15,6 +15,7 @@ def test_class_scores_agree_with_scikit_learn():
     for ours, expected in zip(evaluation.class_scores(counts).values(), theirs):
         np.testing.assert_allclose(ours, expected)
     assert evaluation.dead_classes(counts) == [0]
+    assert evaluation.dead_classes([[0, 0], [1, 1]]) == []  # the first has no images
 
 
 def test_confusion_counts():
