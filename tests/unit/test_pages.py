@@ -30,16 +30,17 @@ def test_the_paper_s_numbers(name):
     assert tuple(paper.RESULTS[name].values()) == table[name]
 
 
-def test_landed_claims_follow_from_landed_runs(reports):
+@pytest.mark.parametrize("suite", ["paper", "holdout", "reading", "mnist"])
+def test_landed_claims_follow_from_landed_runs(reports, suite):
     """Judged again from copies of `metrics.json` and `history.csv` alone."""
-    landed = runs.ROOT / "reports" / "paper"
+    landed = runs.ROOT / "reports" / suite
     for path in landed.glob("*/seed_*/metrics.json"):
-        copy = reports / "paper" / path.relative_to(landed)
+        copy = reports / suite / path.relative_to(landed)
         copy.parent.mkdir(parents=True)
         shutil.copy(path, copy)
         shutil.copy(path.with_name("history.csv"), copy.parent)
-    claims.of_suite("paper")
-    assert (reports / "paper" / "claims.json").read_text() == (landed / "claims.json").read_text()
+    claims.of_suite(suite)
+    assert (reports / suite / "claims.json").read_text() == (landed / "claims.json").read_text()
 
 
 def test_landed_runs_are_the_papers(landed):
@@ -58,7 +59,7 @@ def test_landed_runs_are_the_papers(landed):
 
 
 def test_landed_pages_have_no_local_path():
-    suites = [runs.ROOT / "reports" / suite for suite in ("paper", "holdout", "reading")]
+    suites = [runs.ROOT / "reports" / suite for suite in ("paper", "holdout", "reading", "mnist")]
     landed = [path for folder in suites for path in folder.rglob("*.html")]
     assert len(landed) >= 14  # the suites' own, three studies', and those of eight models
     for path in landed:
