@@ -17,11 +17,12 @@ import pytest
 from conftest import fitted
 from PIL import Image
 
-from fmnist_keras import data, plots
+from fmnist_keras import data, plots, runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-PAGES = ("index.html", "model_8/seed_0/notebook.html")
+STUDY = runs.ROOT / "reports" / "paper" / "studies" / "ablations" / "index.html"  # a landed one
+PAGES = ("index.html", "model_8/seed_0/notebook.html", STUDY)  # of the copy's suite, and this
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: apt-get install chromium")
 
