@@ -6,6 +6,10 @@ Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers from 0. `c
 are `data.CLASS_NAMES`.
 """
 
+# Before matplotlib, see there.
+from ._figure import BESIDE, MARKERS, PALETTE, absent, colour, in_house_style, new_figure
+
+# isort: split
 import itertools
 
 import numpy as np
@@ -15,7 +19,6 @@ from matplotlib.patches import Rectangle
 
 from . import data
 from ._arrays import check_arrays, check_shape
-from ._figure import BESIDE, MARKERS, PALETTE, absent, colour, in_house_style, new_figure
 from .evaluation import confusion_counts, image_errors, most_confused, normalised_rows
 from .params import ParamsError
 

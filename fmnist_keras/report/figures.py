@@ -1,5 +1,9 @@
 """The report's own figures: what the models are, and curves of many seeds; as in `plots`."""
 
+# Before matplotlib, see there.
+from .._figure import BESIDE, PALETTE, TOGETHER, colour, in_house_style, new_figure, styles
+
+# isort: split
 import math
 import re
 import textwrap
@@ -9,7 +13,6 @@ import seaborn as sns
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import ScalarFormatter
 
-from .._figure import BESIDE, PALETTE, TOGETHER, colour, in_house_style, new_figure, styles
 from ..runs import read_history
 from .display import NOTHING
 

@@ -1,9 +1,12 @@
 """Draw a study, see `studies.load`; one without runs is `NOTHING`."""
 
+# Before matplotlib, see there.
+from .._figure import PALETTE, in_house_style, new_figure
+
+# isort: split
 import numpy as np
 import seaborn as sns
 
-from .._figure import PALETTE, in_house_style, new_figure
 from . import paper, statistics
 from .display import NOTHING
 from .studies import QUANTITIES

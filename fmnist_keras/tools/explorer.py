@@ -1,5 +1,9 @@
 """The widgets of `explore.ipynb`: an image, its reconstruction, its code, and the class of both."""
 
+# Before matplotlib, see there.
+from .._figure import Shown
+
+# isort: split
 import base64
 import contextlib
 import functools
@@ -16,7 +20,6 @@ from matplotlib.image import imsave
 from sklearn.decomposition import PCA
 
 from .. import data, plots, runs, training
-from .._figure import Shown
 from .._sources import is_fashion_mnist
 from ..params import ParamsError
 from . import photos, predict

@@ -56,6 +56,16 @@ def test_an_import_upward_is_found(tmp_path):
     assert list(faults(tmp_path)) == ["folder imports from report", "a circle"]
 
 
+def test_matplotlib_comes_after_figure():
+    """Whichever part is imported first, `_figure.py` has to see an MPLBACKEND that matplotlib would refuse."""
+    for path in PACKAGE.rglob("*.py"):
+        body = ast.parse(path.read_text("utf-8")).body
+        nodes = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = [getattr(node, "module", None) or node.names[0].name for node in nodes]
+        drawing = [at for at, name in enumerate(names) if name.startswith(("matplotlib", "seaborn"))]
+        assert not drawing or path.stem == "_figure" or "_figure" in names[: drawing[0]], path
+
+
 def test_an_installed_package_is_whole():
     text = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
     settings, installed = tomllib.loads(text)["tool"]["setuptools"], set()
