@@ -57,7 +57,7 @@ def test_an_import_upward_is_found(tmp_path):
 
 
 def test_matplotlib_comes_after_figure():
-    """Whichever part is imported first, `_figure.py` has to see an MPLBACKEND that matplotlib would refuse."""
+    """Whichever part is imported first: `_figure.py` bears an MPLBACKEND that matplotlib refuses."""
     for path in PACKAGE.rglob("*.py"):
         body = ast.parse(path.read_text("utf-8")).body
         nodes = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
