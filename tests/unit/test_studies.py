@@ -4,6 +4,7 @@ import zipfile
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -345,6 +346,14 @@ def test_a_consistent_point_has_all_four_numbers(study):
     assert "consistent" not in alone.points
     said = "Closest to all of Table III's numbers of model_8 of 3 points: encoder.epochs 20, within 0.0"
     assert said in study_text.answer(alone)
+
+
+def test_rounding_is_no_departure():
+    """Runs without any spread are consistent with numbers that the paper has rounded."""
+    theirs = paper.RESULTS["model_8"]
+    part = pd.DataFrame({name.replace(" ", "_"): [number + 0.0003] * 8 for name, number in theirs.items()})
+    part = part.assign(base="model_8", run=[*"aaaabbbb"])
+    assert studies._joint_tests(part, theirs)["consistent"].tolist() == ["yes", "yes"]
 
 
 def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
