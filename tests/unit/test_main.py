@@ -72,6 +72,22 @@ def test_failed_report_spares_page(reports, monkeypatch):
         assert (folder / name).read_text() == "the last good one"
 
 
+def test_failed_conversion_spares_page(reports, monkeypatch):
+    """Neither the page nor the notebook beside it is replaced before both are made."""
+
+    def fail(*arguments):
+        raise OSError("no space")
+
+    monkeypatch.setattr(execute, "execute_notebook", lambda notebook, output, *rest: output.touch())
+    monkeypatch.setattr(execute.pages, "page", fail)
+    monkeypatch.setattr(runs, "require_runs", lambda suite: None)
+    (reports / "sample").mkdir()
+    (reports / "sample" / "report.ipynb").write_text("the last good one")
+    with pytest.raises(OSError, match="no space"):
+        execute.make_report("sample")
+    assert (reports / "sample" / "report.ipynb").read_text() == "the last good one"
+
+
 def test_epoch_lines_have_a_label(capsys):
     lines = execute.EpochLines("sample model_1 seed 0")
     for text in ("train (64, 28, 28, 1)\nepoch 1/4  loss 0.3\n", "epoch 2/4  loss 0.2\n"):

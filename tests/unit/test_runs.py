@@ -2,14 +2,16 @@ import json
 import os
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import OF_KIND, build, fitted, small_model
+from conftest import OF_KIND, build, compile_model, fitted, small_model
 
 from fmnist_keras import plots, runs
+from fmnist_keras.runs import ran
 from fmnist_keras.tools import predict
 
 HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
@@ -22,6 +24,17 @@ def write(params, sample, mark="0.35", make=lambda params: small_model()):
     errors |= {"pixel_errors": np.full((28, 28), float(mark))}
     results = {"train": {"loss": 0.2}, "val": {"loss": float(mark)}} | OF_KIND["autoencoder"] | errors
     return run.write(model, HISTORY, sample, **results)
+
+
+def test_other_data_departs(tiny, sample):
+    """Data that is not what the parameters name is told by its SHA-256."""
+    values = tiny("model_1")
+    model = build(values)
+    compile_model(model, values)
+    held = ran.describe(model, SimpleNamespace(params={}))
+    other = replace(sample, name="digits", sha256={"x_train": "0"})
+    assert ran.departures(values, held, model, other)["data"] == "digits instead of sample"
+    assert "data" not in ran.departures(values, held, model, sample)
 
 
 def test_a_run_is_recorded(tiny, reports, sample):
