@@ -82,6 +82,10 @@ def copied(root, models=MODELS, **suite):
         if path.stem not in models:
             path.unlink()
     (root / "params" / "studies" / "ablations.yaml").unlink()  # it names models that are not copied
+    for path in (root / "params" / "suites").glob("*.yaml"):
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields["models"] = {name: own for name, own in fields.get("models", {}).items() if name in models}
+        path.write_text(yaml.safe_dump(fields))
     suite = {"data": "sample", "protocol": "paper", "epochs": 1, "limit": 64, "batch_size": 32} | suite
     (root / "params" / "suites" / "sample.yaml").write_text(yaml.safe_dump(suite))
     return root
