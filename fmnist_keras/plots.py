@@ -6,7 +6,7 @@ Images are `(n, 28, 28, 1)` float32 in [0, 1]; labels `(n,)` integers from 0. `c
 are `data.CLASS_NAMES`.
 """
 
-# Before matplotlib, see there.
+# Before matplotlib, which may refuse MPLBACKEND: see `_figure`.
 from ._figure import BESIDE, MARKERS, PALETTE, absent, colour, in_house_style, new_figure
 
 # isort: split

@@ -1,6 +1,6 @@
 """The report's own figures: what the models are, and curves of many seeds; as in `plots`."""
 
-# Before matplotlib, see there.
+# Before matplotlib, which may refuse MPLBACKEND: see `_figure`.
 from .._figure import BESIDE, PALETTE, TOGETHER, colour, in_house_style, new_figure, styles
 
 # isort: split

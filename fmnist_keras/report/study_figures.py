@@ -1,6 +1,6 @@
 """Draw a study, see `studies.load`; one without runs is `NOTHING`."""
 
-# Before matplotlib, see there.
+# Before matplotlib, which may refuse MPLBACKEND: see `_figure`.
 from .._figure import PALETTE, in_house_style, new_figure
 
 # isort: split

@@ -1,6 +1,6 @@
 """The widgets of `explore.ipynb`: an image, its reconstruction, its code, and the class of both."""
 
-# Before matplotlib, see there.
+# Before matplotlib, which may refuse MPLBACKEND: see `_figure`.
 from .._figure import Shown
 
 # isort: split
