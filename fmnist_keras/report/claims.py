@@ -145,7 +145,10 @@ def estimate(grouped, row):
         (name, weight, lambda some, words=words: measure.values(some, *words))
         for (name, *words), weight in zip(keys, weights)
     ]
-    found = units.compared(grouped, terms)
+    having = dict(grouped)
+    for name, *words in keys:
+        having[name] = [run for run in having.get(name, ()) if measure.has(run, *words)]
+    found = units.compared(having, terms)
     parts, (show, back) = [one.values for one in found], SHOWN[unit]
     seeds, numbers = [len(part) for part in parts], dict.fromkeys(NUMBERS, nan)
     if min(seeds, default=0) == 1:  # a number, and nothing to judge it by
@@ -173,7 +176,9 @@ def _found(numbers, unit, scale):
     mean, low, high = (scale * numbers[name] for name in ("estimate", "low", "high"))
     if mean != mean:
         return "no run of all that it needs"
-    return f"{mean:.3g} {unit} " + ("in one run" if low != low else f"({low:.3g} to {high:.3g})")
+    digits = 4 if min(abs(end - 1) for end in (mean, low, high)) < 0.05 else 3  # of a ratio near 1
+    mean, low, high = (f"{end:.{digits}g}" for end in (mean, low, high))
+    return f"{mean} {unit} " + ("in one run" if low == "nan" else f"({low} to {high})")
 
 
 def _in_words(keys, weights):

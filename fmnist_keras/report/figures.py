@@ -29,24 +29,25 @@ ARROW = {"arrowstyle": "-|>", "color": "0.3"}
 
 
 @in_house_style
-def overview(image, decoded, true, length, autoencoder, classifier=None, named=None):
-    """Draw an image `(28, 28, 1)` of a class, its code, its reconstruction, and the class that a model names.
+def overview(image, decoded, true, autoencoder, classifier=None, named=None):
+    """Draw an image `(28, 28, 1)` of a class, a code, its reconstruction, and the class that a model names.
 
-    The models are named, too; without a classifier the picture ends with the reconstruction.
+    The models are texts such as "model_4, 128 numbers"; without a classifier the picture ends with the
+    reconstruction. The code is a sign for one, without its numbers.
     """
-    alt = f"An image ({true}) becomes a code of {length} numbers, and this a reconstruction by {autoencoder}"
-    alt += f", or a class, {named}, by {classifier}." if classifier else "."
+    alt = f"An encoder makes a code of an image ({true}), a decoder a reconstruction ({autoencoder})"
+    alt += f", or a dense layer names the class, {named} ({classifier})." if classifier else "."
     figure, axes = new_figure(alt, size=(5, 2.3))
     above = 46 if classifier else 28
     for pixels, x, y in ((image, 0, 28), (decoded, 100, above)):
         axes.imshow(pixels[..., 0], cmap="gray", vmin=0, vmax=1, extent=(x, x + 34, y - 17, y + 17))
-    code = np.random.default_rng(0).random((16, 1))
-    axes.imshow(code, cmap="Blues", vmin=-0.5, extent=(60, 65, 8, 48), aspect="auto")
-    texts = [(17, 5, f"image: {true}"), (62, 1, f"code: {length} numbers"), (47, 31, "encoder")]
-    texts += [(82, above / 2 + 18, "decoder"), (117, above + 19, f"reconstruction, {autoencoder}")]
+    for y in range(10, 46, 4):
+        axes.add_patch(Rectangle((60, y), 4, 4, facecolor=PALETTE[0], alpha=0.35, edgecolor="1"))
+    texts = [(17, 5, f"image: {true}"), (62, 48, "code"), (47, 31, "encoder")]
+    texts += [(78, above / 2 + 22, "decoder"), (117, above + 19, f"reconstruction ({autoencoder})")]
     ends = [((36, 28), (59, 28)), ((66, 29), (98, above))]
     if classifier:
-        ends, texts = [*ends, ((66, 26), (98, 10))], [*texts, (82, 9, "dense layer")]
+        ends, texts = [*ends, ((66, 26), (98, 10))], [*texts, (80, 7, "dense layer")]
         axes.text(100, 8, f"class: {named}\n({classifier})", size=9.5, va="center")
     for start, end in ends:
         axes.annotate("", end, start, arrowprops=ARROW)
@@ -146,9 +147,9 @@ def curves(rows, name, ylabel, title, beside=None):
 
 
 def _ends(values):
-    """Return each model's median in the last epoch of its runs, in words."""
-    lasts = {model: [row[~np.isnan(row)][-1:] for row in seeds] for model, seeds in values.items()}
-    return ", ".join(f"{model} {np.median(np.concatenate(seeds)):.4f}" for model, seeds in lasts.items())
+    """Return the median with which each model's line ends, in words."""
+    lasts = {model: seeds[:, ~np.isnan(seeds).all(axis=0)][:, -1] for model, seeds in values.items()}
+    return ", ".join(f"{model} {np.nanmedian(seeds):.4f}" for model, seeds in lasts.items())
 
 
 def padded(rows):

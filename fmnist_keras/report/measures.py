@@ -1,6 +1,7 @@
 """The measures of claims: numbers of a model's runs, and the test of a region that fits them."""
 
 import csv
+import math
 from collections.abc import Callable
 from math import inf
 from typing import NamedTuple
@@ -22,6 +23,7 @@ class Measure(NamedTuple):
     kind: str | None = None  # of the models that have it; None is both
     takes: tuple = ()  # for each word that may follow a model's name, the allowed ones
     needs: int = 0  # how many such words there have to be
+    has: Callable = lambda run, *words: True  # whether a run has them
 
 
 def _labels(found, name):
@@ -51,18 +53,27 @@ def _from_paper(run, row):
     return paper.distance(run["model"], row, run[part][quantity]) / paper.TOLERANCE[quantity]
 
 
+def _in_the_stripes(run):
+    """Return the logarithm of the error in the stripes over the error elsewhere."""
+    return np.log(run["stripes"]["mse_inside"] / run["stripes"]["mse_outside"])
+
+
 def _losses(run):
     with (run["folder"] / "history.csv").open(encoding="utf-8", newline="") as file:
         return np.array([float(row["val_loss"]) for row in csv.DictReader(file) if row["val_loss"]])
 
 
+def _goes_beyond(run, epoch=0):
+    return len(_losses(run)) > int(epoch)
+
+
 def _later_loss(run, epoch=None):
     """Return the logarithm of the lowest validation loss after an epoch over the lowest until then.
 
-    Without an epoch, or if the run does not go beyond it, the last loss counts as what comes after.
+    Without an epoch it is that of the last loss over the lowest of all.
     """
     losses, epoch = _losses(run), epoch and int(epoch)
-    return np.log(losses[min(epoch or inf, len(losses) - 1) :].min() / losses[:epoch].min())
+    return np.log(losses[epoch or -1 :].min() / losses[:epoch].min())
 
 
 def _is_best_last(run, cap=None):
@@ -93,14 +104,12 @@ MEASURES = {
     "accuracy": Measure(_right, "points", **TRAINED),
     "recall": Measure(_taken, "points", takes=(NAMES, NAMES), needs=1, **TRAINED),
     "training accuracy": _of_each(lambda run: run["train"]["accuracy"], "points", **OF_ALL, **TRAINED),
-    "error in the stripes": _of_each(
-        lambda run: np.log(run["stripes"]["mse_inside"]), "times", kind="autoencoder", **OF_ALL
-    ),
+    "error in the stripes": _of_each(_in_the_stripes, "times", kind="autoencoder", **OF_ALL),
     "epochs saved": _of_each(lambda run: 1 - run["epochs_run"] / run["params"]["epochs"], "%", **OF_ALL),
     "stops early": _of_each(lambda run: run["stopped_early"]),
     "runs to the end": _of_each(lambda run: not run["stopped_early"]),
     "best epoch is the last": _of_each(_is_best_last, takes=(EPOCHS,)),
-    "later validation loss": _of_each(_later_loss, "times", takes=(EPOCHS,), **OF_ALL),
+    "later validation loss": _of_each(_later_loss, "times", takes=(EPOCHS,), has=_goes_beyond, **OF_ALL),
     "distance from cuadro III": _of_each(
         _from_paper,
         "margins",
@@ -135,6 +144,8 @@ def faults_of(term, measure, models):
 
 def in_words_of(unit, terms):
     """Return a unit's name in words and its size: of terms of Table III, what a margin is."""
+    if unit == "points" and isinstance(terms, dict) and math.isclose(sum(terms.values()), 1):
+        return "%", 1  # no difference
     if unit != "margins":
         return unit, 1
     (quantity,) = {name.split()[-1] for name in terms}

@@ -7,6 +7,8 @@ from .display import as_text, note
 from .statistics import LEVEL
 from .text import banner
 
+WORDS = {"val_loss": "validation loss", "val_accuracy": "validation accuracy"}
+
 
 def answer(study):
     """Return the finding of a study in a few sentences. Markdown."""
@@ -14,7 +16,7 @@ def answer(study):
         return "It has no finished run yet."
     if not study.about["vary"]:
         rows = study.effects.itertuples()
-        said = [f"{row.changes} changes the {row.of} of {row.base} by {_change(row)}" for row in rows]
+        said = [f"{row.changes} changes the {WORDS[row.of]} of {row.base} by {_change(row)}" for row in rows]
         return f"All else equal, {'; '.join(said)}." if said else "No point and its base share a seed yet."
     points = study.points.dropna(subset="apart") if "apart" in study.points else study.points[:0]
     said = [_consistency(study, base, part) for base, part in points.groupby("base")]
@@ -23,7 +25,8 @@ def answer(study):
 
 def _change(row):
     """Return a row of `Study.effects` as text: the difference and its interval, if there is one."""
-    return f"{row.difference:+.4f}" + ("" if np.isnan(row.low) else f" ({row.low:+.4f} to {row.high:+.4f})")
+    ends = "in one seed" if np.isnan(row.low) else f"{row.low:+.4f} to {row.high:+.4f}"
+    return f"{row.difference:+.4f} ({ends})"
 
 
 def best(study):
