@@ -80,10 +80,10 @@ def agreement(cells):
     judged = cells.dropna(subset="reproduced")
     judged = judged.assign(reproduced=judged["reproduced"] == "yes")
     every = judged[judged["runs"] == "all"]
-    ends = every[["low", "high"]].sub(every["paper"], axis="index").abs().max(axis=1)
-    narrow = (every["reproduced"] & (ends < every["margin"])).sum()
     if every.empty:
         return ""
+    ends = every[["low", "high"]].sub(every["paper"], axis="index").abs().max(axis=1)
+    narrow = (every["reproduced"] & (ends < every["margin"])).sum()
     living = judged.drop_duplicates(["model", "number"], keep="last")  # without dead classes, if there are
     beside = [living["reproduced"].sum(), len(living)] if len(living) < len(judged) else [None, None]
     return say("agreement", every["reproduced"].sum(), len(every), *beside, narrow)

@@ -134,7 +134,7 @@ FALSE = [
     ("C2", replaced("model_1", autoencoder, 0.0102)),
     ("C3", replaced("model_3", autoencoder, 0.015)),
     ("C4", replaced("model_3-optimizer_adam", autoencoder, 0.095)),
-    ("C5", replaced(PADDED, autoencoder, 0.019, inside=0.01)),
+    ("C5", updated(PADDED, stripes={"mse_inside": 0.05, "mse_outside": 0.1})),  # bad everywhere alike
     ("C6", updated("model_5", **LATE)),
     ("C7", updated("model_5", val_losses=losses(40, 38))),
     ("C8", updated("model_6", **EARLY)),
@@ -157,7 +157,7 @@ FALSE = [
     ("C27", lambda runs: [run.update(LATE) for name in runs for run in runs[name]]),
     ("C28", replaced("model_1-patience_40", autoencoder, 0.015)),
     ("C29", replaced("model_5", classifier, 0.9, shirt=0.6)),
-    ("C30", replaced(RANDOM, classifier, 0.8, shirt=0.6)),
+    ("C30", replaced("model_5", classifier, 0.8, shirt=0.78)),
 ]
 UNDECIDED = [
     ("C1", updated("model_2", only=1, best_epoch=39)),
@@ -165,7 +165,7 @@ UNDECIDED = [
     ("C10", updated("model_7", only=2, **LATE)),
     ("C20", replaced("model_5", classifier, 0.885, shirt=0.78)),
     ("C22", replaced("model_6", classifier, 0.9, shirt=1.0)),
-    ("C23", replaced("model_6", classifier, 0.9, others={3: 0.97})),
+    ("C23", replaced("model_6", classifier, 0.9, others={8: 0.87})),
     ("C26", replaced(WHOLE, classifier, 0.75, shirt=0.5)),
 ]
 
@@ -198,6 +198,24 @@ def test_a_missing_model_is_not_enough():
     del runs["model_3-optimizer_adam"]
     table = claims.judge(runs)
     assert set(table[table["verdict"] == claims.MISSING]["claim"]) == {"C4", "C24"}
+
+
+def test_a_run_without_later_epochs_decides_nothing():
+    """It ended at the epoch after which a claim asks: none of its losses is of a later one."""
+    runs = world()
+    updated("model_5", val_losses=losses(15, 15))(runs)
+    updated("model_7", only=1, val_losses=losses(19, 19))(runs)
+    table = claims.judge(runs).set_index("claim")
+    assert table["verdict"]["C7"] == claims.MISSING
+    assert (table["verdict"]["C11"], table["least"]["C11"]) == (claims.HOLDS, 7)
+
+
+def test_an_accuracy_is_in_per_cent():
+    """A difference of two is in points."""
+    table = claims.judge(world()).set_index("claim")
+    assert set(table.loc["C19", "holds"]) == {"above 87.6 %"}
+    assert set(table.loc["C17", "holds"]) == {"above 5 points"}
+    assert table.loc["C19", "found"].str.contains(" % (", regex=False).all()
 
 
 def accuracies(runs):

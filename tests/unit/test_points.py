@@ -118,8 +118,8 @@ def test_each_point_is_compared_with_its_base(done):
     )
     assert effects["difference"][1] == pytest.approx((sum(ours) - sum(theirs)) / 2, abs=1e-6)
     said = study_text.answer(done())
-    assert "optimizer adam changes the val_loss of model_3 by -0.0" in said
-    assert "encoder_from null changes the val_accuracy of model_6 by +0.0" in said
+    assert "optimizer adam changes the validation loss of model_3 by -0.0" in said
+    assert "encoder_from null changes the validation accuracy of model_6 by +0.0" in said
 
 
 def test_a_page_of_points_has_all_parts(done):
