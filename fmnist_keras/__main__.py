@@ -6,9 +6,14 @@ import os
 import sys
 
 from . import data, params, runs
+from ._sources import is_fashion_mnist
 from .workflow import execute, experiments, files, progress, signals
 
 RUN = "its name (the run finished last), suite/model, suite/model/seed_0, or the folder of its run"
+OWN_PICTURES = (
+    "A picture of 28x28 is taken as it is; a larger one is cut out, made light on black and fitted "
+    "to 28 pixels, as Fashion-MNIST's are: the data that this model knows may need other pictures."
+)
 
 
 def main(arguments=None):
@@ -102,19 +107,21 @@ def _predict(options):
 
     left_out, images = [], {}
     model = runs.find(options.model, say=left_out.append)
+    about = predict.data_of(model)
+    own = about["sha256"] and not is_fashion_mnist(about["sha256"])
     for picture in options.pictures:
         try:
-            images[picture] = photos.to_image(picture)
+            images[picture] = photos.to_image(picture, not own)
         except (ValueError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
     if images:
         answers = predict.answer(np.stack([*images.values()]), model)
-        names = predict.data_of(model)["class_names"]
         for picture, image, probabilities, mirrored in zip(images, *answers):
             said = f", {predict.MIRRORED}" if mirrored else ""
-            print(f"{picture}: {names[probabilities.argmax()]}{said}")
-            print(predict.in_characters(image[..., 0], probabilities, names))
+            print(f"{picture}: {about['class_names'][probabilities.argmax()]}{said}")
+            print(predict.in_characters(image[..., 0], probabilities, about["class_names"]))
     _say("".join(left_out))
+    _say(OWN_PICTURES if own else "")
     if wrong := len(set(options.pictures)) - len(images):
         sys.exit(f"error: {wrong} of {len(options.pictures)} pictures could not be read")
 

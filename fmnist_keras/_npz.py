@@ -18,6 +18,8 @@ from ._yaml import ROOT, ParamsError, did_you_mean, prefixed, short, where_is
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 MOST = 10**9  # bytes of all arrays
+DARK = 0.1  # of white: images whose lightest pixel is darker are on another scale, such as 0 to 16
+ROUNDING = 1e-6  # beyond [0, 1], as of images that were resized
 LONGEST = 40  # characters of a class's name
 IMAGES = "uint8, or floating point in [0, 1], of shape (n, 28, 28) or (n, 28, 28, 1)"
 LABELS = f"whole numbers of shape (n,) from 0 to {CLASSES - 1} at most, without gaps, of two classes or more"
@@ -115,7 +117,7 @@ def _refuse(name, fault):
 def _check_form(name, dtype, shape):
     """Raise a `ParamsError` if an array of this type and shape is not allowed under its name."""
     if dtype.hasobject:
-        _refuse(name, "has Python objects, which could run code (allow_pickle is off)")
+        _refuse(name, "has Python objects, which are neither numbers nor text (allow_pickle is off)")
     images = name.startswith("x_")
     kinds = "f" if images else "iu" if name.startswith("y_") else "U"
     if dtype.kind not in kinds and not (images and dtype == np.uint8):
@@ -181,11 +183,11 @@ def check_names(names, classes):
 
 
 def _images(name, images):
-    low, high = images.min(), images.max()
-    if images.dtype == np.uint8:
-        if high <= 1:  # would be nearly black
-            _refuse(name, f"is uint8 and at most {high}")
-        return images.reshape(-1, 28, 28)
-    if not (low >= 0 and high <= 1):
+    low, high, white = images.min(), images.max(), 255 if images.dtype == np.uint8 else 1
+    if not (low >= -ROUNDING and high <= white + ROUNDING):
         _refuse(name, "has NaN" if np.isnan(low) else f"is in [{low:g}, {high:g}]")
-    return images.astype(np.float32).reshape(-1, 28, 28, 1)
+    if high <= DARK * white:
+        _refuse(name, f"is {images.dtype}, nearly black: its largest value is {high:g} of {white}")
+    if images.dtype == np.uint8:
+        return images.reshape(-1, 28, 28)
+    return images.astype(np.float32).clip(0, 1).reshape(-1, 28, 28, 1)

@@ -4,6 +4,7 @@ Where Fashion-MNIST is found, and what it must hash to: `_sources.py`. Data of o
 """
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,9 +110,15 @@ def from_arrays(x_train, y_train, x_test, y_test, class_names=None, name="own", 
         ParamsError: an argument is none of these.
     """
     require(protocol=protocol)
-    arrays = dict(zip(_npz.REQUIRED, map(np.asarray, (x_train, y_train, x_test, y_test))))
-    if class_names is not None:
-        arrays["class_names"] = np.asarray(class_names)
+    given = dict(zip((*_npz.REQUIRED, "class_names"), (x_train, y_train, x_test, y_test, class_names)))
+    try:
+        arrays = {key: np.asarray(value) for key, value in given.items() if value is not None}
+    except ValueError as error:
+        raise ParamsError(f"{', '.join(given)}: one is not an array ({error})") from error
+    if missing := [key for key in _npz.REQUIRED if key not in arrays]:
+        raise ParamsError(missing[0], None, _npz.ALLOWED[missing[0]])
+    if not str(name).strip():
+        raise ParamsError("name", name, "a text, which names the data")
     checked, names = _npz.check(arrays)
     return _split(checked, protocol, limit, ("arrays", _npz.digests(checked), str(name), names))
 
@@ -147,6 +154,9 @@ def _split(arrays, protocol, limit, about):
         x_test = y_test = None
     parts = (x_train, y_train, x_val, y_val, x_test, y_test)
     parts = [part if part is None else part[:limit] for part in parts]
+    if limit and (few := len(np.unique(parts[1]))) < (classes := len(about[-1])):
+        said = f"limit: the first {limit} training images are of {few} classes of {classes}"
+        warnings.warn(f"{said}; shuffle a file that is sorted by class, or raise limit", stacklevel=3)
     parts = [to_float(part) if part is not None and part.ndim > 1 else part for part in parts]
     return Dataset(*parts, *about)
 

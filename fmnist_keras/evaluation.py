@@ -127,9 +127,9 @@ def confusion_counts(labels, predictions, classes=10):
 
 
 def most_confused(counts, k=1):
-    """Return the `k` largest cells off the diagonal of counts: a list of (true class, taken for)."""
-    off = np.where(np.eye(len(counts), dtype=bool), -1, check_shape("counts", counts, "k", "k"))
-    largest = np.argsort(-off, axis=None, kind="stable")[:k]
+    """Return the `k` largest cells off the diagonal of counts, and none of 0: a list of (true, taken for)."""
+    off = np.where(np.eye(len(counts), dtype=bool), 0, check_shape("counts", counts, "k", "k"))
+    largest = np.argsort(-off, axis=None, kind="stable")[: min(k, np.count_nonzero(off))]
     return [(int(true), int(taken)) for true, taken in zip(*np.unravel_index(largest, off.shape))]
 
 
@@ -196,7 +196,7 @@ def principal_components(codes):
     from sklearn.decomposition import PCA
 
     codes = check_shape("codes", codes, "n", "d")
-    if codes.shape[1] < 2:  # one number is its own component; without codes there are no points
+    if min(codes.shape) < 2:  # one number is its own component; without codes there are no points
         return np.pad(codes, [(0, 0), (0, 1)])[: len(codes) * codes.shape[1]], float(codes.shape[1])
     pca = PCA(n_components=2, random_state=0)
     return pca.fit_transform(codes), float(pca.explained_variance_ratio_.sum())

@@ -128,10 +128,10 @@ def confusion_shares(shares, title="", class_names=None):
     """Draw a confusion matrix from `evaluation.normalised_rows`; the alt text begins with the title."""
     names, classes = _names(class_names), len(_names(class_names))
     recall = np.diag(check_shape("shares", shares, classes, classes))
-    ((true, taken),) = most_confused(shares)
     worst, best = (f"{recall[i]:.2f} ({names[i]})" for i in (recall.argmin(), recall.argmax()))
-    alt = f"Row-normalised confusion matrix; recall from {worst} to {best}; the largest confusion is "
-    alt += f"{names[true]} taken for {names[taken]}, {shares[true][taken]:.2f}."
+    alt = f"Row-normalised confusion matrix; recall from {worst} to {best}; "
+    largest = [f"{names[t]} taken for {names[p]}, {shares[t][p]:.2f}." for t, p in most_confused(shares)]
+    alt += f"the largest confusion is {largest[0]}" if largest else "nothing is confused."
     few, side = classes <= MANY, 6.4 + 0.1 * max(classes - 10, 0)
     figure, axes = new_figure(f"{title}: {alt}" if title else alt, size=(side + 0.4, side))
     labels = {"xticklabels": names, "yticklabels": names}
@@ -290,6 +290,8 @@ def confusion_examples(rows, counts, class_names=None):
         counts: see `evaluation.confusion_counts`.
         class_names: in order.
     """
+    if not rows:
+        return absent("No image was taken for another class.")
     names = _names(class_names)
     pairs = [f"{names[t]}, taken for {names[p]}: {counts[t][p]}" for t, p in rows]
     named = {pair.replace(", ", ",\n"): images for pair, images in zip(pairs, rows.values())}

@@ -17,6 +17,7 @@ CURVES = {
 }
 FORMATS = {"loss": "{:.4f}", "error": "{:.4f}", "accuracy": "{:.1%}", "seconds": "{:,.0f}"}
 TABLE = "table.csv"  # beside a suite's page
+COMPUTED = "^(?=[=+@\t\r-])"  # the beginning of a cell that a spreadsheet would compute
 
 
 def table(suite=runs.SCRATCH, kind="autoencoder", start="."):
@@ -70,7 +71,8 @@ def write_table(suite):
     rows = rows.drop(columns=gone).dropna(axis="columns", how="all")
     rows.insert(4, "changed", rows.pop("changed"))
     text = rows.select_dtypes(exclude=["number", "bool"]).astype(str)
-    rows[text.columns] = text.replace("^(?=[=+@\t\r-])", "'", regex=True)  # or a spreadsheet would compute it
+    rows[text.columns] = text.replace(COMPUTED, "'", regex=True)
+    rows.columns = rows.columns.str.replace(COMPUTED, "'", regex=True)  # a field's name is a stranger's, too
     rows.to_csv(path.with_name(f".{TABLE}"), index=False)
     path.with_name(f".{TABLE}").replace(path)
     return path

@@ -102,10 +102,10 @@ def introduction(suite, rows):
 
 def state(suite, rows):
     """Return what the suite has, and what failed or is missing. Markdown."""
-    facts = [0, 0, 0, (0, 0)]
+    facts = [0, 0, 0, ()]
     if len(rows):
-        seeds, images = rows["model"].value_counts(), rows.iloc[0][["images.train", "images.val"]]
-        facts = [len(rows), len(seeds), [seeds.min(), seeds.max()], images]
+        seeds, images = rows["model"].value_counts(), rows[["images.train", "images.val"]].drop_duplicates()
+        facts = [len(rows), len(seeds), [seeds.min(), seeds.max()], images.to_numpy().tolist()]
     cut = rows[rows["not_counted"] != ""] if len(rows) else rows
     not_counted = [(f"{run['model']}, seed {run['seed']}", run["not_counted"]) for _, run in cut.iterrows()]
     folders = [_left_out(*fault) for fault in rows.attrs["left_out"]]

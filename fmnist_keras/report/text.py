@@ -209,16 +209,19 @@ def _names(class_names):
 
 def classes(confusion, class_names=None):
     """Return the hardest and easiest classes, the largest confusion and dead classes as Markdown."""
-    confusion, names = np.asarray(confusion), _names(class_names)
+    confusion, names = np.asarray(confusion), [*map(as_text, _names(class_names))]
     recall = evaluation.class_scores(confusion)["recall"]
     there = confusion.sum(axis=1) > 0  # among the validation images
     order = np.flatnonzero(there)[np.argsort(recall[there])]
-    ((true, taken),) = evaluation.most_confused(confusion)
     hardest, easiest = order[0], order[-1]
     text = (
         f"Hardest: **{names[hardest]}**, {recall[hardest]:.1%} of its images are recognised. "
-        f"Easiest: **{names[easiest]}**, {recall[easiest]:.1%}. The commonest mistake: "
-        f"{confusion[true, taken]} times {names[true]} is taken for {names[taken]}. "
+        f"Easiest: **{names[easiest]}**, {recall[easiest]:.1%}. "
+    )
+    for true, taken in evaluation.most_confused(confusion):
+        mistake = f"{confusion[true, taken]} times {names[true]} is taken for {names[taken]}"
+        text += f"The commonest mistake: {mistake}. "
+    text += (
         f"One class for every image would be right for {confusion.sum(axis=1).max() / confusion.sum():.1%}."
     )
     if confusion.trace() <= confusion.sum(axis=1).max():

@@ -79,7 +79,7 @@ def name_of(folder):
     if folder.is_relative_to(runs.reports_dir()):
         parts = folder.relative_to(runs.reports_dir()).parts[:1]
     elif "reports" in parts:
-        parts = parts[: parts.index("reports")]
+        parts = parts[: -1 - parts[::-1].index("reports")]
     elif re.fullmatch(r"seed_\d+", folder.name):
         parts = parts[:-2]
     name = next((part for part in reversed(parts) if part not in NOBODY), "scratch")
@@ -88,12 +88,20 @@ def name_of(folder):
 
 
 def find(folder, left_out):
-    """Yield the runs' folders in a folder; of a checkout, or its reports, those in `scratch`."""
-    real, found = folder.resolve(), False
-    scratch = [real / name for name in ("reports/scratch", "scratch") if (real / name).is_dir()]
-    for here, inside, files in os.walk(next((one for one in scratch if one == one.resolve()), folder)):
-        links = [Path(here, name) for name in inside if Path(here, name).is_symlink()]
+    """Yield the runs' folders in a folder; of reports those in `scratch`, or else in suites without a plan.
+
+    So a checkout's own landed runs are not taken for those of the person who sends it.
+    """
+    found = False
+    for here, inside, files in os.walk(folder):
+        links = [Path(here, name) for name in (".", *inside) if Path(here, name).is_symlink()]
         inside[:] = sorted(name for name in inside if not name.startswith("."))
+        if Path(here).is_symlink():
+            inside[:] = files[:] = []
+        elif runs.SCRATCH in inside and (Path(here) == folder or Path(here).name == "reports"):
+            inside[:] = [runs.SCRATCH]
+        elif Path(here).name == "reports":
+            inside[:] = [name for name in inside if not params.is_planned(name)]
         if "metrics.json" in files:
             found, inside[:] = True, []
             yield Path(here)

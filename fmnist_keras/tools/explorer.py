@@ -113,6 +113,8 @@ class Explorer:
                 broken.append(str(error))
         else:
             raise runs.RunError("; ".join(broken))
+        alike = [one for one in classifiers if self._know_the_same(one)]
+        self.classifier.value = next(iter([*alike, *classifiers]), None)
         self._observe()
         self.box = self._layout(left_out)
         self.update()
@@ -170,7 +172,8 @@ class Explorer:
             self.upload.set_trait("value", type(files)())  # in ipywidgets 7 it is read-only to an assignment
             (file,) = files.values() if isinstance(files, dict) else files
             try:
-                self.own = photos.to_image(bytes(file["content"]))
+                fashion = is_fashion_mnist(self.autoencoders[self.run.value]["data"]["sha256"])
+                self.own = photos.to_image(bytes(file["content"]), fashion)
             except ValueError as error:
                 self.problem.value = bold(error)
             else:
@@ -224,7 +227,12 @@ class Explorer:
             folder = self.classifiers[self.classifier.value]["folder"]
             (image,), _, (mirrored,) = predict.answer(self.own[np.newaxis], folder)
             return image, f"Your own picture, {predict.MIRRORED}" if mirrored else "Your own picture"
-        return predict.as_images(self.own[np.newaxis])[0], "Your own picture"
+        return predict.as_images(self.own[np.newaxis], False)[0], "Your own picture"
+
+    def _know_the_same(self, classifier):
+        """Return whether a classifier was trained on the data of the run that is shown."""
+        shown = self.autoencoders[self.run.value]["data"]
+        return self.classifiers[classifier]["data"]["sha256"] == shown["sha256"]
 
     def _class_bars(self, images):
         """Return the classifier's probabilities of the original and the decoded image as an HTML table."""
@@ -236,7 +244,9 @@ class Explorer:
         names = self.classifiers[name]["data"]["class_names"]
         table = pd.DataFrame(probabilities.T, names, ["original", "decoded"])
         bars = table.style.format("{:.0%}").bar(vmin=0, vmax=1, color="#7fb3d5")
-        return bars.set_properties(width="9em", **{"text-align": "right"}).to_html()
+        html = bars.set_properties(width="9em", **{"text-align": "right"}).to_html()
+        other = f"<p>This classifier knows other data, {escape(self.classifiers[name]['data']['name'])}.</p>"
+        return html if self._know_the_same(name) else html + other
 
     def _load(self, name):
         """Return the run's data set, what encodes, what decodes, and the directions in which codes vary most.
@@ -261,7 +271,7 @@ class Explorer:
         return dataset, encode, decode, names, axes, 0 if codes.min() >= 0 else -np.inf  # 0 after a ReLU
 
     def _images_of(self, name):
-        """Return the data set of a run, 1,000 images of each part: of Fashion-MNIST, the embedded sample."""
+        """Return the data set of a run, 1,000 images to validate: of Fashion-MNIST, the embedded sample."""
         held, asked = self.autoencoders[name]["data"], self.autoencoders[name]["params"]
         fashion = is_fashion_mnist(held["sha256"])
         where = ("sample", "paper") if fashion else (asked["data"], asked["protocol"])
@@ -275,7 +285,10 @@ class Explorer:
 
 @functools.cache
 def _load_images(name, protocol, class_names):
-    return replace(data.load(name, protocol, IMAGES), class_names=class_names)
+    dataset = data.load(name, protocol)
+    some = slice(None, None, -(-len(dataset.y_val) // IMAGES))  # of all classes, also of a sorted file
+    shown = {"x_val": dataset.x_val[some], "y_val": dataset.y_val[some]}
+    return replace(dataset, **shown, class_names=class_names)
 
 
 def picture(name, pixels):

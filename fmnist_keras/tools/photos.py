@@ -28,13 +28,14 @@ SMALL = 0.1  # of the largest component: smaller ones are dirt, larger ones the 
 FAINT = 0.15  # a garment whose median is fainter, its brightest being 1, shows little but its outline
 
 
-def to_image(photo):
+def to_image(photo, turn=True):
     """Return a photograph as the data set would have it, `(28, 28)` uint8: grey, light on black, centred.
 
     Args:
         photo: the bytes of a picture of any size, its path, or a `PIL.Image.Image`. An animation's first
             frame counts. If there is transparency, the opaque part is the garment. A picture of 28x28 is
-            taken as one of the data set, and at most turned into light on black.
+            taken as one of the data set.
+        turn: whether one of 28x28 that is dark on light is turned into light on black, as Fashion-MNIST is.
 
     Raises:
         ValueError: it cannot be read, is too large, or has no garment that differs from its background.
@@ -42,7 +43,7 @@ def to_image(photo):
     """
     if isinstance(photo, (str, Path)):
         try:
-            return to_image(Path(os.path.expanduser(photo)).read_bytes())
+            return to_image(Path(os.path.expanduser(photo)).read_bytes(), turn)
         except ValueError as error:
             raise ValueError(f"{photo}: {error}") from error
     grey, opaque = _read(photo)
@@ -53,7 +54,7 @@ def to_image(photo):
     if not opaque.all():
         return _fit(1 - grey, opaque)  # as on white paper: a hidden pixel's own colour means nothing
     if grey.shape == (28, 28):
-        return np.round(255 * (1 - grey if is_dark_on_light(grey) else grey)).astype("uint8")
+        return np.round(255 * (1 - grey if turn and is_dark_on_light(grey) else grey)).astype("uint8")
     return _fit(*_separate(grey))
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from .. import data, evaluation, runs, training
+from .. import evaluation, runs, training
 from .._arrays import CLASSES
 from .._sources import is_fashion_mnist
 from ..params import ParamsError
@@ -44,12 +44,13 @@ def load_model(run):
         raise runs.encoders.unloadable(path, error) from error
 
 
-def as_images(images):
+def as_images(images, turn=True):
     """Return images as the models take them, `(n, 28, 28, 1)` float32 in [0, 1].
 
     Args:
         images: `(n, 28, 28)` or `(n, 28, 28, 1)`, uint8 in [0, 255] or floating point in [0, 1], light on
             black; or a photograph (a path, the bytes of a file, a `PIL.Image.Image`), or a list of them.
+        turn: as of `photos.to_image`; without it images may be dark on light.
 
     Raises:
         ValueError: another shape, another type, values out of range, or dark on light; or a photograph that
@@ -58,7 +59,7 @@ def as_images(images):
     if isinstance(images, PICTURES):
         images = [images]
     if isinstance(images, (list, tuple)) and images and all(isinstance(one, PICTURES) for one in images):
-        images = np.stack([photos.to_image(one) for one in images])
+        images = np.stack([photos.to_image(one, turn) for one in images])
     images = np.asarray(images)
     if images.shape[1:] not in ((28, 28), (28, 28, 1)):
         allowed = "(n, 28, 28), (n, 28, 28, 1), or photographs as paths or PIL images"
@@ -73,14 +74,16 @@ def as_images(images):
     low, high = (images.min(), images.max()) if images.size else (0, 1)
     if not (low >= -rounding and high <= 1 + rounding):  # or a number is not one
         raise ParamsError(f"floating-point images are in [{low:.9g}, {high:.9g}]; allowed: [0, 1], or uint8")
-    if (turned := np.flatnonzero(photos.is_dark_on_light(images))).size:
+    if turn and (turned := np.flatnonzero(photos.is_dark_on_light(images))).size:
         allowed = "light on black (1 - image, 255 - image)"
         raise ParamsError(f"image {turned[0]} is dark on light; allowed: {allowed}")
     return np.clip(images[..., np.newaxis].astype("float32"), 0, 1)
 
 
 def predict(images, run, say=warnings.warn):
-    """Classify images with a trained classifier; of photographs, a shoe that points right is mirrored.
+    """Classify images with a trained classifier.
+
+    Of photographs for a run on Fashion-MNIST, a shoe that points right is mirrored.
 
     Args:
         images: arrays or photographs, see `as_images`.
@@ -109,10 +112,12 @@ def answer(images, run, photographs=True):
     A photograph is mirrored if its mirror image is a shoe, and it is not one, or is one less surely.
     Arguments and errors as `predict`.
     """
-    images = as_images(images)
+    sha256 = data_of(run)["sha256"]
+    fashion = is_fashion_mnist(sha256)
+    images = as_images(images, fashion or not sha256)
     model, name = (run, f"model {run.name}") if isinstance(run, keras.Model) else _found(run)
     straight = classify(model, images, name)
-    if not (photographs and is_fashion_mnist(data_of(run)["sha256"])):
+    if not (photographs and fashion):
         return images, straight, np.zeros(len(images), bool)
     mirror = classify(model, images[:, :, ::-1], name)
     is_shoe, is_shoe_mirrored = (np.isin(found.argmax(axis=1), SHOES) for found in (straight, mirror))
@@ -160,9 +165,10 @@ def _load(file, written):
 def data_of(run):
     """Return what `metrics.json` says of the data that a run or an exported `.keras` file was trained on.
 
-    A dict with "sha256" and "class_names". Of a model, or a file without them, they are Fashion-MNIST's.
+    A dict with "sha256" and "class_names". Of a model, or a file without them, they are empty, and classes
+    have their numbers.
     """
-    unknown = {"sha256": data.SHA256["full"], "class_names": list(data.CLASS_NAMES)}
+    unknown = {"sha256": {}, "class_names": [*map(str, range(CLASSES))]}
     if isinstance(run, keras.Model):
         return unknown
     place = runs.find(run)
