@@ -123,7 +123,7 @@ notebooks: $(VENV)/installed  ## run the committed notebooks again with their de
 		--ExecutePreprocessor.kernel_manager_class=fmnist_keras.workflow.kernel.InterpreterKernel \
 		--ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
-readme: $(VENV)/installed  ## cuadro III and the studies' answers in README.md, from reports/paper
+readme: $(VENV)/installed  ## Table III and the studies' answers in README.md, from reports/paper
 	@$(PY) -m fmnist_keras readme
 
 # PyTorch goes into a folder of its own, so that what is measured is the environment that everyone has.

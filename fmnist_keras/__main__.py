@@ -31,7 +31,7 @@ def main(arguments=None):
 
 
 def _parser():
-    what = "What the Makefile and the Snakefile call."  # python -OO leaves no docstring
+    what = "Commands that the Makefile and the Snakefile call."  # python -OO leaves no docstring
     parser = argparse.ArgumentParser(prog="python -m fmnist_keras", description=what)
     commands = parser.add_subparsers(required=True)
 
@@ -52,7 +52,7 @@ def _parser():
     report.add_argument("suite")
     for job in (run, study, report):
         job.add_argument("--parent", type=int, help="a process to end with, when it is the parent")
-    predict = add(_predict, "what a trained classifier takes photographs for")
+    predict = add(_predict, "classify photographs with a trained classifier")
     predict.add_argument("model", help=RUN + "; or an exported .keras file")
     predict.add_argument("pictures", nargs="+", metavar="picture", help="PNG, JPEG, WebP, GIF, BMP or TIFF")
     export = add(_export, "export a trained model to another format, with a model card")
@@ -69,7 +69,7 @@ def _parser():
         one.add_argument("--out", default="exports", help="a folder (default: exports)")
     claims = add(_claims, "test the paper's claims on the runs of a suite")
     claims.add_argument("suite", nargs="?", default="paper")
-    add(_readme, "write cuadro III and the studies' answers into README.md, from reports/paper")
+    add(_readme, "write Table III and the studies' answers into README.md, from reports/paper")
     return parser
 
 
@@ -120,8 +120,8 @@ def _predict(options):
             said = f", {predict.MIRRORED}" if mirrored else ""
             print(f"{picture}: {about['class_names'][probabilities.argmax()]}{said}")
             print(predict.in_characters(image[..., 0], probabilities, about["class_names"]))
-    _say("".join(left_out))
     _say(OWN_PICTURES if own else "")
+    _say("".join(left_out))
     if wrong := len(set(options.pictures)) - len(images):
         sys.exit(f"error: {wrong} of {len(options.pictures)} pictures could not be read")
 

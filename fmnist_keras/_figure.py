@@ -13,13 +13,13 @@ import warnings
 from html import escape
 
 if chosen := "matplotlib" not in sys.modules and os.environ.pop("MPLBACKEND", None):
-    import matplotlib  # cannot be imported where MPLBACKEND names no backend
+    import matplotlib  # cannot be imported if MPLBACKEND names no backend
 
     os.environ["MPLBACKEND"] = chosen
     try:
         matplotlib.rcParams["backend"] = chosen
     except ValueError:
-        warnings.warn(f"MPLBACKEND: {chosen!r} is no backend of matplotlib, and is ignored", stacklevel=2)
+        warnings.warn(f"MPLBACKEND: {chosen!r} is not a backend of matplotlib, and is ignored", stacklevel=2)
 
 import matplotlib.figure
 import matplotlib.style

@@ -110,7 +110,8 @@ def from_arrays(x_train, y_train, x_test, y_test, class_names=None, name="own", 
         ParamsError: an argument is none of these.
     """
     require(protocol=protocol)
-    given = dict(zip((*_npz.REQUIRED, "class_names"), (x_train, y_train, x_test, y_test, class_names)))
+    names = None if class_names is None else [*class_names]
+    given = dict(zip((*_npz.REQUIRED, "class_names"), (x_train, y_train, x_test, y_test, names)))
     try:
         arrays = {key: np.asarray(value) for key, value in given.items() if value is not None}
     except ValueError as error:

@@ -91,6 +91,7 @@ def stripe_report(images, reconstructions):
         dict: "constant_pixels", how many are the same in every reconstruction; "mse_inside" and "mse_outside"
         rows and columns 25 to 27; "floor", see `constant_floor`.
     """
+    images, reconstructions = map(np.asarray, (images, reconstructions))
     groups, errors, stripe = stripe_groups(), pixel_errors(images, reconstructions), stripe_mask()
     constant = np.ptp(reconstructions[..., 0], axis=0) < 1e-6
     if not constant[stripe].all():  # of another decoder: each constant pixel for itself
@@ -112,10 +113,15 @@ def constant_floor(images, groups):
 
 
 def softmax(logits):
-    """Return the probabilities `(n, k)` float64 of logits `(n, k)`; a row sums to 1."""
+    """Return the probabilities `(n, k)` float64 of logits `(n, k)`; a row sums to 1.
+
+    Probabilities, as of a model that ends in a softmax of its own, stay as they are.
+    """
     from scipy.special import softmax as along_axis
 
-    return along_axis(check_shape("logits", logits, "n", "k").astype("float64"), axis=1)
+    found = check_shape("logits", logits, "n", "k").astype("float64")
+    done = found.min(initial=0) >= 0 and np.allclose(found.sum(axis=1), 1, atol=1e-3)
+    return found if done else along_axis(found, axis=1)
 
 
 def confusion_counts(labels, predictions, classes=10):
@@ -196,7 +202,9 @@ def principal_components(codes):
     from sklearn.decomposition import PCA
 
     codes = check_shape("codes", codes, "n", "d")
-    if min(codes.shape) < 2:  # one number is its own component; without codes there are no points
+    if len(codes) < 2:
+        return np.zeros((len(codes), 2)), 1.0
+    if codes.shape[1] < 2:  # one number is its own component; without codes there are no points
         return np.pad(codes, [(0, 0), (0, 1)])[: len(codes) * codes.shape[1]], float(codes.shape[1])
     pca = PCA(n_components=2, random_state=0)
     return pca.fit_transform(codes), float(pca.explained_variance_ratio_.sum())

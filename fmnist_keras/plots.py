@@ -53,7 +53,7 @@ def curves(history, name="loss", ylabel=None, model="model_1"):
 
     train, val = (np.asarray(history.history.get(key, []), float) for key in (name, f"val_{name}"))
     if not len(train):
-        return absent(f"This history has no {name}: no epoch was finished, or `compile` was not told of it.")
+        return absent(f"This history has no {name}: no epoch was finished, or `compile` has no such metric.")
     epochs, ylabel = np.arange(1, len(train) + 1), ylabel or name
     alt = f"{ylabel} over {len(epochs)} epochs: training from {train[0]:.4f} to {train[-1]:.4f}"
     figure, axes = new_figure("")
@@ -128,6 +128,8 @@ def confusion_shares(shares, title="", class_names=None):
     """Draw a confusion matrix from `evaluation.normalised_rows`; the alt text begins with the title."""
     names, classes = _names(class_names), len(_names(class_names))
     recall = np.diag(check_shape("shares", shares, classes, classes))
+    if np.max(shares) > 1:
+        raise ParamsError("shares are counts; give evaluation.normalised_rows(counts)")
     worst, best = (f"{recall[i]:.2f} ({names[i]})" for i in (recall.argmin(), recall.argmax()))
     alt = f"Row-normalised confusion matrix; recall from {worst} to {best}; "
     largest = [f"{names[t]} taken for {names[p]}, {shares[t][p]:.2f}." for t, p in most_confused(shares)]
@@ -313,6 +315,10 @@ def feature_maps(*stages, columns=16):
     figure, axes = new_figure(alt, len(stages), size=size, squeeze=False, gridspec_kw=ratios)
     for axis, stage in zip(axes.flat, stages):
         gap = max(1, stage.shape[0] // 13)
-        axis.imshow(mosaic(np.moveaxis(stage, -1, 0), columns, (gap, gap))[0], cmap="viridis", vmin=0)
+        axis.imshow(
+            mosaic(np.moveaxis(stage, -1, 0), columns, (gap, gap))[0],
+            cmap="viridis",
+            vmin=min(0, stage.min()),
+        )
         axis.set_axis_off()
     return figure

@@ -17,7 +17,7 @@ DEAD = (
 )
 RANDOM = (
     '> **The encoder starts from random weights.** With `encoder_from = "latest"` it starts from the '
-    "autoencoder of the same `latent_dim` and `seed` that was trained last, where there is one."
+    "autoencoder of the same `latent_dim` and `seed` that was trained last, if there is one."
 )
 READING = (
     "What the paper leaves unsaid is here as `params/suites/reading.yaml` fills it in: the initial weights, "
@@ -173,7 +173,9 @@ def stripes(figures):
         f"The mean squared error is {inside:.4f} in rows and columns 25 to 27 and {outside:.4f} elsewhere, "
         f"a ratio of {inside / outside:.1f}."
     )
-    if figures["constant_pixels"]:
+    if (
+        0 < figures["constant_pixels"] < 28 * 28
+    ):  # of a model that makes one image of all, others could be made
         text += (
             f" No training can bring this model below **{figures['floor']:.4f}**: that is how much the "
             f"validation images differ in the {figures['constant_pixels']} pixels it cannot adapt to them, "
@@ -183,7 +185,7 @@ def stripes(figures):
 
 
 def class_table(confusion, class_names=None):
-    """Precision, recall and F1 a class, with the recall's 95 % interval: a `pandas.DataFrame`.
+    """Return precision, recall and F1 by class, with the recall's 95 % interval: a `pandas.DataFrame`.
 
     Args:
         confusion: counts `(k, k)`, rows are true classes.

@@ -78,10 +78,10 @@ def name_of(folder):
     parts = folder.parts[1:]
     if folder.is_relative_to(runs.reports_dir()):
         parts = folder.relative_to(runs.reports_dir()).parts[:1]
-    elif "reports" in parts:
-        parts = parts[: -1 - parts[::-1].index("reports")]
     elif re.fullmatch(r"seed_\d+", folder.name):
         parts = parts[:-2]
+    if "reports" in parts and {"reports", runs.SCRATCH} & {*parts[-2:]}:  # else it is a folder of people
+        parts = parts[: -1 - parts[::-1].index("reports")]
     name = next((part for part in reversed(parts) if part not in NOBODY), "scratch")
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore") or name.encode("punycode")
     return re.sub(r"[^A-Za-z0-9]+", "_", plain.decode()).strip("_")[:60] or "folder"
@@ -93,12 +93,11 @@ def find(folder, left_out):
     So a checkout's own landed runs are not taken for those of the person who sends it.
     """
     found = False
-    for here, inside, files in os.walk(folder):
-        links = [Path(here, name) for name in (".", *inside) if Path(here, name).is_symlink()]
+    for here, inside, files in os.walk(folder) if not folder.is_symlink() else ():
+        links = [Path(here, name) for name in inside if Path(here, name).is_symlink()]
         inside[:] = sorted(name for name in inside if not name.startswith("."))
-        if Path(here).is_symlink():
-            inside[:] = files[:] = []
-        elif runs.SCRATCH in inside and (Path(here) == folder or Path(here).name == "reports"):
+        scratch = runs.SCRATCH in inside and not Path(here, runs.SCRATCH).is_symlink()
+        if scratch and (Path(here) == folder or Path(here).name == "reports"):
             inside[:] = [runs.SCRATCH]
         elif Path(here).name == "reports":
             inside[:] = [name for name in inside if not params.is_planned(name)]
@@ -107,7 +106,8 @@ def find(folder, left_out):
             yield Path(here)
         left_out += [f"{link}: is a link, and none is followed" for link in links]
     if not found:
-        left_out.append(f"{folder}: is not a folder with runs, each with a metrics.json")
+        link = "is a link, and none is followed" if folder.is_symlink() else ""
+        left_out.append(f"{folder}: {link or 'is not a folder with runs, each with a metrics.json'}")
 
 
 def take(found, person, suite, scratch, left_out, write_page):

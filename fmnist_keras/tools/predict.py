@@ -88,7 +88,7 @@ def predict(images, run, say=warnings.warn):
     Args:
         images: arrays or photographs, see `as_images`.
         run: the name of a classifier's run or a path, see `runs.find`; or a Keras model that takes images
-            `(n, 28, 28, 1)` and returns logits `(n, k)`, or probabilities if it ends in a softmax.
+            `(n, 28, 28, 1)` and returns logits or probabilities `(n, k)`.
         say: is called with one sentence if photographs are taken as their mirror images.
 
     Returns:
@@ -112,7 +112,9 @@ def answer(images, run, photographs=True):
     A photograph is mirrored if its mirror image is a shoe, and it is not one, or is one less surely.
     Arguments and errors as `predict`.
     """
-    sha256 = data_of(run)["sha256"]
+    sha256 = {}
+    with contextlib.suppress(runs.RunError):  # `_found` says it, when the images are right
+        sha256 = data_of(run)["sha256"]
     fashion = is_fashion_mnist(sha256)
     images = as_images(images, fashion or not sha256)
     model, name = (run, f"model {run.name}") if isinstance(run, keras.Model) else _found(run)
@@ -141,10 +143,7 @@ def classify(model, images, name):
     if outputs.ndim != 2 or not 2 <= outputs.shape[1] <= CLASSES:
         gives = f"it gives {(None, *outputs.shape[1:])}; allowed: logits (n, 2) to (n, {CLASSES})"
         raise runs.RunError(f"{name} is not a classifier: {gives}")
-    ends_in = getattr(model.layers[-1], "activation", model.layers[-1]) if model.layers else None
-    if not (ends_in is keras.activations.softmax or isinstance(ends_in, keras.layers.Softmax)):
-        outputs = evaluation.softmax(outputs)
-    return outputs[: len(images)].astype("float64")
+    return evaluation.softmax(outputs)[: len(images)]
 
 
 def _found(run):

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,6 +88,15 @@ def test_runs_are_named_by_folder(sent, gather, reports):
     assert runs.table("class").attrs["left_out"] == []
     files = {path.name for path in (reports / "class").rglob("*") if path.is_file()}
     assert files == {"metrics.json", "history.csv", "predictions.png"}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("ana/reports/scratch/model_5/seed_0", "ana"), ("ana/reports", "ana"), ("ana/reports/mine", "ana")]
+    + [("reports/class2026/ines", "ines"), ("ana/reports/scratch", "ana"), ("ana/model_5/seed_0", "ana")],
+)
+def test_a_folder_of_folders_names_nobody(reports, path, name):
+    assert collect.name_of(Path("/home/teacher", path)) == name
 
 
 @pytest.mark.parametrize("inside", ["", "reports", "reports/scratch", "reports/scratch/model_5/seed_0"])
@@ -304,10 +314,21 @@ def test_folders_without_a_run(sent, gather, tmp_path):
     count, left_out = gather()
     assert (count, names()) == (1, ["anna-model_5/seed_0"])
     none = "is not a folder with runs, each with a metrics.json"
-    assert sorted(said.rpartition("/")[2] for said in left_out) == [
-        *(f"{name}: {none}" for name in ("a.zip", "ben", "empty")),
-        *(f"{name}: is a link, and none is followed" for name in ("out", "scratch")),
-    ]
+    links = [f"{name}: is a link, and none is followed" for name in ("ben", "out", "scratch")]
+    folders = [f"{name}: {none}" for name in ("a.zip", "empty")]
+    assert sorted(said.rpartition("/")[2] for said in left_out) == sorted(links + folders)
+
+
+@pytest.mark.parametrize("where", ["reports", "fmnist-main/reports", "reports/class2026/ines/reports"])
+def test_a_checkouts_own_runs_are_nobodys(sent, gather, where):
+    """Of suites that a file plans, as those that come with the repository, none is a person's work."""
+    sent("zoe", where=f"{where}/paper")
+    mine = sent("ana", where=f"{where}/scratch", seed=1)
+    sent("ana", where=f"{where}/mnist", seed=2)
+    count, left_out = gather()
+    assert (count, len(left_out)) == (1, 1)
+    assert "zoe: is not a folder with runs" in left_out[0]
+    assert names() == [f"ana-model_5/{mine.name}"]
 
 
 @pytest.mark.parametrize("suite", ["paper", "scratch", "sample", "../out", "a/b"])
@@ -322,7 +343,7 @@ def test_nothing_sent_comes_to_life(sent, reports, tmp_path, capsys):
     folder = sent(base=EVIL, changes={EVIL: EVIL}, device=EVIL, versions={EVIL: EVIL}, evil={"a": EVIL})
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["params"] |= {"dropout": EVIL, EVIL: "=1+1", "learning_rate": f"]({EVIL}) `{EVIL}` $x$ \" '"}
-    metrics |= {"val.loss": EVIL, "ran": metrics["ran"] | {"departs": {"layers": EVIL}}}
+    metrics |= {"val.loss": EVIL, "=2+2": 1, "ran": metrics["ran"] | {"departs": {"layers": EVIL}}}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "model.keras").write_bytes(b"a Lambda")
     main(["collect", "class", str(tmp_path / "sent" / "anna")])
@@ -333,6 +354,7 @@ def test_nothing_sent_comes_to_life(sent, reports, tmp_path, capsys):
     assert not list(suite.rglob("*.keras"))
     table = (suite / "table.csv").read_text()
     assert "'=1+1" in table
+    assert "'=2+2" in table.splitlines()[0]
     assert capsys.readouterr().out == f"{suite / 'index.html'}: 1 runs collected\n"
 
 

@@ -49,7 +49,8 @@ def test_holdout_is_stratified_and_fixed():
 
 
 def test_limit_keeps_the_first_images(sample):
-    few = data.load("sample", limit=20)
+    with pytest.warns(UserWarning, match="the first 20 training images are of 9 classes of 10; shuffle"):
+        few = data.load("sample", limit=20)
     np.testing.assert_array_equal(few.x_train, sample.x_train[:20])
     np.testing.assert_array_equal(few.y_val, sample.y_val[:20])
 
@@ -238,7 +239,7 @@ WRONG_FILES = {
     "array twice": (twice, "y_test: duplicate array; allowed: once"),
     "missing array": ({"y_test": None}, "y_test: is missing; allowed: whole numbers"),
     "unknown array": ({"x_valid": np.ones(3)}, "'x_valid' is an unknown array; "),
-    "code": ({"y_train": np.array([Code()] * 10)}, "y_train: has Python objects, which could run code"),
+    "code": ({"y_train": np.array([Code()] * 10)}, "y_train: has Python objects, which are"),
     "objects": ({"x_train": np.array([None] * 10)}, "x_train: has Python objects"),
     "other size": (
         {"x_train": np.zeros((10, 32, 32), "uint8")},
@@ -252,7 +253,8 @@ WRONG_FILES = {
     "infinity": ({"x_train": grey(np.inf)}, "x_train: is in [0.5, inf]; allowed"),
     "not scaled": ({"x_test": grey(255.0)}, "x_test: is in [0.5, 255]; allowed"),
     "negative": ({"x_test": grey(-1.0)}, "x_test: is in [-1, 0.5]; allowed"),
-    "black": ({"x_train": np.ones((10, 28, 28), "uint8")}, "x_train: is uint8 and at most 1; allowed"),
+    "black": ({"x_train": np.full((10, 28, 28), 16, "uint8")}, "x_train: is uint8, nearly black: its"),
+    "scaled twice": ({"x_test": grey(0.5) / 255}, "x_test: is float64, nearly black: its largest value is"),
     "counts": ({"y_train": np.arange(9) % 2}, "y_train: has 9 labels, x_train has 10 images; allowed"),
     "float labels": ({"y_train": np.arange(10) % 2.0}, "y_train: is float64; allowed: whole numbers"),
     "one-hot": ({"y_train": np.eye(10, dtype=int)}, "y_train: has shape (10, 10); allowed: whole numbers"),

@@ -41,10 +41,12 @@ def test_packed_errors_keep_their_precision():
 
 
 def test_most_confused():
-    """The diagonal is left out."""
+    """The diagonal is left out, and what never happened."""
     counts = np.diag([50, 60, 70])
     counts[2, 0], counts[0, 1] = 9, 4
     assert evaluation.most_confused(counts, 2) == [(2, 0), (0, 1)]
+    assert evaluation.most_confused([[1, 2], [3, 4]], 4) == [(1, 0), (0, 1)]
+    assert evaluation.most_confused(np.eye(3)) == []
 
 
 def test_calibration():

@@ -41,6 +41,8 @@ def test_a_card_names_limits(run):
     metrics["stripes"]["constant_pixels"] = 159
     card = export.model_card(metrics, "x", "keras", 0)
     assert "159 of the 784 pixels are the same in every image" in card
+    card = export.model_card(metrics | {"best_epoch": 3, "restored_epoch": 2}, "x", "keras", 0)
+    assert "weights of epoch 2;" in card
 
 
 def test_a_card_says_what_ran(run):

@@ -154,7 +154,11 @@ def test_a_loss_of_ones_own_loads(copied, images):
     np.testing.assert_allclose(fk.predict(images, "own_loss")[1], fk.predict(images, mine)[1], atol=1e-6)
 
 
-@pytest.mark.parametrize("end", [keras.layers.Softmax, lambda: keras.layers.Activation("softmax")])
+@pytest.mark.parametrize(
+    "end",
+    [keras.layers.Softmax, lambda: keras.layers.Activation("softmax")]
+    + [lambda: keras.Sequential([keras.Input((10,)), keras.layers.Softmax()])],
+)
 def test_probabilities_stay_as_they_are(images, end):
     """A second softmax would make them flatter, and nobody would notice."""
     model = flat(keras.layers.Dense(10), end())

@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import keras
@@ -7,7 +8,7 @@ from PIL import Image
 
 from fmnist_keras import data, evaluation, predict, runs, training
 from fmnist_keras.__main__ import main
-from fmnist_keras.tools.predict import as_images, in_characters, load_model
+from fmnist_keras.tools.predict import as_images, data_of, in_characters, load_model
 
 
 def as_bytes(images):
@@ -116,6 +117,20 @@ def test_the_command_classifies_what_it_can_read(run, sample, tmp_path, capsys):
     )
     assert "text.png: this is not a picture" in err
     assert "away.png" in err
+
+
+def test_unknown_data_has_numbers(trained, images, tmp_path):
+    """Of a file out of its run's folder nobody knows the classes, and of a picture nobody knows its light."""
+    run = runs.run_dir("test", "model_8", 0)
+    shutil.copy(run / "model.keras", tmp_path)
+    about = data_of(tmp_path / "model.keras")
+    assert (about["sha256"], about["class_names"][3]) == ({}, "3")
+    own = {"data": runs.read(run)["data"] | {"sha256": {"x_train": "0" * 64}}}
+    metrics = json.loads((run / "metrics.json").read_text()) | own
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    dark = as_bytes(1 - images[:2])
+    Image.fromarray(dark[0]).save(tmp_path / "dark.png")
+    np.testing.assert_allclose(predict(tmp_path / "dark.png", run)[1], predict(dark, run)[1][:1], atol=1e-6)
 
 
 def test_characters_show_image_and_probabilities():

@@ -57,6 +57,7 @@ WRONG = [
         "there are 3 labels, 4 predictions; give equally",
     ),
     (lambda: evaluation.class_scores(SHARES), r"counts have shape .*; allowed: \(k, k\)"),
+    (lambda: plots.confusion_shares(2 * np.eye(10)), "shares are counts; give evaluation.normalised_rows"),
     (lambda: evaluation.softmax(LABELS), r"logits have shape \(4,\); allowed: \(n, k\)"),
     (lambda: evaluation.calibration(SHARES * 3, LABELS), r"do not sum to 1; .* softmax\(logits\)"),
     (
