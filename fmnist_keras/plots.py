@@ -315,10 +315,7 @@ def feature_maps(*stages, columns=16):
     figure, axes = new_figure(alt, len(stages), size=size, squeeze=False, gridspec_kw=ratios)
     for axis, stage in zip(axes.flat, stages):
         gap = max(1, stage.shape[0] // 13)
-        axis.imshow(
-            mosaic(np.moveaxis(stage, -1, 0), columns, (gap, gap))[0],
-            cmap="viridis",
-            vmin=min(0, stage.min()),
-        )
+        tiles = mosaic(np.moveaxis(stage, -1, 0), columns, (gap, gap))[0]
+        axis.imshow(tiles, cmap="viridis", vmin=min(0, stage.min()))
         axis.set_axis_off()
     return figure

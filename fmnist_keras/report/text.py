@@ -173,9 +173,7 @@ def stripes(figures):
         f"The mean squared error is {inside:.4f} in rows and columns 25 to 27 and {outside:.4f} elsewhere, "
         f"a ratio of {inside / outside:.1f}."
     )
-    if (
-        0 < figures["constant_pixels"] < 28 * 28
-    ):  # of a model that makes one image of all, others could be made
+    if 0 < figures["constant_pixels"] < 28 * 28:  # not of a model that makes one image of all
         text += (
             f" No training can bring this model below **{figures['floor']:.4f}**: that is how much the "
             f"validation images differ in the {figures['constant_pixels']} pixels it cannot adapt to them, "
