@@ -37,7 +37,7 @@ class Dropout(keras.layers.Dropout):
 
     def call(self, inputs, training=False):
         """Drop units of a tensor of any shape and floating-point dtype; both stay as they are."""
-        if not training or self.rate == 0 or self.noise_shape is not None or not is_fast():
+        if not training or self.rate in (0, 1) or self.noise_shape is not None or not is_fast():
             return super().call(inputs, training=training)
         import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""The statements of `params/claims.yaml` and their verdicts: one table, a comparison a row.
+"""The statements of `params/claims.yaml` and their verdicts: one table, one row per comparison.
 
 A part of a claim holds if the interval of each of its comparisons is in its region, and a claim if all its
 parts do (intersection-union). It does not hold if one comparison is outside, after Holm's correction over all

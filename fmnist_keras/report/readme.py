@@ -11,7 +11,7 @@ END = "<!-- end -->"
 
 
 def cells(name):
-    """Return Table III by a suite's runs, from its `claims.json`: a `pandas.DataFrame`, a number a row.
+    """Return Table III by a suite's runs, from its `claims.json`: a `pandas.DataFrame`, one row per number.
 
     Columns: model, number, paper, and of our runs mean, and low and high of the 95 % prediction interval of
     one more run; reproduced, "yes" or "no", is whether the paper's number is in it, missing of a single run.

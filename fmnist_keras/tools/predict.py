@@ -99,7 +99,8 @@ def predict(images, run, say=warnings.warn):
         OSError: a photograph does not exist.
         runs.RunError: the run is missing, or the model is not a classifier of such images.
     """
-    photographs = isinstance(images, PICTURES) or (len(images) and isinstance(images[0], PICTURES))
+    some = images if isinstance(images, list | tuple) else [images]
+    photographs = any(isinstance(one, PICTURES) for one in some)
     _, probabilities, mirrored = answer(images, run, photographs)
     if mirrored.any():
         say(f"photographs {np.flatnonzero(mirrored).tolist()}, counted from 0: {MIRRORED}")

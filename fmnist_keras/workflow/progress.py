@@ -167,7 +167,7 @@ def hide_chatter(when_done):
 
 
 def show_results(plan, suite, study=""):
-    """Print a table, a row a run, and the address of the report's page.
+    """Print a table, one row per run, and the address of the report's page.
 
     Args:
         plan: see `plan.jobs`.
