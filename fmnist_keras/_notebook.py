@@ -87,7 +87,7 @@ def check_parameters(name, namespace):
     ours = [cell for cell in namespace.get("In", ()) if re.search(OUR_PARAMETERS, cell, re.MULTILINE)]
     ours = [cell for cell in ours if not cell.startswith(PASSED)]
     if ours and literals(ours[-1]).keys() != read(name)[0].keys():
-        raise ParamsError(f"notebook: the cells that run here are not those of {name}: run it, or save it")
+        raise ParamsError(f"notebook: {name} has other parameters: run that notebook, or save this one")
 
 
 def has_other_cells(name, namespace):

@@ -197,7 +197,7 @@ def test_another_notebook_is_refused(mine):
     values = OURS | OWN | {"kind": "autoencoder", "notebook": "mine.ipynb"}
     passed = f"# Parameters\n{cell(values)}"
     assert params.check(values | {"In": ["", cell(OURS | OWN), passed]}).filters == 16
-    with pytest.raises(params.ParamsError, match=r"the cells that run here are not those of mine\.ipynb"):
+    with pytest.raises(params.ParamsError, match=r"notebook: mine\.ipynb has other parameters: run that"):
         params.check(values | {"In": ["", cell(OURS), passed]})
 
 

@@ -388,6 +388,7 @@ def test_a_suite_s_change_of_one_model(tmp_path, monkeypatch):
     assert experiments.resolve("model_8", "odd").epochs == 40
     for text, words in {
         "models:\n  model_44: {epochs: 7}\n": "models: unknown model 'model_44'; did you mean model_4",
+        f"models: {dict.fromkeys(params.names(), 'null')}\n".replace("'", ""): "models: all are left out",
         "models: [model_4]\n": r"models: \['model_4'\] is not allowed",
         "models:\n  model_4: {seed: 7}\n": "seed: 7 is not allowed",
         "models:\n  model_4: {epochs: 0}\n": "epochs: 0 is not allowed",
