@@ -10,6 +10,8 @@ import re
 from ._yaml import ROOT, ParamsError, short
 
 NOTEBOOKS = ROOT / "notebooks"
+PASSED = "# Parameters\n"  # papermill's cell begins with it
+OUR_PARAMETERS = r"^model\b[^=\n]*= *[\"']"  # a line of the notebook's own
 TYPES = {  # of a default in a parameters cell, the first that fits: the field's JSON Schema, and its values
     bool: ({"type": "boolean"}, "true or false"),
     int: ({"type": "integer"}, "a whole number"),
@@ -29,17 +31,17 @@ def own_fields(name, needed, optional):
 
     Raises:
         ParamsError: the notebook cannot be read, has no parameters cell or no `finish`, or its cell lacks a
-            field of ours or adds one whose value is not a number, text, True, False or None.
+            field of ours or has anything but names whose values are numbers, text, True, False or None.
     """
     found, code, _ = read(name)
     if found is None:
         raise ParamsError(f"notebook: {name} has no cell with the tag `parameters`, which defines its fields")
-    if ".finish(" not in code:
+    if not re.search(r"^[^#\n]*\.finish\(", code, re.MULTILINE):
         raise ParamsError(f"notebook: {name} has no cell with `run.finish(...)`, so its run would be lost")
     if missing := sorted(needed - found.keys()):
         raise ParamsError(f"notebook: the parameters cell of {name} lacks {missing[0]}: add it")
-    own = found.keys() - {*needed, *optional}
-    return {field: _field(name, field, value) for field, value in found.items() if field in own}
+    made = {field: _field(name, field, value) for field, value in found.items()}
+    return {field: schema for field, schema in made.items() if field not in {*needed, *optional}}
 
 
 def _field(notebook, name, default):
@@ -58,13 +60,13 @@ def read(name):
     Raises:
         ParamsError: there is no such notebook, or it cannot be read.
     """
-    path = NOTEBOOKS / name
+    path = NOTEBOOKS / str(name)
     try:
         return _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         there = sorted(path.name for path in NOTEBOOKS.glob("*.ipynb"))
         raise ParamsError("notebook", name, there) from None
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SyntaxError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ParamsError(f"notebook: {name} cannot be read: {' '.join(str(error).split())}") from error
 
 
@@ -73,9 +75,29 @@ def _parsed(text):
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
     tagged = ["parameters" in cell["metadata"].get("tags", ()) for cell in cells]
     sources = ["".join(cell["source"]) for cell in cells]
+    if sum(tagged) > 1:
+        raise ValueError("more than one cell has the tag `parameters`")
     code = "\n\n".join(source for source, is_it in zip(sources, tagged) if not is_it)
-    cell = next((source for source, is_it in zip(sources, tagged) if is_it), None)
-    return cell and literals(cell), code, hashlib.sha256(code.encode()).hexdigest()
+    found = literals(sources[tagged.index(True)]) if any(tagged) else None
+    return found, code, hashlib.sha256(code.encode()).hexdigest()
+
+
+def check_parameters(name, namespace):
+    """Raise a `ParamsError` if the parameters cell that has run lacks or adds a field of a notebook's."""
+    ours = [cell for cell in namespace.get("In", ()) if re.search(OUR_PARAMETERS, cell, re.MULTILINE)]
+    ours = [cell for cell in ours if not cell.startswith(PASSED)]
+    if ours and literals(ours[-1]).keys() != read(name)[0].keys():
+        raise ParamsError(f"notebook: {name} has other parameters: run that notebook, or save this one")
+
+
+def has_other_cells(name, namespace):
+    """Return whether a cell has run since `runs.start` that is not code of a notebook."""
+    ran = [namespace.get(f"_i{number}", cell).strip() for number, cell in enumerate(namespace.get("In", ()))]
+    first = max((number for number, cell in enumerate(ran) if "runs.start(" in cell), default=0)
+    code = ""
+    with contextlib.suppress(ParamsError):  # the file is gone
+        code = read(name)[1]
+    return any(cell not in code for cell in ran[first:])
 
 
 def passed(namespace):
@@ -84,17 +106,23 @@ def passed(namespace):
     IPython keeps the source of each cell in `In`, and papermill's begins with `# Parameters`. The paths that
     its `--inject-paths` adds, `PAPERMILL_INPUT_PATH` and `PAPERMILL_OUTPUT_PATH`, are left out.
     """
-    cells = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
+    cells = [cell for cell in namespace.get("In", []) if cell.startswith(PASSED)]
     found = literals(cells[-1]) if cells else {}
     return {name: value for name, value in found.items() if not re.match("PAPERMILL_", name)}
 
 
 def literals(source):
-    """Return what Python source assigns: dict of name to value, NotImplemented if it is not a literal."""
+    """Return what Python source assigns: dict of name to value, NotImplemented if it is not a literal.
+
+    A statement that is not `name = value` or `name: type = value` is in the place of a name.
+    """
     found = {}
     for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = NotImplemented
-            with contextlib.suppress(ValueError):  # float("nan")
-                found[node.targets[0].id] = ast.literal_eval(node.value)
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+        plain = isinstance(node, ast.Assign | ast.AnnAssign) and len(names) == len(targets) == 1
+        name = names[0] if plain else f"`{ast.unparse(node).splitlines()[0]}`"
+        found[name] = NotImplemented
+        with contextlib.suppress(ValueError):  # float("nan")
+            found[name] = ast.literal_eval(node.value) if plain else NotImplemented
     return found

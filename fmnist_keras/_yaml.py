@@ -29,6 +29,7 @@ def is_root(folder):
 ROOT = find_root(Path(__file__).resolve().parents[1])
 MANY = 12  # names that an error lists
 MAX_BYTES = 65_536  # of a params file: one that is larger is some other file
+MAX_DEPTH = 50  # levels within each other
 LINES = "lines of the form `field: value`"
 ODD_NUMBER = re.compile(r"[-+]?(0[\d_]|.*[:_]).*")  # YAML 1.1 reads 010 as 8, 1:30 as 90 and 1_0 as 10
 NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # of a model or a suite, as schema.yaml has it
@@ -143,7 +144,7 @@ def _read(path):
         values = copy.deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except ParamsError:
         raise
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:  # ValueError: 2001-13-45
+    except Exception as error:  # PyYAML raises many kinds: of 2001-13-45, !!bool foo, !!timestamp foo
         reason = " ".join(str(error).split())
         raise ParamsError(f"cannot be read: {reason}; allowed: {LINES}, in UTF-8") from error
     if not isinstance(values, dict):
@@ -153,6 +154,11 @@ def _read(path):
 
 @functools.lru_cache(maxsize=256)  # a suite asks for its few files once a run
 def _parsed(text):
+    depth = 0
+    for event in yaml.parse(text, Loader):  # libyaml would overflow the stack
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ParamsError(f"cannot be read: it is nested over {MAX_DEPTH} levels deep; allowed: {LINES}")
     return yaml.load(text, Loader)
 
 

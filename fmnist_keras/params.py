@@ -106,7 +106,7 @@ class Params:
 def kind_of(values):
     """Return the kind of model that has these fields: dict of name to value."""
     found = "classifier" if "encoder_from" in values and "upsampling" not in values else "autoencoder"
-    return values["kind"] if values.get("notebook") and values.get("kind") in NOTEBOOK else found
+    return values["kind"] if values.get("notebook") and values.get("kind") in [*NOTEBOOK] else found
 
 
 def shown(value):
@@ -156,23 +156,26 @@ def same(one, other):
 
 
 def changed(values, base):
-    """Return the fields that `Params` change in a base but for the seed and another optimizer's epsilon."""
-    left_out = ["seed"] if values.optimizer == base.optimizer else ["seed", "epsilon"]
+    """Return the fields that `Params` change, but for the seed and a new optimizer's usual epsilon."""
+    usual = values.optimizer != base.optimizer and values.epsilon in (None, PAPER_EPSILON)
+    left_out = ["seed", "epsilon"] if usual else ["seed"]
     return {name: getattr(values, name, None) for name in _differing(values, base) if name not in left_out}
 
 
 def _differing(one, other):
     """Return the names of the fields, but for `PLACE`, that are not the same in two `Params`."""
 
-    def is_same(ours, theirs):
-        if is_own(ours) and is_own(theirs):
+    def is_same(name, ours, theirs):
+        if name == "data" and is_own(ours) and is_own(theirs):
             return Path(ours).name == Path(theirs).name  # wherever; its SHA-256 says which file it is
+        if isinstance(ours, bool) or isinstance(theirs, bool):
+            return ours is theirs  # 1 is not true
         numbers = isinstance(ours, int | float) and isinstance(theirs, int | float)
         return math.isclose(ours, theirs, rel_tol=1e-9) if numbers else ours == theirs
 
     ours, theirs = (vars(params) | (params.own or {}) for params in (one, other))
     names = [name for name in (ours | theirs) if name not in (*PLACE, "own")]
-    return [name for name in names if not is_same(ours.get(name), theirs.get(name))]
+    return [name for name in names if not is_same(name, ours.get(name), theirs.get(name))]
 
 
 @functools.cache
@@ -207,15 +210,19 @@ def fields(kind, notebook=None):
         if "enum" in field
     }
     optional = schema["optional"] | chosen
-    return known | optional | _notebook.own_fields(notebook, known.keys() - optional, optional)
+    own = _notebook.own_fields(notebook, known.keys() - optional, optional)
+    if taken := [name for name in own if name in (*dir(Params), *RETIRED)]:
+        raise ParamsError(f"notebook: {notebook}: {taken[0]} is a name of ours; choose another for the field")
+    return known | optional | own
 
 
 def _is_valid(field, value):
     # JSON Schema takes 64.0 for a whole number and infinity for a number, and cannot print huge ones.
-    whole = "integer" in field.get("type", "")
-    odd = isinstance(value, float) and (whole or not math.isfinite(value))
-    if odd or (isinstance(value, int) and value.bit_length() > 64):
-        return False
+    whole = "integer" in field.get("items", field).get("type", "")
+    for one in value if isinstance(value, list) else [value]:
+        odd = isinstance(one, float) and (whole or not math.isfinite(one))
+        if odd or (isinstance(one, int) and one.bit_length() > 64):
+            return False
     try:
         _validator(json.dumps(field))(value)
     except fastjsonschema.JsonSchemaValueException:
@@ -251,8 +258,10 @@ def _of_notebook(values, kind):
     _check_field("notebook", fields(kind)["notebook"], notebook)
     own = {name: field["default"] for name, field in fields(kind, notebook).items() if "default" in field}
     missing = {name: value for name, value in own.items() if name not in values}
-    given = {"kind": values.get("kind", kind), "notebook_sha256": _notebook.read(notebook)[2]}
-    return missing | given
+    sha256 = _notebook.read(notebook)[2]
+    if (asked := values.get("notebook_sha256")) not in (None, sha256):
+        raise ParamsError("notebook_sha256", asked, f"{sha256}: {notebook} was edited since")
+    return missing | {"kind": values.get("kind", kind), "notebook_sha256": sha256}
 
 
 def check_fields(values, kind):
@@ -377,6 +386,8 @@ def check(namespace):
     with prefixed("parameters: "):
         kind = kind_of(namespace)
         known = fields(kind, namespace.get("notebook"))
+        if namespace.get("notebook") is not None:
+            _notebook.check_parameters(namespace["notebook"], namespace)
         values = {name: namespace[name] for name in (*passed, *known) if name in namespace}
         for name in [name for name in passed if name in known and passed[name] is not NotImplemented]:
             if passed[name] != values.get(name):

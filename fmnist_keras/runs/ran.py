@@ -1,11 +1,12 @@
 """Describe what ran, from the model and its history, and how it departs from what was asked for."""
 
 import json
+import sys
 
 import keras
 import numpy as np
 
-from .. import data, evaluation, models, training
+from .. import _notebook, data, evaluation, models, training
 
 EVALUATED = 10_000  # images that losses and accuracies are computed on again, at most
 TOLERANCE = 1e-4  # of a loss or an accuracy, relative: sums over batches of other sizes round otherwise
@@ -64,14 +65,16 @@ def departures(params, ran, model, dataset=None):
 
     Returns:
         dict of a part ("data", "layers", "trainable", "loss", "optimizer", "epochs", "steps") to words; empty
-        if all ran as asked. A notebook of one's own asks for the layers, the loss and the optimizer that it
-        makes.
+        if all ran as asked. A notebook of one's own asks for all that its cells make: its "cells" alone may
+        depart.
     """
     found = {}
     if dataset and dataset.sha256 != data.sha256(params.data):
         found["data"] = f"{dataset.name} instead of {params.data}"
-    if params.notebook is None:
-        found |= _other_model(params, ran, model, dataset)
+    if params.notebook is not None:
+        other = _notebook.has_other_cells(params.notebook, vars(sys.modules["__main__"]))
+        return found | ({"cells": f"a cell ran that is not in {params.notebook}"} if other else {})
+    found |= _other_model(params, ran, model, dataset)
     steps = -(-len(dataset.x_train) // params.batch_size) if dataset else ran["steps_per_epoch"]
     for part, value in {"epochs": params.epochs, "steps_per_epoch": steps}.items():
         if ran[part] is not None and ran[part] != value:

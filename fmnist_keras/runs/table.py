@@ -2,16 +2,18 @@
 
 import contextlib
 import glob
+import itertools
 import json
 from math import nan
 
 from .._sources import is_fashion_mnist
 from ..evaluation import dead_classes, unpack
-from ..params import Params, natural
+from ..params import Params, changed, natural
 from .record import RunError, reports_dir, run_dir, suite_dir, upgrade, verify
 
 AS_THEY_ARE = ("changes", "confusion", "folder")  # not a column for each of their values
 LARGE = ("image_errors", "pixel_errors", "labels", "predictions", "calibration", "ran", "versions", "data")
+LARGE = (*LARGE, "mixed")  # and a part of "not_counted"
 ALWAYS = (  # columns that are there if no run has them
     *("model", "kind", "suite", "seed", "base", "changes", "confusion", "folder", "dead", "error"),
     *("data", "fashion_mnist", "not_counted", "images.train", "images.val"),
@@ -44,7 +46,7 @@ def check(folder):
             old.rename(folder)
     metrics = verify(folder)
     usual = run_dir(metrics["suite"], metrics["model"], metrics["seed"])
-    if folder.resolve().parents[2] == reports_dir() and folder.resolve() != usual:
+    if reports_dir() in folder.resolve().parents[2:3] and folder.resolve() != usual:
         belongs = usual.relative_to(reports_dir()).as_posix()  # the page may be published
         raise RunError(f"{folder / 'metrics.json'} is that of another run, which belongs in {belongs}")
     return metrics
@@ -84,7 +86,19 @@ def in_words(departs):
 def not_counted(metrics):
     """Return why no claim, table of the paper or study counts a complete run; "" if they do."""
     cut = f"interrupted in epoch {metrics['epochs_run'] + 1}" if metrics.get("interrupted") else ""
-    return "; ".join(filter(None, [cut, in_words(departs(metrics))]))
+    return "; ".join(filter(None, [cut, in_words(departs(metrics)), metrics.get("mixed")]))
+
+
+def _mark_mixed(found):
+    """Set "mixed", a reason, in each run with other parameters than the last finished one of its name."""
+    last = {}
+    for run in sorted(found, key=lambda run: run["finished"] or ""):
+        if not not_counted(run):
+            last[run["suite"], run["model"]] = run
+    for run in found:
+        latest = last.get((run["suite"], run["model"]), run)
+        if names := changed(Params.of(run["params"]), Params.of(latest["params"])):
+            run["mixed"] = f"other parameters than seed {latest['seed']}: {', '.join(names)}"
 
 
 def require_runs(suite):
@@ -128,6 +142,7 @@ def table(suite=None):
     import pandas as pd
 
     found, left_out = read_all(suite)
+    _mark_mixed(found)
     flat = pd.json_normalize([_small(run) for run in found])
     frame = flat.reindex(columns=list(dict.fromkeys((*ALWAYS, *flat))))
     whole = {name: [run.get(name) for run in found] for name in AS_THEY_ARE}
@@ -155,4 +170,5 @@ def records(rows):
     for model, folder in zip(rows["model"], rows["folder"]):
         metrics = upgrade(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
         found.setdefault(model, []).append(metrics | {"folder": folder})
+    _mark_mixed([*itertools.chain(*found.values())])
     return found

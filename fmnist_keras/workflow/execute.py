@@ -229,6 +229,10 @@ def run_model(values):
         failed = final.with_name(f"{final.name}.failed.ipynb")
         source = NOTEBOOKS / (values.notebook or f"{values.kind}.ipynb")
         execute_notebook(source, notebook, passed, label, failed)
+        if not (made / "metrics.json").is_file():
+            notebook.replace(failed)
+            said = f"{source.name} ended without run.finish(...)"
+            raise JobFailed(f"{label}: {said}\n  the failed notebook: {failed}")
         title = f"{values.model}, seed {values.seed}"
         other_data = not is_fashion_mnist(runs.record.verify(made)["data"]["sha256"])
         pages.page(notebook, made / "notebook.html", title, "../../index.html", other_data)

@@ -58,6 +58,8 @@ def models(suite):
     with reading(paths[suite]) as changes:
         of_models = _of_models(changes, found)
         found = {name: values for name, values in found.items() if of_models.get(name, 0) is not None}
+        if not found:
+            raise ParamsError("models: all are left out; allowed: null for some")
         for name, values in found.items():
             with prefixed(f"{name}: "):
                 given = values.as_dict() | changes | of_models.get(name, {}) | {"suite": suite, "seed": 0}
@@ -123,6 +125,8 @@ def study(name, suite):
     known = models(suite)
     with reading(paths[name]) as values:
         bases = _check_study(values, name, params.load_all())
+        if gone := [base for base in bases if base not in known]:
+            raise ParamsError(f"base: suite {suite} leaves {gone[0]} out; allowed: another base or suite")
         points, made, equal = _points(values, bases, known)
     comment = itertools.takewhile(lambda line: line[:1] == "#", paths[name].read_text("utf-8").splitlines())
     question = " ".join(line.strip("# ") for line in comment).strip() or f"The study {name}"
@@ -171,7 +175,7 @@ def _check_study(values, name, found):
 
 
 def _check_changes(values, bases, found):
-    """Raise a `ParamsError` of the first change of a study that is wrong by itself."""
+    """Raise a `ParamsError` of the first change that is wrong whatever else its point changes."""
     vary, points = values.get("vary", {}), values.get("points", [])
     fields = [(field, given) for entry, given in vary.items() for field in str(entry).split(", ")]
     asked = [(base, *field) for field in fields for base in bases] if vary else []
@@ -185,9 +189,6 @@ def _check_changes(values, bases, found):
         if [name for name, _ in fields].count(field) > 1:
             raise ParamsError(f"{field}: duplicate field; allowed: once")
         inner, source = _check_field(field, given[0], found[base], found)
-        for value in given if vary else ():
-            with prefixed(field.removesuffix(inner)):
-                _changed(source, {inner: value})
         if points and params.shown(given[0]) == params.shown(getattr(source, inner)):
             allowed = f"allowed: another value than {source.model} has"
             raise ParamsError(f"{field}: {short(given[0])} changes nothing; {allowed}")

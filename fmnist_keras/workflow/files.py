@@ -31,7 +31,7 @@ def load(path):
 
 def read(folder):
     """Return the plan that `write` wrote, no run of it up to date: as a cluster's node takes it."""
-    found = [load(path) for path in Path(folder).glob("*/seed_*.yaml")]
+    found = [params.Params.of(params.read_yaml(path)) for path in Path(folder).glob("*/seed_*.yaml")]
     return {(one.model, one.seed): Job(one) for one in found}
 
 

@@ -1,6 +1,7 @@
 """Which runs a suite or a study needs, and which are up to date: by the content of files, not by dates."""
 
 import itertools
+import re
 import sys
 from dataclasses import dataclass, replace
 
@@ -132,8 +133,8 @@ def from_config(config):
     experiments.check_claims()
     suite, force = str(config.get("suite", "sample")), yes_or_no(config, "force")
     seeds, ablations = _words(config, "seeds"), yes_or_no(config, "ablations")
-    if wrong := [seed for seed in seeds if not seed.isdecimal()]:
-        raise ParamsError("SEEDS", wrong[0], "whole numbers from 0")
+    if wrong := [seed for seed in seeds if not re.fullmatch("[0-9]{1,10}", seed) or int(seed) >= 2**32]:
+        raise ParamsError("SEEDS", wrong[0], "whole numbers from 0 to 4294967295")
     seeds = [int(seed) for seed in seeds]
     if "study" in config:
         if config.get("models") or ablations:

@@ -37,7 +37,7 @@ def test_fields_of_a_point_go_together(write):
     write([sgd, adam, {"base": "model_5", "latent_dim": 32, "encoder.latent_dim": 32}])
     found = experiments.study("ablations", "paper").params
     assert found["model_1-learning_rate_0.1-optimizer_sgd"].epsilon is None
-    assert found["model_3-optimizer_adam"].epsilon == 1e-7
+    assert found["model_3-epsilon_1e-07-optimizer_adam"].epsilon == 1e-7
     last = found["model_5-encoder_latent_dim_32-latent_dim_32"]
     assert last.encoder_from == "model_1-latent_dim_32"
     assert last.changes == {"latent_dim": 32, "encoder.latent_dim": 32}

@@ -54,6 +54,14 @@ def test_failed_cell_spares_earlier_notebook(engine, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_notebook_without_finish_is_kept(reports, monkeypatch, tiny):
+    """Its cells have run, and left no result."""
+    monkeypatch.setattr(execute, "execute_notebook", lambda notebook, output, *rest: output.touch())
+    with pytest.raises(execute.JobFailed, match=r"seed 0: autoencoder\.ipynb ended without run\.finish"):
+        execute.run_model(tiny("model_1"))
+    assert [path.name for path in (reports / "test" / "model_1").iterdir()] == ["seed_0.failed.ipynb"]
+
+
 def test_failed_report_spares_page(reports, monkeypatch):
     def fail(notebook, output, values, label, failed):
         nbformat.write(nbformat.v4.new_notebook(), failed)

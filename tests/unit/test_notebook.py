@@ -1,6 +1,7 @@
 """A notebook of one's own in the engine: its fields, its code, and what is refused before it trains."""
 
 import shutil
+import sys
 
 import nbformat
 import pytest
@@ -27,10 +28,11 @@ def mine(write, monkeypatch, tmp_path):
     folder = shutil.copytree(_notebook.NOTEBOOKS, tmp_path / "notebooks")
     monkeypatch.setattr(_notebook, "NOTEBOOKS", folder)
 
-    def make(parameters=None, code=CODE, tags=("parameters",), **fields):
+    def make(parameters=None, code=CODE, tags=("parameters",), twice=False, **fields):
         sources = (cell(OURS | OWN) if parameters is None else parameters, *code)
         cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        cells[0].metadata["tags"] = list(tags)
+        for one in cells[: 1 + twice]:
+            one.metadata["tags"] = list(tags)
         nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "mine.ipynb")
         values = OURS | {"notebook": "mine.ipynb", "kind": "autoencoder"} | fields
         (params.PARAMS_DIR / "mine.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -71,6 +73,9 @@ def test_own_fields_have_defaults(mine):
             "notebook: '../mine.ipynb' is not allowed; allowed: the name of a file",
         ),
         ({"kind": "encoder"}, "kind: 'encoder' is not allowed; allowed: autoencoder or classifier"),
+        ({"kind": ["encoder"]}, r"kind: \['encoder'\] is not allowed; allowed: autoencoder or classifier"),
+        ({"notebook": "classifier.ipynb"}, "encoder_from is a name of ours"),
+        ({"notebook_sha256": "0" * 64}, "notebook_sha256: '0000.* is not allowed; .*mine.ipynb was edited"),
         ({"notebook": None, "kind": "classifier"}, "kind: 'classifier' is not allowed; allowed: autoencoder"),
     ],
 )
@@ -85,6 +90,18 @@ def test_wrong_values_are_refused(mine, fields, words):
     [
         ({"tags": ()}, "mine.ipynb has no cell with the tag `parameters`"),
         ({"code": CODE[:1]}, "mine.ipynb has no cell with `run.finish"),
+        ({"code": (CODE[0], f"# {CODE[1]}")}, "mine.ipynb has no cell with `run.finish"),
+        ({"parameters": ""}, "the parameters cell of mine.ipynb lacks batch_size"),
+        (
+            {"parameters": cell(OURS) + "\nepochs += 1"},
+            "`epochs \\+= 1` is not a literal; allowed",
+        ),
+        ({"parameters": cell(OURS) + "\nepochs: int"}, "mine.ipynb: epochs is not a literal; allowed"),
+        ({"parameters": cell(OURS) + "\na, b = 1, 2"}, r"mine.ipynb: `a, b = \(1, 2\)` is not a literal"),
+        ({"parameters": cell(OURS | {"final_activation": 1})}, "final_activation is a name of ours; choose"),
+        ({"parameters": cell(OURS | {"as_dict": 1})}, "mine.ipynb: as_dict is a name of ours; choose"),
+        ({"parameters": cell(OURS | {"tsne": True}), "tsne": False}, "mine.ipynb: tsne is a name of ours"),
+        ({"twice": True}, "cannot be read: more than one cell has the tag `parameters`"),
         ({"parameters": cell(OWN)}, "the parameters cell of mine.ipynb lacks batch_size"),
         (
             {"parameters": cell(OURS | {"widths": [1, 2]})},
@@ -101,7 +118,8 @@ def test_wrong_notebooks_are_refused(mine, notebook, words):
 
 
 def test_files_that_are_no_notebook(mine, tmp_path):
-    for content in ("{", "[]", '{"cells": [{}]}'):
+    code = '{"cells": [{"cell_type": "code", "metadata": [], "source": ""}]}'
+    for content in ("{", "[]", '{"cells": [{}]}', code):
         mine()
         (tmp_path / "notebooks" / "mine.ipynb").write_text(content, encoding="utf-8")
         with pytest.raises(params.ParamsError, match=r"mine.yaml: notebook: mine.ipynb cannot be read: "):
@@ -158,10 +176,38 @@ def test_a_suite_leaves_models_out(mine):
 
 
 def test_a_notebook_asks_for_its_own_layers(mine, sample):
-    """The parameters of ours say which layers, loss and optimizer run; those of one's own notebook do not."""
+    """The parameters of ours say what trains and how long; those of one's own notebook do not."""
     held = {"layers": ["Dense(units=3)"], "trainable": "11", "loss": "huber", "optimizer": "Lion()"}
     held |= {"epochs": 3, "steps_per_epoch": 600}
-    assert ran.departures(mine(), held, None, sample) == {"epochs": "3 instead of 2"}
+    assert ran.departures(mine(), held, None, sample) == {}
+
+
+def test_other_cells_are_another_training(mine, sample, monkeypatch):
+    """A copy of the notebook that still names it, or a cell that a person edited."""
+    asked = mine()
+    for edited, found in (("", {}), ("model.add(x)", {"cells": "a cell ran that is not in mine.ipynb"})):
+        executed = ["", cell(OURS | OWN), "old", *CODE, edited]
+        monkeypatch.setattr(sys.modules["__main__"], "In", executed, raising=False)
+        assert ran.departures(asked, {}, None, sample) == found
+
+
+def test_another_notebook_is_refused(mine):
+    """Its parameters cell tells, whatever was passed."""
+    mine()
+    values = OURS | OWN | {"kind": "autoencoder", "notebook": "mine.ipynb"}
+    passed = f"# Parameters\n{cell(values)}"
+    assert params.check(values | {"In": ["", cell(OURS | OWN), passed]}).filters == 16
+    with pytest.raises(params.ParamsError, match=r"notebook: mine\.ipynb has other parameters: run that"):
+        params.check(values | {"In": ["", cell(OURS), passed]})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, True), (None, False), ("a/teacher.npz", "b/teacher.npz"), (1, 2)]
+)
+def test_own_values_differ(one, other):
+    """Another value is another training, also if Python takes both for equal."""
+    one, other = (params.Params(model="mine", own={"sigma": value}) for value in (one, other))
+    assert [*params.changed(one, other)] == ["sigma"]
 
 
 def test_namesakes_are_not_parameters(mine):

@@ -159,7 +159,7 @@ def test_config_has_text_or_lists(finished, models, seeds):
     [
         ({"models": "model_77"}, "MODELS: 'model_77' is not allowed; did you mean model_7"),
         ({"seeds": "0 one"}, "SEEDS: 'one' is not allowed; allowed: whole numbers"),
-        ({"seeds": ["-1"]}, "SEEDS: '-1'"),
+        *(({"seeds": [word]}, f"SEEDS: '{word[:9]}") for word in ("-1", "1_0", f"{2**32}", "1" * 4400)),
         ({"seed": 1}, "--config: 'seed' is unknown; did you mean seeds"),
         ({"suite": "../../evil"}, r"suite: '\.\./\.\./evil' is not in params/suites"),
         ({"study": "dropout_and_code", "models": "1"}, "MODELS, ABLATIONS: not allowed with a study"),

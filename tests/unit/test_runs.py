@@ -2,6 +2,7 @@ import json
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -145,12 +146,19 @@ def finished(tiny, sample, reports):
 
 
 def test_another_run_s_encoder_is_refused(finished, tiny, sample):
+    """It is put aside, so that the engine trains it again."""
     other = write(tiny("model_4", seed=1), sample, make=build)
     params = tiny("model_7")
     assert runs.load_encoder(params).count_params() == 107_328
     (other / "encoder.keras").replace(finished / "encoder.keras")
     with pytest.raises(runs.RunError, match=r"encoder\.keras does not match its run"):
         runs.load_encoder(params)
+    assert not (finished / "encoder.keras").exists()
+
+
+def test_a_folder_may_be_a_link_anywhere(finished, monkeypatch):
+    monkeypatch.setattr(Path, "resolve", lambda path: Path("/run"))
+    assert runs.check(finished)["model"] == "model_4"
 
 
 def test_code_in_a_file_is_refused(finished, tiny, tmp_path):
