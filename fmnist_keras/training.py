@@ -10,7 +10,7 @@ from ._recorder import Recorder, TrainingDiverged, UnsavedLayer
 from .params import PAPER_EPSILON, ParamsError, require
 
 __all__ = ["TrainingDiverged", "UnsavedLayer", "callbacks", "cross_entropy", "decode", "encode", "evaluate"]
-__all__ += ["feature_maps", "halves", "loss_name", "optimizer", "predict", "seed_everything"]
+__all__ += ["feature_maps", "halves", "is_chain", "loss_name", "optimizer", "predict", "seed_everything"]
 __all__ += ["steps_per_execution", "uses_dropout"]
 STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: Settings in bench.md
 
@@ -120,9 +120,22 @@ def predict(model, inputs, batch_size=EVALUATION_BATCH):
     return np.concatenate([keras.ops.convert_to_numpy(part) for part in made])
 
 
+def is_chain(model):
+    """Return whether a model calls its layers one after another, each of them once, and nothing else."""
+    if type(model) is keras.Sequential or not type(model).__module__.startswith("keras."):
+        return type(model) is keras.Sequential  # other classes may have a `call` of their own
+    nodes = [node for level in model._nodes_by_depth.values() for node in level]
+    for node in nodes:
+        more = [*node.arguments.args[1:], *node.arguments.kwargs.values()]  # such as `training`
+        if len(node.input_tensors) > 1 or any(value is not None for value in more):
+            return False
+    layers = all(isinstance(node.operation, keras.Layer) for node in nodes)
+    return layers and len(nodes) == len(model.operations) and len(model.outputs) == 1
+
+
 def halves(autoencoder):
-    """Return the encoder and the decoder of an autoencoder, or None if it is not of these two models."""
-    parts = _layers(autoencoder)
+    """Return the encoder and the decoder of an autoencoder, or None if it is not these two in a chain."""
+    parts = _layers(autoencoder) if is_chain(autoencoder) else []
     models = len(parts) == 2 and all(isinstance(part, keras.Model) for part in parts)
     return parts if models and len(parts[0].output_shape) == 2 else None
 

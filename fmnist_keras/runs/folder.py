@@ -112,7 +112,7 @@ class Run:
 
         held = ran.describe(model, history)
         held["departs"] = ran.departures(self.params, held, model, dataset)
-        if self.encoder is not None and all(layer is not self.encoder for layer in model.layers):
+        if self.params.encoder_from and all(layer is not self.encoder for layer in model.layers):
             held["departs"].setdefault("encoder", f"not the encoder of {self.params.encoder_from}")
         return held
 
@@ -312,6 +312,7 @@ def _name_parts(held):
     if "data" in departs:
         parts.append("data_" + re.sub(r"\W+", "_", departs["data"].split(" instead")[0]))
     named = {"trainable": "other_weights_train", "steps": "own_batches", "encoder": "own_encoder"}
+    named |= {"dtype": "own_dtype"}
     return parts + [words for part, words in named.items() if part in departs]
 
 
