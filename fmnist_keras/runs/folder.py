@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import evaluation
-from ..params import LONGEST, Params, ParamsError, changed, check, reference, run_name, same
+from ..params import LONGEST, Params, ParamsError, changed, check, reference, run_name, same, validate
 from . import locks, record
 from .encoders import latest_encoder, load_encoder, weights_sha256
 from .record import RunError, elsewhere, reports_dir, run_dir
@@ -47,6 +47,8 @@ def start(values):
     from .. import training
 
     namespace = None if isinstance(values, Params) else values
+    if namespace is None:
+        validate(values.as_dict(), values.kind)
     params = values if namespace is None else check(namespace)
     training.seed_everything(params.seed, params.deterministic)
     keras.config.set_floatx("float32")  # a person's keras.json may say otherwise, and gives other numbers
