@@ -8,7 +8,9 @@ import time
 import keras
 import numpy as np
 
-from ._yaml import OneSentence
+from ._yaml import OneSentence, ParamsError
+
+OWN = ("activation", "initializer", "regularizer", "constraint")  # of a layer, that may be a person's own
 
 
 class TrainingDiverged(OneSentence, RuntimeError):
@@ -28,8 +30,9 @@ class Recorder(keras.callbacks.TerminateOnNaN):
 
     The `keras.callbacks.History` gets `best_epoch`, from 1; `restored_epoch`, whose weights the model has
     now; `stopped_early`, by early stopping alone; `interrupted`, the number of the epoch that was cut, or
-    None; `steps` of this `fit`; `optimizer`, as it was at the start; `began`, a `time.perf_counter`; and
-    `seconds`. The model gets `steps_made`, over all its fits.
+    None; `steps` of this `fit`; `compiled`, see `as_compiled`, as it was at the start, with the learning
+    rates that callbacks set; `weights`, which the model has when `fit` returns; `began`, a
+    `time.perf_counter`; and `seconds`. The model and each layer that trains get `steps_made`, over all fits.
 
     It goes before a `keras.callbacks.EarlyStopping` in the list of callbacks, and finds it by itself.
     `restore_epoch` is as of `callbacks`.
@@ -44,9 +47,12 @@ class Recorder(keras.callbacks.TerminateOnNaN):
         check_loads(self.model)
         self.began, self.steps, self.in_epoch = time.perf_counter(), 0, 0
         self.rows, self.val_losses = [], []
-        self.optimizer = self.model.optimizer.get_config()
+        self.compiled = as_compiled(self.model)
+        self.rates = [f"{float(self.model.optimizer.learning_rate):.7g}"]
+        layers = [*self.model._flatten_layers()]
+        self.counted = [self.model, *(layer for layer in layers if layer.trainable_weights)]
         iterations = int(self.model.optimizer.iterations)  # also of a fit without this callback
-        self.made = max(getattr(self.model, "steps_made", 0), iterations)
+        self.made = max(iterations, steps_made(self.model))
         self.interrupted, self.cut, self.kept = False, None, None
         self.stopping = _early_stopping()
         self.handler = signal.signal(signal.SIGINT, self._interrupt) if can_interrupt() else None
@@ -65,13 +71,27 @@ class Recorder(keras.callbacks.TerminateOnNaN):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Note that no step of this epoch is made."""
+        if epoch > len(self.rows):
+            self._restore_handler()
+            raise ParamsError("initial_epoch", epoch, "0, so that the history has every epoch")
         self.in_epoch, self.trained = 0, False
 
     def on_train_batch_end(self, batch, logs=None):
         """Count the steps."""
         super().on_batch_end(batch, logs)
+        if not self.in_epoch:
+            self._note_rate()
         self.in_epoch = min(batch + 1, self.params.get("steps") or batch + 1)  # Keras counts full executions
-        self.model.steps_made = self.made + self.steps + self.in_epoch
+        for layer in self.counted:
+            layer.steps_made = self.made + self.steps + self.in_epoch
+
+    def _note_rate(self):
+        """Add a learning rate that a callback has set to the optimizer's: "0.001, 0.0005 from epoch 2"."""
+        config = self.compiled["optimizer"]["config"]
+        rate = f"{float(self.model.optimizer.learning_rate):.7g}"
+        if not isinstance(config.get("learning_rate"), dict) and rate != self.rates[-1].split()[0]:
+            self.rates.append(f"{rate} from epoch {len(self.rows) + 1}")
+            config["learning_rate"] = ", ".join(self.rates)
 
     def on_test_begin(self, logs=None):
         """Note whether the epoch's last step is made: an interrupt from here on cuts nothing."""
@@ -118,7 +138,9 @@ class Recorder(keras.callbacks.TerminateOnNaN):
         history.stopped_early = ended and not self.interrupted
         cut = self.cut or rows + 1
         history.interrupted = cut if self.interrupted and cut <= self.params["epochs"] else None
-        history.steps, history.optimizer = self.steps, self.optimizer
+        history.steps, history.compiled = self.steps, self.compiled
+        restoring = self.stopping and self.stopping.restore_best_weights  # after this callback
+        history.weights = (restoring and self.stopping.best_weights) or self.model.get_weights()
         history.began, history.seconds = self.began, time.perf_counter() - self.began
         if history.interrupted:
             restored = getattr(history, "restored_epoch", None)
@@ -167,16 +189,35 @@ def can_interrupt():
     return at_prompt and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def as_compiled(model):
+    """Return what `fit` trains a model with: optimizer, loss, its weights, and whether each layer trains."""
+    given = model._compile_config.config
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # Keras wraps it for float16
+    return {
+        "optimizer": {"class_name": type(optimizer).__name__, "config": optimizer.get_config()},
+        "loss": given["loss"],
+        "loss_weights": given["loss_weights"],
+        "trainable": [layer.trainable for layer in model._flatten_layers()],
+    }
+
+
+def steps_made(model):
+    """Return the most training steps that a model or one of its layers has made, in any model."""
+    return max(getattr(layer, "steps_made", 0) for layer in model._flatten_layers())
+
+
 def check_loads(model):
     """Raise an `UnsavedLayer` if a saved model would not load again: before it trains, not after.
 
-    Keras loads its own layers and registered classes, but no `Lambda` in safe mode.
+    Keras loads its own layers and registered classes and functions, but no `Lambda` in safe mode.
     """
-    for layer in [model, *model._flatten_layers(include_self=False)]:
-        parts = {"": type(layer), "its activation ": getattr(layer, "activation", None)}
+    for layer in model._flatten_layers():
+        parts = {"": type(layer)}
+        held = {name: made for name, made in vars(layer).items() if name.endswith(OWN) and callable(made)}
+        parts |= {f"its {name} ": made for name, made in held.items()}
         for part, made in parts.items():
-            name = getattr(made, "__name__", None)  # None of an activation that is an object: a layer
-            known = name is None or made.__module__.split(".")[0] == "keras"
+            made = made if hasattr(made, "__name__") else type(made)
+            name, known = made.__name__, made.__module__.split(".")[0] == "keras"
             known = known or keras.saving.get_registered_name(made) != name
             if made is keras.layers.Lambda or not known:
                 mend = "use one of Keras, or put @keras.saving.register_keras_serializable() before it"

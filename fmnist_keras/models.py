@@ -11,7 +11,7 @@ from keras import layers
 
 from ._arrays import CLASSES, is_count
 from .layers import Conv2DTranspose, Dropout  # Keras' own, see there; saved as Keras'
-from .params import ParamsError, require
+from .params import ParamsError, require, short
 
 IMAGE_SHAPE = (28, 28, 1)
 
@@ -33,6 +33,8 @@ def initial(initializer, fan_in):
         fan_in: the inputs of a unit; of a transposed convolution its output channels times its kernel's area.
     """
     require(initializer=initializer)
+    if not is_count(fan_in):
+        raise ParamsError("fan_in", fan_in, "a whole number from 1")
     if initializer == "glorot_uniform":
         return {}
     return {
@@ -115,10 +117,25 @@ def autoencoder(encoder, decoder):
 
     The two are shared, not copied: training the autoencoder trains them.
     """
-    if encoder.output_shape != decoder.input_shape:
-        codes = f"the encoder returns {encoder.output_shape}, the decoder takes {decoder.input_shape}"
-        raise ParamsError(f"{codes}; give both the same latent_dim")
+    codes, (asked, _) = _codes(encoder), _shapes(decoder)
+    if codes != asked:
+        found = f"the encoder returns {codes}, the decoder takes {asked}"
+        raise ParamsError(f"{found}; give both the same latent_dim")
     return keras.Sequential([keras.Input(IMAGE_SHAPE), encoder, decoder], name="autoencoder")
+
+
+def _shapes(model):
+    """Return the shapes that a model takes and returns; () of what has none yet."""
+    return getattr(model, "input_shape", ()), getattr(model, "output_shape", ())
+
+
+def _codes(encoder):
+    """Return the shape that an encoder returns, or raise a `ParamsError` if it does not take images."""
+    takes, codes = _shapes(encoder)
+    if len(takes) < 3:
+        found = f"takes {takes} and returns {codes}" if takes else f"is {short(encoder)}, without input shape"
+        raise ParamsError(f"the encoder {found}; allowed: keras.Input({IMAGE_SHAPE}), layers, codes")
+    return codes
 
 
 def classifier(
@@ -137,11 +154,11 @@ def classifier(
     require(final_activation=final_activation, train_encoder=train_encoder)
     if not is_count(classes) or not 2 <= classes <= CLASSES:
         raise ParamsError("classes", classes, f"a whole number from 2 to {CLASSES}")
-    if len(encoder.output_shape) != 2:
-        raise ParamsError(f"the encoder returns {encoder.output_shape}; allowed: codes (n, k), as by Flatten")
+    if len(codes := _codes(encoder)) != 2:
+        raise ParamsError(f"the encoder returns {codes}; allowed: codes (n, k), as by Flatten")
     if not train_encoder:
         encoder.trainable = False
-    weights = initial(initializer, encoder.output_shape[-1])
+    weights = initial(initializer, codes[-1])
     head = [layers.Dense(int(classes), name="head", dtype="float32", **weights)]  # also in mixed precision
     if final_activation is not None:
         head.append(layers.Activation(final_activation, name=f"final_{final_activation}"))

@@ -10,7 +10,7 @@ from ._recorder import Recorder, TrainingDiverged, UnsavedLayer
 from .params import PAPER_EPSILON, ParamsError, require
 
 __all__ = ["TrainingDiverged", "UnsavedLayer", "callbacks", "cross_entropy", "decode", "encode", "evaluate"]
-__all__ += ["feature_maps", "halves", "loss_name", "optimizer", "predict", "seed_everything"]
+__all__ += ["feature_maps", "halves", "is_chain", "loss_name", "optimizer", "predict", "seed_everything"]
 __all__ += ["steps_per_execution", "uses_dropout"]
 STEPS_PER_LAUNCH = 20  # training steps that the backend is given at once: Settings in bench.md
 
@@ -23,7 +23,11 @@ def callbacks(patience=5, min_delta=1.0e-5, restore_epoch=None):
         min_delta: an improvement has to be larger, in the unit of the loss.
         restore_epoch: the epoch, from 1, whose weights the model has in the end, as models 5 and 7 of the
             paper (section III); None, or one that training does not reach, restores those of the best one.
+
+    Raises:
+        ParamsError: an argument is not allowed for the field of its name.
     """
+    require(min_delta=min_delta, restore_epoch=restore_epoch, patience=1 if patience is None else patience)
     if patience is None:
         return [Recorder(restore_epoch)]
     early_stopping = keras.callbacks.EarlyStopping(
@@ -48,12 +52,12 @@ def optimizer(name="adam", learning_rate=0.001, epsilon=None):
     Args:
         name: "adam" or "sgd", which has no momentum: the paper names none.
         learning_rate: a number above 0.
-        epsilon: of Adam; None is the paper's 1e-8.
+        epsilon: of Adam alone; None is the paper's 1e-8.
     """
-    require(optimizer=name, epsilon=epsilon)
+    require(optimizer=name, learning_rate=learning_rate, epsilon=epsilon)
+    if name == "sgd" and epsilon is not None:
+        raise ParamsError("epsilon", epsilon, "null with sgd")
     learning_rate = float(learning_rate)  # `1` in a params file is a number too, but not to Keras
-    if not learning_rate > 0:
-        raise ParamsError(f"learning_rate: {learning_rate:g} is not allowed; allowed: a number above 0")
     if name == "adam":
         return Adam(learning_rate, epsilon=PAPER_EPSILON if epsilon is None else epsilon)
     return keras.optimizers.SGD(learning_rate)
@@ -69,8 +73,9 @@ def cross_entropy():
 
 def loss_name(model):
     """Return the name of a compiled model's loss in words, with its unit: "cross entropy (nats)"."""
-    loss = keras.losses.get(model.loss)
-    name = getattr(getattr(loss, "fn", loss), "__name__", type(loss).__name__).replace("_", " ")
+    losses = [keras.losses.get(loss) for loss in keras.tree.flatten(model.loss)]
+    names = [getattr(getattr(loss, "fn", loss), "__name__", type(loss).__name__) for loss in losses]
+    name = ", ".join(names).replace("_", " ")
     return "cross entropy (nats)" if name == "sparse categorical crossentropy" else name
 
 
@@ -98,9 +103,10 @@ def evaluate(model, images, targets):
     Returns:
         dict: "loss" (mean squared error per pixel on [0, 1], or nats), and "accuracy" in [0, 1].
     """
-    if np.ndim(targets) == 1 and len(model.output_shape) > 2:  # Keras would compare pixels with labels
-        found = f"targets are labels, the model returns {model.output_shape}"
-        raise ParamsError(f"{found}; give the images again")
+    shape = getattr(model, "output_shape", ())  # a subclass has none
+    if np.ndim(targets) == 1 and len(shape) > 2:  # Keras would compare pixels with labels
+        raise ParamsError(f"targets are labels, the model returns {shape}; give the images again")
+    _refuse_bytes(images, *([targets] if np.ndim(targets) > 1 else []))
     figures = model.evaluate(batches(images, targets), verbose=0, return_dict=True)
     return {name: float(value) for name, value in figures.items()}
 
@@ -115,14 +121,35 @@ def predict(model, inputs, batch_size=EVALUATION_BATCH):
         inputs: `(n, ...)` float32: images or codes, as the model takes them.
         batch_size: inputs at a time; it changes no number.
     """
-    parts = (inputs[first:][:batch_size] for first in range(0, max(len(inputs), 1), batch_size))
+    _refuse_bytes(inputs)
+    if not len(inputs):  # TensorFlow convolves no empty batch
+        return np.zeros((0, *model.output_shape[1:]), "float32")
+    parts = (inputs[first:][:batch_size] for first in range(0, len(inputs), batch_size))
     made = [keras.ops.cast(model(part, training=False), "float32") for part in parts]
     return np.concatenate([keras.ops.convert_to_numpy(part) for part in made])
 
 
+def _refuse_bytes(*arrays):
+    if np.uint8 in [getattr(array, "dtype", None) for array in arrays]:
+        raise ParamsError("images are uint8; divide by 255")
+
+
+def is_chain(model):
+    """Return whether a model calls its layers one after another, each of them once, and nothing else."""
+    if type(model) is keras.Sequential or not type(model).__module__.startswith("keras."):
+        return type(model) is keras.Sequential  # other classes may have a `call` of their own
+    nodes = [node for level in model._nodes_by_depth.values() for node in level]
+    for node in nodes:
+        more = [*node.arguments.args[1:], *node.arguments.kwargs.values()]  # such as `training`
+        if len(node.input_tensors) > 1 or any(value is not None for value in more):
+            return False
+    layers = all(isinstance(node.operation, keras.Layer) for node in nodes)
+    return layers and len(nodes) == len(model.operations) and len(model.outputs) == 1
+
+
 def halves(autoencoder):
-    """Return the encoder and the decoder of an autoencoder, or None if it is not of these two models."""
-    parts = _layers(autoencoder)
+    """Return the encoder and the decoder of an autoencoder, or None if it is not these two in a chain."""
+    parts = _layers(autoencoder) if is_chain(autoencoder) else []
     models = len(parts) == 2 and all(isinstance(part, keras.Model) for part in parts)
     return parts if models and len(parts[0].output_shape) == 2 else None
 

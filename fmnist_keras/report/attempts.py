@@ -129,7 +129,7 @@ def left_out(suite, rows):
 
 
 def suite_page(suite):
-    """Write the page of a suite that was filled by hand, and its table: one row per run. Return its `Path`."""
+    """Write the page of a suite that was filled by hand, and its table, one row per run: its `Path`."""
     rows, path = runs.table(suite), write_table(suite).with_name("index.html")
     text = f"{len(rows)} runs, best first. The same as plain numbers: [{TABLE}]({TABLE})."
     text += f"\n\n> {as_text(said)}." if (said := left_out(suite, rows)) else ""

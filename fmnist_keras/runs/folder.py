@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import evaluation
-from ..params import LONGEST, Params, ParamsError, changed, check, reference, run_name, same
+from ..params import LONGEST, Params, ParamsError, changed, check, reference, run_name, same, validate
 from . import locks, record
 from .encoders import latest_encoder, load_encoder, weights_sha256
 from .record import RunError, elsewhere, reports_dir, run_dir
@@ -47,6 +47,8 @@ def start(values):
     from .. import training
 
     namespace = None if isinstance(values, Params) else values
+    if namespace is None:
+        validate(values.as_dict(), values.kind)
     params = values if namespace is None else check(namespace)
     training.seed_everything(params.seed, params.deterministic)
     keras.config.set_floatx("float32")  # a person's keras.json may say otherwise, and gives other numbers
@@ -112,7 +114,7 @@ class Run:
 
         held = ran.describe(model, history)
         held["departs"] = ran.departures(self.params, held, model, dataset)
-        if self.encoder is not None and all(layer is not self.encoder for layer in model.layers):
+        if self.params.encoder_from and all(layer is not self.encoder for layer in model.layers):
             held["departs"].setdefault("encoder", f"not the encoder of {self.params.encoder_from}")
         return held
 
@@ -312,6 +314,7 @@ def _name_parts(held):
     if "data" in departs:
         parts.append("data_" + re.sub(r"\W+", "_", departs["data"].split(" instead")[0]))
     named = {"trainable": "other_weights_train", "steps": "own_batches", "encoder": "own_encoder"}
+    named |= {"dtype": "own_dtype"}
     return parts + [words for part, words in named.items() if part in departs]
 
 

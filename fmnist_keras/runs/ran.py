@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from .. import _notebook, data, evaluation, models, training
+from .._recorder import as_compiled, steps_made
 
 EVALUATED = 10_000  # images that losses and accuracies are computed on again, at most
 TOLERANCE = 1e-4  # of a loss or an accuracy, relative: sums over batches of other sizes round otherwise
@@ -20,8 +21,7 @@ LOSSES = {"autoencoder": "mean_squared_error"}
 LOSSES |= {"classifier": "sparse_categorical_crossentropy(from_logits=True)"}
 # Of a layer's or an optimizer's configuration: what changes no output, or is a default that every layer has.
 LEFT_OUT = {"name", "trainable", "dtype", "seed", "build_input_shape", "batch_shape", "data_format"}
-LEFT_OUT |= {"input_axes", "loss_scale_factor", "gradient_accumulation_steps"}
-LEFT_OUT |= {"ema_momentum", "ema_overwrite_frequency"}
+LEFT_OUT |= {"input_axes", "loss_scale_factor", "ema_momentum", "ema_overwrite_frequency"}
 DEFAULTS = {"use_bias": True, "groups": 1, "activation": "linear", "dilation_rate": [1, 1], "reduction": None}
 DEFAULTS |= {"bias_initializer": "Zeros()", "kernel_initializer": "GlorotUniform()", "strides": [1, 1]}
 DEFAULTS |= {"momentum": 0.0, "padding": "valid", "negative_slope": 0.0, "threshold": 0.0}
@@ -35,18 +35,18 @@ def describe(model, history):
         history: what its `fit` returned.
 
     Returns:
-        dict: "layers", a text a layer, a list for a model within; "trainable", a 0 or 1 for each of the
-        model's weights; "loss" and "optimizer" as texts; "latent_dim" of an autoencoder with
-        `training.halves`, else None; "epochs" at most, and "steps_per_epoch", None if Keras did not know
-        them.
+        dict: "layers", a text a layer, a list for a model within, and first what a model calls that is not
+        `training.is_chain`; "trainable", a 0 or 1 for each of the model's weights; "loss" and "optimizer" as
+        texts; "latent_dim" of an autoencoder with `training.halves`, else None; "epochs" at most, and
+        "steps_per_epoch", None if Keras did not know them.
     """
-    optimizer = getattr(history, "optimizer", None) or model.optimizer.get_config()
+    compiled = getattr(history, "compiled", None) or as_compiled(model)
     parts, asked = training.halves(model), history.params or {}
     return {
         "layers": _layers(model),
         "trainable": _trainable(model),
-        "loss": _loss(model.loss),
-        "optimizer": _text(model.optimizer, optimizer),
+        "loss": _loss(compiled),
+        "optimizer": _value(compiled["optimizer"]),
         "latent_dim": parts[0].output_shape[-1] if parts else None,
         "epochs": asked.get("epochs"),
         "steps_per_epoch": asked.get("steps"),
@@ -64,9 +64,9 @@ def departures(params, ran, model, dataset=None):
             and classes.
 
     Returns:
-        dict of a part ("data", "layers", "trainable", "loss", "optimizer", "epochs", "steps") to words; empty
-        if all ran as asked. A notebook of one's own asks for all that its cells make: its "cells" alone may
-        depart.
+        dict of a part ("data", "layers", "trainable", "dtype", "loss", "optimizer", "epochs", "steps") to
+        words; empty if all ran as asked. A notebook of one's own asks for all that its cells make: its
+        "cells" alone may depart.
     """
     found = {}
     if dataset and dataset.sha256 != data.sha256(params.data):
@@ -95,6 +95,12 @@ def _other_model(params, ran, model, dataset):
     if ran["trainable"] != trains and ("layers" not in found or ("0" in ran["trainable"]) != ("0" in trains)):
         trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
         found["trainable"] = f"{trained:,} of {model.count_params():,} parameters train"
+    dtype, dtypes = (
+        params.dtype_policy or "float32",
+        {one.dtype_policy.name for one in model._flatten_layers()},
+    )
+    if not {dtype} <= dtypes <= {dtype, "float32"}:
+        found["dtype"] = f"{', '.join(sorted(dtypes))} instead of {dtype}"
     optimizer = training.optimizer(params.optimizer, params.learning_rate, params.epsilon)
     for part, value in {"loss": LOSSES[params.kind], "optimizer": _text(optimizer)}.items():
         if ran[part] != value:
@@ -114,7 +120,9 @@ def _asked(params, classes):
 
 def _layers(model):
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    return [_layers(layer) if isinstance(layer, keras.Model) else _text(layer) for layer in layers]
+    found = [_layers(layer) if isinstance(layer, keras.Model) else _text(layer) for layer in layers]
+    calls = ", ".join(type(one).__name__ for one in getattr(model, "operations", ()))
+    return found if training.is_chain(model) else [f"{type(model).__name__}({calls})", *found]
 
 
 def _flat(layers):
@@ -131,14 +139,16 @@ def _trainable(model):
     return marks
 
 
-def _loss(loss):
-    """Return a loss as text, the same for a name, a function and an object that compute the same."""
-    if isinstance(loss, (list, tuple, dict)) or loss is None:
-        return str(loss)
-    loss = keras.losses.get(loss)
-    name = getattr(getattr(loss, "fn", loss), "__name__", type(loss).__name__)
-    config = getattr(loss, "_fn_kwargs", {})
-    return _text(name, {key: value for key, value in config.items() if value != -1}).removesuffix("()")
+def _loss(compiled):
+    """Return losses as text, the same for a name, a function and an object that compute the same."""
+    weights, texts = compiled["loss_weights"], []
+    for loss in map(keras.losses.get, keras.tree.flatten(compiled["loss"])):
+        made = getattr(loss, "fn", loss)
+        made = made if hasattr(made, "__name__") else type(made)
+        name = made.__name__ if made.__module__.split(".")[0] == "keras" else f"own {made.__name__}"
+        config = {key: value for key, value in getattr(loss, "_fn_kwargs", {}).items() if value != -1}
+        texts.append(_text(name, config).removesuffix("()"))
+    return ", ".join(texts) + ("" if weights is None else f" times {weights}")
 
 
 def _text(named, config=None):
@@ -173,13 +183,20 @@ def contradiction(model, history, restore_epoch):
     """Return why a history cannot be that of a model as it is now, a sentence; "" if it can."""
     if getattr(history, "model", None) is not model:
         return "this history is of another model: run the Training cell of this one, and all below"
-    made, steps = getattr(model, "steps_made", None), getattr(history, "steps", None)
+    made, steps = steps_made(model), getattr(history, "steps", None)
     if steps is None:  # without our callbacks
         steps = (history.params.get("steps") or np.inf) * len(history.epoch)
         made = np.inf if made else int(model.optimizer.iterations)
     if made > steps:
         counts = f"{made:,.0f} training steps, and its history has {steps:,.0f}"
         return f"this model has made {counts}: run the Model cell and all below, for one fit of a new model"
+    now, weights = as_compiled(model), model.get_weights()
+    then, kept = getattr(history, "compiled", now), getattr(history, "weights", weights)
+    if (_loss(now), now["trainable"]) != (_loss(then), then["trainable"]):
+        return "the loss or the layers that train were changed after `fit`: run the Model cell and all below"
+    alike = all(np.array_equal(*pair, equal_nan=True) for pair in zip(weights, kept))
+    if hasattr(history, "restored_epoch") and not alike:
+        return "the weights were changed after `fit`: run the Model cell and all below"
     if restore_epoch in (None, restored := getattr(history, "restored_epoch", restore_epoch)):
         return ""
     ended = f"training ended after epoch {len(history.epoch)}, and the weights are those of {restored}"

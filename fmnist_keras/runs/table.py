@@ -13,7 +13,7 @@ from .record import RunError, reports_dir, run_dir, suite_dir, upgrade, verify
 
 AS_THEY_ARE = ("changes", "confusion", "folder")  # not a column for each of their values
 LARGE = ("image_errors", "pixel_errors", "labels", "predictions", "calibration", "ran", "versions", "data")
-LARGE = (*LARGE, "mixed")  # and a part of "not_counted"
+ELSEWHERE = ("mixed",)  # is in not_counted
 ALWAYS = (  # columns that are there if no run has them
     *("model", "kind", "suite", "seed", "base", "changes", "confusion", "folder", "dead", "error"),
     *("data", "fashion_mnist", "not_counted", "images.train", "images.val"),
@@ -156,7 +156,7 @@ def table(suite=None):
 
 def _small(run):
     """Return what a row of the table has of a run's metrics, and what is computed from them."""
-    row = {name: value for name, value in run.items() if name not in (*LARGE, *AS_THEY_ARE)}
+    row = {name: value for name, value in run.items() if name not in (*LARGE, *ELSEWHERE, *AS_THEY_ARE)}
     row["versions"] = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     row["dead"] = len(dead_classes(run["confusion"])) if "confusion" in run else 0
     row["error"] = unpack(run["image_errors"]).mean() if "image_errors" in run else nan

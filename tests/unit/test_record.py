@@ -91,9 +91,10 @@ def test_schema_3_is_read(kind, put):
     assert runs.departs(landed(kind) | {"ran": None}) == {}
 
 
-def test_another_loss_is_no_mean(put):
-    """With a loss of one's own, the images' squared errors have another mean than the loss."""
-    metrics = landed("autoencoder") | {"ran": RAN | {"loss": "binary_crossentropy"}, "val": {"loss": 0.9}}
+@pytest.mark.parametrize("own", [{"loss": "binary_crossentropy"}, {"departs": {"layers": "regularized"}}])
+def test_another_loss_is_no_mean(put, own):
+    """With a loss of one's own or a penalty, the images' squared errors have another mean than the loss."""
+    metrics = landed("autoencoder") | {"ran": RAN | own, "val": {"loss": 0.9}}
     assert runs.check(put(metrics))["val"]["loss"] == 0.9
 
 

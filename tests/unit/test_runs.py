@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from conftest import OF_KIND, build, compile_model, fitted, small_model
 
-from fmnist_keras import plots, runs
+from fmnist_keras import plots, runs, training
 from fmnist_keras.runs import ran
 from fmnist_keras.tools import predict
 
+STEPS_9 = keras.optimizers.Adam(gradient_accumulation_steps=9)
+HALF = keras.callbacks.LearningRateScheduler(lambda epoch: 0.5)
 HISTORY = fitted(loss=[0.3, 0.2], val_loss=[0.4, 0.35])
 
 
@@ -36,6 +38,116 @@ def test_other_data_departs(tiny, sample):
     other = replace(sample, name="digits", sha256={"x_train": "0"})
     assert ran.departures(values, held, model, other)["data"] == "digits instead of sample"
     assert "data" not in ran.departures(values, held, model, sample)
+
+
+def trained_small(images, **compiled):
+    """Return a new autoencoder of two parts, after a step, and its history; and the two parts."""
+    encoder = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    decoder = [keras.Input((2,)), keras.layers.Dense(784), keras.layers.Reshape((28, 28, 1))]
+    model = keras.Sequential([keras.Input((28, 28, 1)), encoder, keras.Sequential(decoder)])
+    return model, train(model, images, **compiled)
+
+
+def train(model, images, callbacks=(), **compiled):
+    usual = {"optimizer": training.optimizer(), "loss": "mean_squared_error", "run_eagerly": True}
+    model.compile(**usual | compiled)
+    ours = [*training.callbacks(), *callbacks]
+    return model.fit(images, images, validation_data=(images, images), callbacks=ours, verbose=0)
+
+
+def train_within(model, images):
+    train(keras.Sequential([keras.Input((28, 28, 1)), *model.layers]), images)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (train_within, "has made 2 training steps, and its history has 1"),
+        (
+            lambda model, _: model.set_weights([w + 1 for w in model.get_weights()]),
+            "the weights were changed",
+        ),
+        (lambda model, _: model.compile("adam", "mae"), "the loss or the layers that train were changed"),
+        (lambda model, _: setattr(model.layers[0], "trainable", False), "the layers that train were changed"),
+    ],
+)
+def test_what_changes_after_fit(images, change, words):
+    """A history is that of the weights, the loss and the layers that `fit` left, also within other models."""
+    model, history = trained_small(images[:8])
+    assert ran.contradiction(model, history, None) == ""
+    change(model, images[:8])
+    assert words in ran.contradiction(model, history, None)
+
+
+def test_layers_trained_before(images):
+    """A new model around them is not an untrained one."""
+    model, _ = trained_small(images[:8])
+    around = keras.Sequential([keras.Input((28, 28, 1)), *model.layers])
+    history = train(around, images[:8])
+    assert "has made 2 training steps, and its history has 1" in ran.contradiction(around, history, None)
+
+
+@pytest.fixture
+def set_policy():
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy("float32")
+
+
+def own_mean(given, made):
+    return keras.ops.mean(keras.ops.abs(given - made))
+
+
+own_mean.__name__ = "mean_squared_error"
+
+
+@pytest.mark.parametrize(
+    ("part", "words", "compiled"),
+    [
+        ("optimizer", "learning_rate=0.001, 0.5 from epoch 1)", {"callbacks": [HALF]}),
+        (
+            "optimizer",
+            "gradient_accumulation_steps=9",
+            {"optimizer": STEPS_9},
+        ),
+        ("loss", "mean_squared_error times 3.0", {"loss_weights": 3.0}),
+        ("loss", "own mean_squared_error", {"loss": own_mean}),
+        ("dtype", "mixed_bfloat16 instead of float32", {}),
+    ],
+)
+def test_what_changes_the_result_departs(tiny, images, set_policy, part, words, compiled):
+    set_policy("mixed_bfloat16" if part == "dtype" else "float32")
+    model, history = trained_small(images[:8], **compiled)
+    assert words in ran.departures(tiny("model_1"), ran.describe(model, history), model)[part]
+
+
+def test_float16_departs_in_nothing(tiny, set_policy):
+    """Keras wraps the optimizer that it is given."""
+    params = tiny("model_1", dtype_policy="mixed_float16")
+    set_policy(params.dtype_policy)
+    model = build(params)
+    compile_model(model, params)
+    assert ran.departures(params, ran.describe(model, SimpleNamespace(params={})), model) == {}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda encoder, decoder, images: (decoder(encoder(images)) + images) / 2,
+        lambda encoder, decoder, images: decoder(encoder(images) * 2),
+        lambda encoder, decoder, images: decoder(encoder(images, training=True)),
+    ],
+)
+def test_only_a_chain_has_halves(call):
+    """Of the same layers, otherwise called, decoding the codes does not give the model's images."""
+    encoder, decoder = small_model().layers
+    given = keras.Input((28, 28, 1))
+    plain, other = (
+        keras.Model(given, decoder(encoder(given))),
+        keras.Model(given, call(encoder, decoder, given)),
+    )
+    assert training.halves(plain) == [encoder, decoder]
+    assert training.halves(other) is None
+    assert ran._layers(plain) == ran._layers(small_model()) != ran._layers(other)
 
 
 def test_a_run_is_recorded(tiny, reports, sample):

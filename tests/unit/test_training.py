@@ -5,6 +5,7 @@ from conftest import build, compile_model, fit
 from sklearn.metrics import log_loss
 
 from fmnist_keras import evaluation, models, training
+from fmnist_keras.params import ParamsError
 
 IMAGES, TARGETS = np.ones((64, 28, 28, 1), "float32"), np.zeros((64, 3), "float32")
 
@@ -118,9 +119,29 @@ def test_a_line_an_epoch(tiny, capsys):
     assert all("val_loss" in line and "best" in line for line in lines)
 
 
+def test_epochs_begin_at_1(tiny):
+    model = small(tiny("model_1"))
+    with pytest.raises(ParamsError, match="initial_epoch: 1 is not allowed"):
+        model.fit(IMAGES, TARGETS, epochs=3, initial_epoch=1, callbacks=training.callbacks(None), verbose=0)
+
+
+def test_other_models_and_no_images(tiny):
+    """An empty array, a model without an `output_shape`, and losses in a list."""
+
+    class Own(keras.Model):
+        def call(self, images):
+            return keras.ops.mean(images, axis=(1, 2))
+
+    model = Own()
+    model.compile(loss=["mean_squared_error"], run_eagerly=True)
+    assert training.evaluate(model, IMAGES, TARGETS[:, 0])["loss"] == 1
+    assert training.loss_name(model) == "mean squared error"
+    assert training.predict(models.encoder(4), IMAGES[:0]).shape == (0, 4)
+
+
 def test_divergence_is_one_sentence(tiny):
-    params = tiny("model_8", optimizer="sgd", learning_rate=1e38, epochs=3, batch_size=64)
-    with pytest.raises(training.TrainingDiverged, match="epoch 1 with SGD and learning_rate 1e\\+38"):
+    params = tiny("model_8", optimizer="sgd", learning_rate=1e6, epochs=9, batch_size=64)
+    with pytest.raises(training.TrainingDiverged, match="epoch . with SGD and learning_rate 1e\\+06"):
         fit(small(params), IMAGES, TARGETS, (IMAGES, TARGETS), params)
 
 

@@ -2,12 +2,13 @@
 
 import subprocess
 
+import keras
 import numpy as np
 import pytest
 
 import fmnist_keras as fk
 from fmnist_keras import evaluation, models, plots, runs, training
-from fmnist_keras.params import ParamsError, did_you_mean
+from fmnist_keras.params import Params, ParamsError, did_you_mean
 
 IMAGES = np.zeros((4, 28, 28, 1), "float32")
 LABELS = np.array([0, 1, 2, 9])
@@ -39,6 +40,20 @@ WRONG = [
     (lambda: models.classifier(models.encoder(8), "softmax"), "final_activation: 'softmax' .* relu or null"),
     (lambda: training.optimizer("Adam"), "optimizer: 'Adam' is not allowed; allowed: adam"),
     (lambda: training.optimizer("sgd", -1), "learning_rate: -1 is not allowed"),
+    (lambda: training.optimizer("sgd", [0.1]), r"learning_rate: \[0.1\] is not allowed"),
+    (lambda: training.optimizer("sgd", 0.1, 1e-8), "epsilon: 1e-08 is not allowed; allowed: null with sgd"),
+    (lambda: training.callbacks("5"), "patience: '5' is not allowed"),
+    (lambda: training.callbacks(restore_epoch=0), "restore_epoch: 0 is not allowed"),
+    (lambda: training.predict(None, IMAGES.astype("uint8")), "images are uint8; divide by 255"),
+    (lambda: training.evaluate(None, IMAGES, IMAGES.astype("uint8")), "images are uint8; divide by 255"),
+    (lambda: models.initial("pytorch", 0), "fan_in: 0 is not allowed"),
+    (lambda: models.classifier(None), "the encoder is None, without input shape; allowed: keras.Input"),
+    (lambda: models.autoencoder(keras.Sequential(), models.decoder(8)), "without input shape"),
+    (
+        lambda: models.autoencoder(models.decoder(8), models.encoder(8)),
+        r"the encoder takes \(None, 8\)",
+    ),
+    (lambda: runs.start(Params(model="../x", upsampling="kernel_size")), r"model: '\.\./x' is not allowed"),
     (lambda: training.batches(IMAGES, LABELS[:3]), "there are 4 images, 3 targets; give equally"),
     (lambda: training.batches(IMAGES, LABELS, 0), "batch_size: 0 is not allowed"),
     (
