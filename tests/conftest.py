@@ -255,7 +255,7 @@ def tiny():
     found = params.load_all()
 
     def cut(model, **changes):
-        usual = {"data": "sample", "epochs": 1, "suite": "test", "base": model}
+        usual = {"data": "sample", "epochs": 1, "restore_epoch": None, "suite": "test", "base": model}
         return replace(found[model], **usual | changes)
 
     return cut
