@@ -398,7 +398,8 @@ def check(namespace):
 
 
 def _word(field, value):
-    """Return True, False or None if a word says so and the field takes no such text."""
+    """Return what a word says if the field takes no such text, and NumPy's numbers as Python's."""
+    value = value.item() if getattr(value, "ndim", None) == 0 else value
     if isinstance(value, str) and value.lower() in WORDS and field:
         meant = WORDS[value.lower()]
         return meant if _is_valid(field, meant) else value
