@@ -2,6 +2,7 @@ import json
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import yaml
 
@@ -169,7 +170,8 @@ def test_notebook_parameters_are_read():
     """Its other names are not parameters; a field that it lacks has the default."""
     checked = params.check(namespace(GOOD, "# Parameters\nlatent_dim = 32\n"))
     assert checked == replace(params.load(params.PARAMS_DIR / "model_1.yaml"), latent_dim=32)
-    checked = params.check(yaml.safe_load(GOOD) | {"In": [""]})
+    checked = params.check(yaml.safe_load(GOOD) | {"In": [""], "epochs": np.int64(7)})
+    assert type(checked.epochs) is int
     assert (checked.kind, checked.suite, checked.limit) == ("autoencoder", "scratch", None)
 
 
