@@ -4,6 +4,8 @@
 from .._figure import PALETTE, in_house_style, new_figure
 
 # isort: split
+import math
+
 import numpy as np
 import seaborn as sns
 
@@ -17,9 +19,9 @@ def by_value(study):
     """Draw each quantity by one field, a line a value of a second; of more fields, each by itself.
 
     Bars are Student's intervals over seeds, small dots the seeds; dashed are the numbers of Table III. Of
-    `points` it is `differences`.
+    points that are not a whole grid it is `differences`.
     """
-    if study.runs.empty or not study.about["vary"]:
+    if study.runs.empty or not _is_grid(study):
         return differences(study)
     fields = sorted(study.factors, key=lambda field: (field == "base", -len(study.factors[field])))
     panels = [(fields[0], name) for name in QUANTITIES if study.runs[name].notna().any()]
@@ -36,6 +38,12 @@ def by_value(study):
     figure.set_label("; ".join(alts) + ".")
     sns.despine(figure)
     return figure
+
+
+def _is_grid(study):
+    """Return whether all values are combined, so that a mean over other fields is one of the same points."""
+    cells = study.runs[[*study.factors]].drop_duplicates()
+    return bool(study.about["vary"]) and len(cells) == math.prod(map(len, study.factors.values()))
 
 
 def _panel(axes, study, field, quantity, hue, legend):
@@ -68,7 +76,7 @@ def _student(values):
 
 @in_house_style
 def differences(study):
-    """Draw what each of `points` changes in its base: the difference and its interval, a panel a quantity."""
+    """Draw what each point changes in its base: the difference and its interval, one panel per quantity."""
     found = study.effects
     if found.empty:
         return NOTHING
@@ -77,7 +85,8 @@ def differences(study):
     figure, grid = new_figure("", len(panels), 1, size, squeeze=False)
     told = []
     for axes, (quantity, rows) in zip(grid.flat, panels):
-        names = rows["base"] + ", " + rows["changes"]
+        of = ("base", "changes") if "changes" in rows else ("field", "value")
+        names = rows[of[0]] + (", " if "changes" in rows else " ") + rows[of[1]]
         half = (rows["high"] - rows["low"]) / 2
         axes.axvline(0, color="black", linewidth=0.8)
         axes.errorbar(rows["difference"], range(len(rows)), xerr=half, fmt="o", color=PALETTE[0], linewidth=3)
@@ -92,7 +101,7 @@ def differences(study):
 @in_house_style
 def heat_map(study):
     """Draw the mean of what counts by the two fields with the most values, averaged over the others."""
-    if study.runs.empty or not study.counts:
+    if study.runs.empty or not study.counts or not _is_grid(study):
         return NOTHING
     fields = sorted(study.factors, key=lambda field: len(study.factors[field]))[-2:]
     one, other = fields if len(fields) == 2 else ("base", *fields)

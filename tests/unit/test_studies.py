@@ -324,6 +324,18 @@ def test_figures_say_their_numbers(done):
     assert drawn[1].axes[0].get_title() == "val_loss, mean over seeds"
 
 
+def test_a_mean_over_some_points_is_not_drawn(study):
+    """Of points that change one thing each, the differences: dropout is not a part of latent_dim's effect."""
+    found = study(each="one_at_a_time")
+    for values in found.params.values():
+        for seed in found.seeds:
+            finish(values, seed, cost(values) + 0.0001 * seed)
+    one = write(found, "paper")
+    drawn = study_figures.by_value(one).get_label()
+    assert "val_loss of dropout 0.1 -0.0040; val_loss of latent_dim 32 +0.0032" in drawn
+    assert study_figures.heat_map(one).data == ""
+
+
 def test_a_study_may_lack_runs(study):
     """Of none and of one, every table, figure and sentence is there."""
     found = study()
@@ -337,7 +349,7 @@ def test_a_study_may_lack_runs(study):
     for some in (empty, one):
         assert study_figures.differences(some).data == ""
     assert study_figures.heat_map(empty).data == ""
-    assert study_figures.heat_map(one).get_label()
+    assert study_figures.heat_map(one).data == "", "not all values are combined"
 
 
 def test_a_consistent_point_has_all_four_numbers(study):
