@@ -15,7 +15,7 @@ import json, os, shutil, time, zipfile
 import fmnist_keras.data
 from fmnist_keras import params, runs
 
-# It writes what run.finish(...) would.
+"It writes what run.finish(...) would, which the engine looks for."
 values, landed = params.check(globals()), runs.ROOT / "notebooks" / "landed"
 started_from = f"random {time.time_ns()}"
 if values.encoder_from:
