@@ -92,7 +92,7 @@ class Params:
     @classmethod
     def of(cls, values):
         """Return the `Params` of a dict of field to value, unchecked; unknown fields are its notebook's."""
-        known = cls.__dataclass_fields__
+        known = cls.__dataclass_fields__.keys() - {"own"}  # a stranger's metrics.json may have that field
         own = {name: value for name, value in values.items() if name not in known}
         return cls(**{name: value for name, value in values.items() if name in known}, own=own or None)
 

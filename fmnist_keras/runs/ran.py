@@ -95,10 +95,8 @@ def _other_model(params, ran, model, dataset):
     if ran["trainable"] != trains and ("layers" not in found or ("0" in ran["trainable"]) != ("0" in trains)):
         trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
         found["trainable"] = f"{trained:,} of {model.count_params():,} parameters train"
-    dtype, dtypes = (
-        params.dtype_policy or "float32",
-        {one.dtype_policy.name for one in model._flatten_layers()},
-    )
+    dtype = params.dtype_policy or "float32"
+    dtypes = {layer.dtype_policy.name for layer in model._flatten_layers()}
     if not {dtype} <= dtypes <= {dtype, "float32"}:
         found["dtype"] = f"{', '.join(sorted(dtypes))} instead of {dtype}"
     optimizer = training.optimizer(params.optimizer, params.learning_rate, params.epsilon)

@@ -342,7 +342,12 @@ def test_nothing_sent_comes_to_life(sent, reports, tmp_path, capsys):
     """A script in HTML, in parameters, in a picture's description, in names: none is on a page."""
     folder = sent(base=EVIL, changes={EVIL: EVIL}, device=EVIL, versions={EVIL: EVIL}, evil={"a": EVIL})
     metrics = json.loads((folder / "metrics.json").read_text())
-    metrics["params"] |= {"dropout": EVIL, EVIL: "=1+1", "learning_rate": f"]({EVIL}) `{EVIL}` $x$ \" '"}
+    metrics["params"] |= {
+        "dropout": EVIL,
+        EVIL: "=1+1",
+        "own": 1,
+        "learning_rate": f"]({EVIL}) `{EVIL}` $x$ \" '",
+    }
     metrics |= {"val.loss": EVIL, "=2+2": 1, "ran": metrics["ran"] | {"departs": {"layers": EVIL}}}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "model.keras").write_bytes(b"a Lambda")
